@@ -1,0 +1,98 @@
+"""Errors of hftlab. Each message says what was found, what was wanted, and what to do.
+
+    HftlabError
+    ├── InputError (ValueError)          a value that cannot be used
+    │   ├── OffGridPrice                 a price between two ticks
+    │   ├── OffGridQuantity              a quantity between two lots, zero or negative
+    │   ├── UnknownInstrument            a name that is not in the catalogue
+    │   ├── UnknownName                  a misspelt keyword or parameter
+    │   └── UserCodeError                a quoter or strategy written by the user failed
+    ├── DataError                        a file or a stream
+    │   ├── FormatError                  not the format it should be
+    │   ├── TruncatedFile                ends in the middle
+    │   └── TapeError                    read, but not fit for use (order, gaps, crosses, clock)
+    ├── EngineError                      the engine process
+    │   ├── RunInUse                     another engine owns the run directory
+    │   ├── EngineDied                   it ended; the message carries the end of its log
+    │   ├── EngineUnreachable            no answer at its door
+    │   └── CommandRefused               it answered, and said no
+    └── KernelFault                      the compiled core met something it must not pass over
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class HftlabError(Exception):
+    """Root of every exception that hftlab raises on purpose."""
+
+
+class InputError(HftlabError, ValueError):
+    """A value that cannot be used."""
+
+
+class OffGridPrice(InputError):
+    """A price that lies between two ticks."""
+
+
+class OffGridQuantity(InputError):
+    """A quantity that lies between two lots, or is zero or negative where a size is wanted."""
+
+
+class UnknownInstrument(InputError):
+    """An instrument name that is not in the catalogue."""
+
+
+class UnknownName(InputError, TypeError):
+    """A misspelt keyword or parameter."""
+
+
+class UserCodeError(InputError):
+    """A quoter or strategy written by the user failed; names the user's line."""
+
+
+class DataError(HftlabError):
+    """A file or stream that cannot be used."""
+
+
+class FormatError(DataError):
+    """A file, or one line of it, is not in the format it should be."""
+
+
+class TruncatedFile(DataError):
+    """A file that ends in the middle."""
+
+
+class TapeError(DataError):
+    """Data that was read but is not fit for use: order, gaps, crosses, clock."""
+
+
+class EngineError(HftlabError):
+    """The engine process."""
+
+
+class RunInUse(EngineError):
+    """Another engine owns the run directory."""
+
+
+class EngineDied(EngineError):
+    """The engine process ended by itself."""
+
+
+class EngineUnreachable(EngineError):
+    """The engine's door gave no answer."""
+
+
+class CommandRefused(EngineError):
+    """The engine answered a command with a refusal."""
+
+
+class KernelFault(HftlabError):
+    """The compiled core met something it must not pass over."""
+
+
+def did_you_mean(found: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for the nearest known name, or a list of what is known."""
+    known = sorted(known)
+    near = difflib.get_close_matches(str(found), known, n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(known)}."

@@ -1,0 +1,41 @@
+"""The one decorator of the kernels.
+
+numba's disk cache notices a change of the decorated file, but not of a function that it calls in *another* file: after an
+edit of `book.py` a cached `core.py` would go on filling orders with the old code. So the cache directory is named after a
+digest of every kernel source. `nogil` because a call that keeps the GIL stalls every thread of the process for its length.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+
+_HERE = Path(__file__).parent
+
+
+def cache_dir() -> Path:
+    """Return the directory of the compile cache for exactly these sources, numba and numpy."""
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted([*_HERE.glob("*.py"), _HERE.parent / "types.py"]):
+        digest.update(path.read_bytes())
+    digest.update(f"{numba.__version__} {np.__version__}".encode())
+    root = os.environ.get("HFTLAB_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "hftlab" / f"kernels-{digest.hexdigest()}"
+
+
+_CACHE_DIR = str(cache_dir())
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile without the GIL, without exceptions on division, and cached under the digest of all kernels."""
+    # numba picks the cache directory while it decorates; the setting is put back so that a user's own functions keep theirs.
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = _CACHE_DIR
+    try:
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    finally:
+        numba.config.CACHE_DIR = before
