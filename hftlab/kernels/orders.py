@@ -148,7 +148,11 @@ def apply_report(desk, market, event):
     if kind == FILL:
         ledger.apply_fill(market, event, (event.flags & MAKER) != 0, desk.now_ns)
     if slot < 0:
-        desk.unexpected += 1
+        # The answer to an amend or cancel that crossed with the order's last fill is no surprise.
+        if kind == REJECTED or kind == CANCEL_REJECTED:
+            desk.rejects += 1
+        else:
+            desk.unexpected += 1
         return False
     order = market.orders[slot]
     status = TRANSITIONS[order.status, kind]
