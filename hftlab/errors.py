@@ -17,6 +17,7 @@
     │   ├── EngineUnreachable            no answer at its door
     │   └── CommandRefused               it answered, and said no
     └── KernelFault                      the compiled core met something it must not pass over
+    DataWarning (UserWarning)            data that can be used, but not trusted blindly
 """
 
 import difflib
@@ -89,6 +90,10 @@ class CommandRefused(EngineError):
 
 class KernelFault(HftlabError):
     """The compiled core met something it must not pass over."""
+
+
+class DataWarning(UserWarning):
+    """Data that can be used, but not trusted blindly."""
 
 
 def did_you_mean(found: str, known: Iterable[str]) -> str:

@@ -162,4 +162,9 @@ def _catalogue() -> dict[str, dict[str, Any]]:
     return {f"{row['venue']}:{row['symbol']}": row for row in json.loads(text)}
 
 
-__all__ = ["ASK", "BID", "Instrument", "decimal"]
+def bundled_names() -> list[str]:
+    """Return the names that `Instrument.bundled` knows."""
+    return list(_catalogue())
+
+
+__all__ = ["ASK", "BID", "Instrument", "bundled_names", "decimal"]

@@ -1,0 +1,35 @@
+"""What a reader met on its way: counted by name, so that nothing that was left out is left out silently."""
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class Notes:
+    """Counts of a reader: `ignored` event types by name, `dropped` messages by reason, and sentences for people."""
+
+    lines: int = 0
+    ignored: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    sentences: list[tuple[str, str]] = field(default_factory=list)  # (severity, text)
+    clock_shift_ns: int = 0  # added to every receive time
+
+    def say(self, severity: str, text: str) -> None:
+        """Keep one sentence; severity is "info", "warning" or "error"."""
+        self.sentences.append((severity, text))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values from which `from_dict` makes the same notes."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Notes":
+        """Return the notes that `to_dict` wrote."""
+        return cls(
+            values["lines"],
+            Counter(values["ignored"]),
+            Counter(values["dropped"]),
+            [(severity, text) for severity, text in values["sentences"]],
+            values["clock_shift_ns"],
+        )
