@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from hftlab.data.rows import SizeGrid
+
 
 @dataclass
 class Notes:
@@ -32,4 +34,15 @@ class Notes:
             Counter(values["dropped"]),
             [(severity, text) for severity, text in values["sentences"]],
             values["clock_shift_ns"],
+        )
+
+
+def say_rounded(sizes: SizeGrid, notes: Notes) -> None:
+    """Report the sizes that were rounded. Raises OffGridQuantity when they are too many for a right instrument."""
+    sizes.check()
+    if sizes.off:
+        notes.say(
+            "info",
+            f"{sizes.instrument.name}: {sizes.off:,} different sizes lie between two lots (leftovers of a finer lot size) and were "
+            "rounded to the nearest.",
         )

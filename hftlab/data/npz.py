@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hftlab.data.notes import Notes
-from hftlab.data.rows import Rows
+from hftlab.data.rows import OFF_FRAC_MAX, Rows
 from hftlab.errors import DataWarning, FormatError, InputError, OffGridPrice, OffGridQuantity, TapeError
 from hftlab.instrument import Instrument
 from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, EVENT, KIND_NAMES, LAST, SNAPSHOT, TRADE
@@ -29,6 +30,10 @@ _KIND_OF = {1: DEPTH, 2: TRADE, 3: CLEAR, _SNAPSHOT_KIND: DEPTH, 5: BBO}
 _EV_OF = {DEPTH: 1, TRADE: 2, CLEAR: 3, BBO: 5}
 _TOLERANCE = 1e-4
 """How far from the grid a float may be, in ticks: a double of 16 digits is good to a millionth of a tick at 10**10 ticks."""
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 _DELTAS = ("ts_recv_ns", "seq", "price_ticks")  # stored as differences: they compress to a third
 _FORMAT = 1
@@ -133,9 +138,9 @@ def _from_hftbacktest(data: np.ndarray[Any, Any], name: str, instrument: Instrum
     rows["side"] = np.where(kept["ev"] & BUY_EVENT, BID, np.where(kept["ev"] & SELL_EVENT, ASK, 0))
     rows["flags"] = np.where(ev == _SNAPSHOT_KIND, SNAPSHOT, 0)
     priced = rows["kind"] != CLEAR
-    rows["price_ticks"][priced] = _on_grid(kept["px"], priced, where, float(instrument.tick_size), f"{name}: price", instrument, OffGridPrice)
-    rows["qty_lots"][priced] = _on_grid(kept["qty"], priced, where, float(instrument.lot_size), f"{name}: quantity", instrument, OffGridQuantity)
-    _refuse(priced & (rows["qty_lots"] < 0), where, f"{name}: a negative quantity", OffGridQuantity)
+    _refuse(priced & (kept["qty"] < 0), where, f"{name}: a negative quantity", OffGridQuantity)
+    rows["price_ticks"][priced] = _ticks(kept["px"][priced], where[priced], name, instrument)
+    rows["qty_lots"][priced] = _lots(kept["qty"][priced], where[priced], name, instrument, notes)
     _refuse((rows["kind"] != CLEAR) & (rows["side"] == 0), where, f"{name}: neither BUY_EVENT nor SELL_EVENT", FormatError)
     empty = (rows["kind"] == TRADE) & (rows["qty_lots"] == 0)
     if empty.any():
@@ -144,18 +149,41 @@ def _from_hftbacktest(data: np.ndarray[Any, Any], name: str, instrument: Instrum
     return _with_messages(_with_first_clear(rows, name, notes))
 
 
-def _on_grid(
-    values: np.ndarray[Any, Any], mask: np.ndarray[Any, Any], where: np.ndarray[Any, Any], step: float, what: str, instrument: Instrument, error: type[InputError]
-) -> np.ndarray[Any, Any]:
-    scaled = values[mask] / step
-    whole = np.rint(scaled)
-    bad = np.flatnonzero(~(np.abs(scaled - whole) <= _TOLERANCE))  # also true for NaN and infinities
+def _ticks(prices: Floats, where: Ints, name: str, instrument: Instrument) -> Ints:
+    """Return prices in ticks. Raises FormatError for NaN, OffGridPrice."""
+    whole, off = _near_grid(prices, float(instrument.tick_size), where, f"{name}: price")
+    if off.any():
+        first = int(np.flatnonzero(off)[0])
+        raise OffGridPrice(
+            f"{name}: price {prices[first]!s} in row {where[first]:,} is not on the grid of {instrument.name} (tick size "
+            f"{instrument.tick_size}). The likely cause is a wrong instrument."
+        )
+    return whole
+
+
+def _lots(sizes: Floats, where: Ints, name: str, instrument: Instrument, notes: Notes) -> Ints:
+    """Return sizes in lots; few odd ones are rounded, as in `SizeGrid`. Raises FormatError for NaN, OffGridQuantity."""
+    whole, off = _near_grid(sizes, float(instrument.lot_size), where, f"{name}: quantity")
+    if off.any():
+        first, count = int(np.flatnonzero(off)[0]), int(np.count_nonzero(off))
+        if count > OFF_FRAC_MAX * len(sizes):
+            raise OffGridQuantity(
+                f"{name}: {count:,} of {len(sizes):,} quantities, the first {sizes[first]!s} in row {where[first]:,}, lie between two "
+                f"lots of {instrument.name} (lot size {instrument.lot_size}). The likely cause is a wrong instrument."
+            )
+        whole[off] = np.maximum(whole[off], 1)
+        notes.say("info", f"{name}: {count:,} sizes lie between two lots and were rounded to the nearest.")
+    return whole
+
+
+def _near_grid(values: Floats, step: float, where: Ints, what: str) -> tuple[Ints, Bools]:
+    """Return the nearest multiples of `step`, and which values are not one. Raises FormatError for NaN and infinities."""
+    bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
-        value, row = values[mask][bad[0]], where[mask][bad[0]]
-        if not np.isfinite(value):
-            raise FormatError(f"{what} {value} in row {row:,}; wanted a number.")
-        raise error(f"{what} {value!r} in row {row:,} is not on the grid {step:g} of {instrument.name}. The likely cause is a wrong instrument.")
-    return whole.astype(np.int64)
+        raise FormatError(f"{what} {values[bad[0]]} in row {where[bad[0]]:,}; wanted a number.")
+    scaled = values / step
+    whole = np.rint(scaled)
+    return whole.astype(np.int64), np.abs(scaled - whole) > _TOLERANCE
 
 
 def _refuse(bad: np.ndarray[Any, Any], where: np.ndarray[Any, Any], what: str, error: type[Exception]) -> None:

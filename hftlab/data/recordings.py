@@ -55,7 +55,7 @@ def load(
     `instrument`: which to read, one or several; none takes every symbol of the file from the bundled catalogue.
     `clock`: "correct" moves all receive times by a constant, so that the smallest latency is 1 ms, if the recorded clocks
     cannot both be right; "as recorded" leaves them and warns. `bbo` keeps the venue's own best prices, to check the book.
-    `start_s`, `end_s`: seconds after the first line. `partial` accepts a file that ends in the middle. `sort` puts lines
+    `start_s`, `end_s`: seconds after the first row, as in `Tape.slice`; reading stops at the end. `partial` accepts a file that ends in the middle. `sort` puts lines
     that are out of order in order.
 
     Raises FormatError, TruncatedFile, TapeError, OffGridPrice, OffGridQuantity, UnknownInstrument, InputError, UnknownName.
@@ -135,9 +135,9 @@ class _ReceiveClock:
     """Refuses a receive time that goes back, and says when `end_s` is reached."""
 
     def __init__(self, end_s: float | None) -> None:
-        self._end_s = end_s
-        self._end_ns: int | None = None
+        self._length_ns = round(end_s * 1e9) if end_s is not None and np.isfinite(end_s) else None
         self._last_ns = 0
+        self.first_ns = 0
 
     def past_end(self, recv_ns: int) -> bool:
         """Take the next receive time; return whether reading is over. Raises TapeError when it goes back."""
@@ -146,10 +146,8 @@ class _ReceiveClock:
                 f"received {(self._last_ns - recv_ns) / 1e9:.6f} s before the line above it. "
                 "Give files in the order of recording, or pass sort=True to put the lines in order."
             )
-        if self._end_ns is None and self._end_s is not None and np.isfinite(self._end_s):
-            self._end_ns = recv_ns + round(self._end_s * 1e9)
         self._last_ns = recv_ns
-        return self._end_ns is not None and recv_ns >= self._end_ns
+        return self._length_ns is not None and self.first_ns > 0 and recv_ns >= self.first_ns + self._length_ns
 
 
 def _read_file(path: Path, reader: Reader, clock: _ReceiveClock, notes: Notes, *, partial: bool, sort: bool) -> None:
@@ -160,6 +158,7 @@ def _read_file(path: Path, reader: Reader, clock: _ReceiveClock, notes: Notes, *
             if clock.past_end(recv_ns):
                 break
             reader.read(recv_ns, payload)
+            clock.first_ns = clock.first_ns or reader.first_ns
     notes.lines += lines.number
     if lines.cut:
         notes.say("warning", f"{path.name} ends in the middle; its first {lines.number:,} lines were read.")

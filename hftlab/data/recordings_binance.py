@@ -17,8 +17,8 @@ import msgspec
 
 from hftlab.data.lines import ns_per_unit
 from hftlab.data.markets import Markets
-from hftlab.data.notes import Notes
-from hftlab.data.rows import Grid, RowBuilder, price_grid, size_grid
+from hftlab.data.notes import Notes, say_rounded
+from hftlab.data.rows import Grid, RowBuilder, SizeGrid, price_grid
 from hftlab.errors import FormatError
 from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, GAP, LAST, SNAPSHOT, TRADE
 
@@ -82,7 +82,7 @@ class Ticker(msgspec.Struct, gc=False):
 class _Market:
     index: int
     prices: Grid
-    sizes: Grid
+    sizes: SizeGrid
     futures: bool
     last_u: int = -1
     joining: int = -1  # L of a snapshot that no diff has followed yet
@@ -106,6 +106,7 @@ class BinanceReader:
         self._by_stream: dict[str, _Market | None] = {}
         self._kinds: dict[str, str] = {}
         self._orphan: tuple[int, Envelope] | None = None
+        self.first_ns = 0  # when the first row came that will surely stay
         decode = msgspec.json.Decoder
         self._decode_diff = decode(Diff).decode
         self._decode_print = decode(Print).decode
@@ -144,7 +145,10 @@ class BinanceReader:
 
     def finish(self) -> dict[int, int]:
         """Return, by instrument, the row where the first snapshot stands; -1 without one."""
-        return {market.index: market.snapshot_row for market in self._known.values() if market is not None}
+        markets = [market for market in self._known.values() if market is not None]
+        for market in markets:
+            say_rounded(market.sizes, self._notes)
+        return {market.index: market.snapshot_row for market in markets}
 
     # --- markets -----------------------------------------------------------------------------------------------------
     def _market(self, stream: str, symbol: str, *, futures: bool) -> _Market | None:
@@ -166,7 +170,7 @@ class BinanceReader:
 
     def _new_market(self, index: int, *, futures: bool) -> _Market:
         instrument = self._markets.instruments[index]
-        return _Market(index, price_grid(instrument), size_grid(instrument), futures)
+        return _Market(index, price_grid(instrument), SizeGrid(instrument), futures)
 
     def _bare(self, recv_ns: int, line: Envelope) -> None:
         """Take a line without a stream name: a snapshot, or an answer to a subscription."""
@@ -182,6 +186,7 @@ class BinanceReader:
     # --- messages ----------------------------------------------------------------------------------------------------
     def _snapshot(self, market: _Market, recv_ns: int, line: Envelope) -> None:
         last = line.lastUpdateId
+        self.first_ns = self.first_ns or recv_ns
         # Never earlier than what the book already holds, so that sorting by exchange time cannot pull it apart.
         market.depth_ns = max(market.depth_ns, _ns(line.T))
         market.exch_ns = max(market.exch_ns, market.depth_ns)
@@ -242,11 +247,13 @@ class BinanceReader:
             return
         # m: the buyer was the maker, so a seller took.
         side = ASK if trade.m else BID
+        self.first_ns = self.first_ns or recv_ns
         self._out.add(TRADE, side, LAST, (_ns(trade.T), recv_ns, trade.t), market.index, (price,), (lots,))
 
     def _ticker(self, market: _Market, recv_ns: int, ticker: Ticker) -> None:
         exch_ns = _ns(ticker.T) or market.exch_ns
         market.exch_ns = max(market.exch_ns, exch_ns)
+        self.first_ns = self.first_ns or recv_ns
         stamps = (exch_ns, recv_ns, ticker.u)
         prices, sizes = market.prices, market.sizes
         self._out.add(BBO, BID, 0, stamps, market.index, (prices[ticker.b],), (sizes[ticker.B],))
