@@ -11,7 +11,13 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from hftlab.errors import InputError, OffGridPrice, OffGridQuantity, UnknownInstrument, did_you_mean
+from hftlab.errors import (
+    InputError,
+    OffGridPrice,
+    OffGridQuantity,
+    UnknownInstrument,
+    did_you_mean,
+)
 from hftlab.types import AMEND_KEEPS_SMALLER, AMEND_NEVER, AMEND_REQUEUES, ASK, BID
 
 Number = str | int | float | Decimal

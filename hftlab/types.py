@@ -21,7 +21,6 @@ TRADE = 2  # a public print: price_ticks, qty_lots, side of the aggressor
 CLEAR = 3  # forget the book of one side (side = BID or ASK) or of both (side = 0); a snapshot follows
 GAP = 4  # updates were lost: the book is not to be trusted until the next CLEAR and snapshot
 BBO = 5  # the venue's own best price of one side, used only to check the book built from DEPTH rows
-FUNDING = 6  # price_ticks: mark, qty_lots: rate x 1e9
 TIMER = 16  # time passes: ts_recv_ns
 # Venue reports on our own orders (order_id is our client order id).
 ACCEPTED = 32
@@ -45,7 +44,7 @@ SUBMIT = 96
 AMEND = 97
 CANCEL = 98
 # Records written to `out` for reports, never read back.
-SAMPLE = 112
+SAMPLE = 112  # price_ticks: bits of fair, leaves_lots: bits of P&L, qty_lots: position, order_id and seq: our bid and ask
 
 KIND_NAMES = {
     value: name
@@ -187,9 +186,9 @@ PARAM_NAMES = (
     "intensity_half_life_s",
     "half_spread_ticks_min",
     "half_spread_ticks_max",
+    "half_spread_bps_min",  # of fair; the larger of the two floors holds
     "hysteresis_ticks",
     "life_ns_min",
-    "join_only",  # 1: never improve on the touch
     *(f"user{i}" for i in range(USER_VALUES)),
 )
 PARAMS = _with_values(PARAM_NAMES)
@@ -312,12 +311,17 @@ MARKET = np.dtype(
         ("validity", "i8"),
         ("last_exch_ns", "i8"),
         ("last_recv_ns", "i8"),
-        ("fair_ticks", "f8"),  # NaN before the first valid book
+        ("fair_ticks", "f8"),  # NaN while there is no trustworthy book
+        ("mark_ticks", "f8"),  # the last fair price there was: a gap in the data is no loss of money
+        ("reference_ticks", "f8"),  # fair at the last volatility sample, taken at fair_ns
         ("fair_ns", "i8"),
         ("variance_ticks2_per_s", "f8"),
+        ("variance_sum", "f8"),  # numerator and weight of that estimate, so that it is unbiased from the first update
+        ("variance_weight", "f8"),
         ("distance_ticks", "f8"),  # mean distance of prints from fair: 1/k
         ("arrivals_per_s", "f8"),
         ("arrivals_ns", "i8"),
+        ("arrivals_side", "i8"),
         ("trades", "i8"),
         ("messages", "i8"),
         ("gaps", "i8"),
@@ -333,10 +337,13 @@ MARKET = np.dtype(
         ("sold_lots", "i8"),
         ("fills_count", "i8"),
         ("pnl_quote", "f8"),  # marked to fair, after fees
+        ("working", "i8"),  # slots in use
+        ("slots", "i8", (2 * LEVELS_MAX,)),  # 1 + slot of the working order of a side and level, 0 none
         ("has_target", "i8"),
         ("target_lots", "i8"),
         ("quoted_ns", "i8"),  # time with both sides live
         ("quoted_from_ns", "i8"),
+        ("gate_verdict", "i8"),  # why the market as a whole is not quoted, OK when it is
         # who refused what last, per side and level: an unchanged refusal is counted once
         ("refused_verdict", "i8", (2 * LEVELS_MAX,)),
         ("refused_ticks", "i8", (2 * LEVELS_MAX,)),
@@ -382,7 +389,6 @@ DESK = np.dtype(
         ("next_sample_ns", "i8"),
         ("bar_ns", "i8"),
         ("next_bar_ns", "i8"),
-        ("out_count", "i8"),
         ("fault", "i8"),  # FAULT_*
     ]
 )
