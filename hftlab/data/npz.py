@@ -48,7 +48,7 @@ def write_tape(path: Path, rows: Rows, instruments: Sequence[Instrument], source
         "instruments": [one.to_dict() for one in instruments],
         "notes": notes.to_dict(),
     }
-    columns = {name: np.diff(rows[name], prepend=np.zeros(1, np.int64)) if name in _DELTAS else rows[name] for name in EVENT.names or ()}
+    columns: dict[str, Any] = {name: np.diff(rows[name], prepend=np.zeros(1, np.int64)) if name in _DELTAS else rows[name] for name in EVENT.names or ()}
     columns["ts_exch_ns"] = rows["ts_recv_ns"] - rows["ts_exch_ns"]
     with path.open("wb") as file:
         np.savez_compressed(file, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **columns)
@@ -89,7 +89,9 @@ def read_npz(
             raise FormatError(f"{path.name} is no npz of a tape: {error}. Wanted one of hftbacktest or of Tape.save.") from error
         if instruments is not None and found != instruments:
             names = ", ".join(one.name for one in found)
-            raise InputError(f"{path.name} holds {names}; wanted {', '.join(one.name for one in instruments)} as given or as in the first file.")
+            raise InputError(
+                f"{path.name} holds {names}; wanted {', '.join(one.name for one in instruments)} as given or as in the first file."
+            )
         instruments = found
         parts.append(part)
     rows = np.concatenate(parts)

@@ -1,8 +1,9 @@
 """`load`: from files that people have to a checked tape."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,11 @@ LATENCY_FLOOR_NS = 1_000_000
 host near the venue sees. All other latencies keep their distance to it."""
 
 _LOOKED_AT = 200  # lines read to tell the format
-_READERS = {"binance": BinanceReader, "hyperliquid": HyperliquidReader}
 
 Paths = str | Path | Sequence[str | Path]
 Reader = BinanceReader | HyperliquidReader
+
+_READERS: dict[str, Callable[..., Reader]] = {"binance": BinanceReader, "hyperliquid": HyperliquidReader}
 
 
 def load(
@@ -167,7 +169,7 @@ def _read_file(path: Path, reader: Reader, clock: _ReceiveClock, notes: Notes, *
 def _in_order(lines: Lines, notes: Notes) -> Iterator[tuple[int, bytes]]:
     """Yield all lines by receive time, equal times in file order. Holds the file in memory."""
     every = list(lines)
-    late = sum(after[0] < before[0] for before, after in zip(every, every[1:], strict=False))
+    late = sum(after[0] < before[0] for before, after in pairwise(every))
     if late:
         notes.say("warning", f"{lines.path.name}: the receive time went back {late:,} times; the lines were put in order (sort=True).")
     every.sort(key=lambda line: line[0])

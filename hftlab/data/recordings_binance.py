@@ -28,29 +28,29 @@ _COIN_M = re.compile(r"USD_(PERP|\d{6})$")
 _RECENT = 4096  # diffs kept to be replayed after a snapshot: minutes of the fastest stream, snapshots take under a second
 
 
-class Envelope(msgspec.Struct):
+class Envelope(msgspec.Struct, rename={"last_update_id": "lastUpdateId"}):
     """Any line: the wrapper of a combined stream, or a bare REST snapshot."""
 
     stream: str = ""
     data: msgspec.Raw = msgspec.Raw(b"{}")
-    lastUpdateId: int = -1
+    last_update_id: int = -1
     T: int = 0
     symbol: str = ""
     bids: list[Level] = []
     asks: list[Level] = []
 
 
-class Diff(msgspec.Struct, gc=False):
+class Diff(msgspec.Struct, gc=False, rename={"first_id": "U", "last_id": "u", "previous_id": "pu"}):
     """`depthUpdate`. T and pu are the futures'."""
 
     s: str
     E: int
-    U: int
-    u: int
+    first_id: int
+    last_id: int
     b: list[Level]
     a: list[Level]
     T: int = 0
-    pu: int = -1
+    previous_id: int = -1
 
 
 class Print(msgspec.Struct, gc=False):
@@ -84,7 +84,7 @@ class _Market:
     prices: Grid
     sizes: SizeGrid
     futures: bool
-    last_u: int = -1
+    last_id: int = -1
     joining: int = -1  # L of a snapshot that no diff has followed yet
     exch_ns: int = 0  # newest exchange time
     depth_ns: int = 0  # newest exchange time among the rows of the book
@@ -127,7 +127,7 @@ class BinanceReader:
             kind = self._kinds[line.stream] = _kind(line.stream)
         if kind == "depth":
             diff = self._decode_diff(line.data)
-            market = self._market(line.stream, diff.s, futures=diff.pu >= 0)
+            market = self._market(line.stream, diff.s, futures=diff.previous_id >= 0)
             if market is not None:
                 self._diff(market, recv_ns, diff)
         elif kind == "trade":
@@ -174,7 +174,7 @@ class BinanceReader:
 
     def _bare(self, recv_ns: int, line: Envelope) -> None:
         """Take a line without a stream name: a snapshot, or an answer to a subscription."""
-        if line.lastUpdateId < 0:
+        if line.last_update_id < 0:
             self._notes.ignored["(no stream name)"] += 1
         elif not self._here:
             self._orphan = (recv_ns, line)
@@ -185,7 +185,7 @@ class BinanceReader:
 
     # --- messages ----------------------------------------------------------------------------------------------------
     def _snapshot(self, market: _Market, recv_ns: int, line: Envelope) -> None:
-        last = line.lastUpdateId
+        last = line.last_update_id
         self.first_ns = self.first_ns or recv_ns
         # Never earlier than what the book already holds, so that sorting by exchange time cannot pull it apart.
         market.depth_ns = max(market.depth_ns, _ns(line.T))
@@ -197,8 +197,8 @@ class BinanceReader:
         empty = not line.bids and not line.asks
         self._out.add(CLEAR, 0, SNAPSHOT | (LAST if empty else 0), stamps, market.index)
         self._levels(market, stamps, line.bids, line.asks, SNAPSHOT)
-        market.joining, market.last_u = last, last
-        waiting = [diff for diff in market.recent if diff.u > last or (market.futures and diff.u == last)]
+        market.joining, market.last_id = last, last
+        waiting = [diff for diff in market.recent if diff.last_id > last or (market.futures and diff.last_id == last)]
         if first:
             self._notes.dropped["diff inside the snapshot"] += len(market.recent) - len(waiting)
         market.recent.clear()
@@ -206,10 +206,10 @@ class BinanceReader:
             self._diff(market, recv_ns, diff, replayed=True)
 
     def _diff(self, market: _Market, recv_ns: int, diff: Diff, *, replayed: bool = False) -> None:
-        if market.joining >= 0 and (diff.u < market.joining or (diff.u == market.joining and not market.futures)):
+        if market.joining >= 0 and (diff.last_id < market.joining or (diff.last_id == market.joining and not market.futures)):
             self._notes.dropped["diff inside the snapshot"] += 1
             return
-        if diff.u <= market.last_u and market.joining < 0:
+        if diff.last_id <= market.last_id and market.joining < 0:
             self._notes.dropped["diff repeated"] += 1
             return
         market.recent.append(diff)
@@ -220,12 +220,12 @@ class BinanceReader:
             exch_ns = market.depth_ns
         market.depth_ns = exch_ns
         market.exch_ns = max(market.exch_ns, exch_ns)
-        stamps = (exch_ns, recv_ns, diff.u)
-        if market.last_u < 0:
+        stamps = (exch_ns, recv_ns, diff.last_id)
+        if market.last_id < 0:
             self._out.add(CLEAR, 0, LAST, stamps, market.index)
         elif not _joins(market, diff):
             self._out.add(GAP, 0, LAST, stamps, market.index)
-        market.joining, market.last_u = -1, diff.u
+        market.joining, market.last_id = -1, diff.last_id
         self._levels(market, stamps, diff.b, diff.a, SNAPSHOT if replayed else 0)
 
     def _levels(self, market: _Market, stamps: tuple[int, int, int], bids: list[Level], asks: list[Level], flags: int) -> None:
@@ -263,8 +263,8 @@ class BinanceReader:
 def _joins(market: _Market, diff: Diff) -> bool:
     """Return whether nothing is missing between what the book holds and `diff`."""
     if market.joining >= 0:
-        return diff.U <= market.joining + (0 if market.futures else 1)
-    return diff.pu == market.last_u if market.futures else diff.U == market.last_u + 1
+        return diff.first_id <= market.joining + (0 if market.futures else 1)
+    return diff.previous_id == market.last_id if market.futures else diff.first_id == market.last_id + 1
 
 
 def _kind(stream: str) -> str:

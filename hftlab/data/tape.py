@@ -58,7 +58,9 @@ class Tape:
         back = np.flatnonzero(np.diff(rows["ts_recv_ns"]) < 0)
         if len(back):
             row = int(back[0]) + 1
-            raise TapeError(f"row {row:,} was received before the row above it; a tape is in receive order. Sort it, or load with sort=True.")
+            raise TapeError(
+                f"row {row:,} was received before the row above it; a tape is in receive order. Sort it, or load with sort=True."
+            )
         if int(rows["instrument"].max()) >= len(self.instruments):
             raise TapeError(f"a row names instrument {rows['instrument'].max()}, but the tape has {len(self.instruments)}.")
 

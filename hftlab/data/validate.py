@@ -131,8 +131,8 @@ def validate(tape: _Tape | Rows, instruments: Sequence[Instrument] = (), notes: 
 def compare_bbo(tape: _Tape) -> tuple[int, int]:
     """Return how many of the venue's own best prices were compared with the built book, and how many differ.
 
-    Compared where a diff carries the update id of a recorded best-price message: both prices and both quantities, right
-    after that diff. The tape must have been loaded with bbo=True, else there is nothing to compare.
+    Compared where a diff, or a snapshot, carries the update id of a recorded best-price message: both prices and both
+    quantities, right after it. The tape must have been loaded with bbo=True, else there is nothing to compare.
     """
     _, _, compared, different, _ = _check_books(tape.rows)
     return compared, different

@@ -1,4 +1,4 @@
-"""Walk a tape with the compiled book: is it ever crossed, and does it agree with the venue's own best prices?"""
+"""Walk a tape with the compiled book: whether it is ever crossed, and whether it agrees with the venue's own best prices."""
 
 from hftlab.kernels.book import apply_level, clear, lots_at, reset, settle
 from hftlab.kernels.jit import kernel
