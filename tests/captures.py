@@ -88,9 +88,9 @@ def book_of(rows):
     sides = {1: {}, -1: {}}
     for row in rows:
         if row["kind"] == CLEAR:
-            for side in sides:
+            for side, levels in sides.items():
                 if row["side"] in (0, side):
-                    sides[side].clear()
+                    levels.clear()
         elif row["kind"] == DEPTH:
             sides[row["side"]][int(row["price_ticks"])] = int(row["qty_lots"])
     return tuple({price: lots for price, lots in sides[side].items() if lots} for side in (1, -1))

@@ -1,6 +1,7 @@
 """What the readers make of sound captures, line by line, and of the recordings beside the repository."""
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -263,7 +264,7 @@ def test_wherever_the_snapshot_stands_the_book_ends_as_it_should(tmp_path_factor
     count = data.draw(st.integers(2, 30))
     changes = [(data.draw(st.integers(0, 5)), data.draw(st.integers(0, 3))) for _ in range(count)]
     cuts = sorted(data.draw(st.sets(st.integers(1, count - 1), max_size=6)) | {0, count})
-    spans = list(zip(cuts, cuts[1:], strict=False))  # diff k holds the ids first+1 … last
+    spans = list(pairwise(cuts))  # diff k holds the ids first+1 … last
     known = data.draw(st.integers(1, count))
     true: dict[int, int] = {}
     book_at_known: dict[int, int] = {}
@@ -275,7 +276,7 @@ def test_wherever_the_snapshot_stands_the_book_ends_as_it_should(tmp_path_factor
     place = data.draw(st.integers(0, held + 1)) if data.draw(st.booleans()) else data.draw(st.integers(held, len(spans)))
     texts = []
     for k, (first, last) in enumerate(spans):
-        levels = {level: lots for level, lots in changes[first:last]}
+        levels = dict(changes[first:last])
         bids = [[f"{60000 + level}.00", f"{lots}.00000"] for level, lots in levels.items()]
         make = (lambda n, u0, u1, b: futures_diff(n, u0, u1, u0 - 1, b)) if futures else spot_diff
         texts.append(make(k + 1, first + 1, last, bids))

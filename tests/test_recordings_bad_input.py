@@ -62,13 +62,13 @@ def test_a_price_that_is_no_number(tmp_path, value):
 
 
 def test_a_bare_nan_is_not_json(tmp_path):
-    text = futures_diff(1, 1, 2, 0, [["60000.0", "1.000"]]).replace('"1.000"', "NaN")
+    text = futures_diff(6, 113, 114, 112, [["60000.0", "1.000"]]).replace('"1.000"', "NaN")
     refused(FormatError, "line 7", write(tmp_path / "a.gz", [*a_session(), text]))
 
 
 def test_a_line_that_is_not_json(tmp_path):
     lines = a_session()
-    lines.insert(3, f"{ms(2) * 1_000_000} <html>502 Bad Gateway</html>")
+    lines.insert(3, f"{ms(3) * 1_000_000} <html>502 Bad Gateway</html>")
     refused(FormatError, r"a\.gz, line 4: ", write(tmp_path / "a.gz", lines))
 
 
@@ -131,7 +131,8 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "named"), [(b"\x28\xb5\x2f\xfd1234", "zstd"), (b"PAR1xxxx", "Parquet"), (b"\x89PNG1234", "begins with"), (b"a,b\n1,2\n", "begins")]
+    ("content", "named"),
+    [(b"\x28\xb5\x2f\xfd1234", "zstd"), (b"PAR1xxxx", "Parquet"), (b"\x89PNG1234", "begins with"), (b"a,b\n1,2\n", "begins")],
 )
 def test_a_file_of_another_kind(tmp_path, content, named):
     path = tmp_path / "x"
@@ -161,8 +162,14 @@ def test_an_unknown_symbol_says_how_to_name_its_grid(tmp_path):
 
 
 def test_an_instrument_that_is_not_in_the_recording(tmp_path):
-    refused(InputError, "records binanceusdm:BTCUSDT; the instrument given was binance:BTC/USDT", write(tmp_path / "a.gz", a_session()), instrument=SPOT)
-    refused(InputError, "instrument was 'BTCUSDT'", write(tmp_path / "b.gz", a_session()), instrument="BTCUSDT")
+    refused(
+        InputError,
+        "records binanceusdm:BTCUSDT; the instrument given was binance:BTC/USDT",
+        write(tmp_path / "a.gz", a_session()),
+        instrument=SPOT,
+    )
+    refused(UnknownInstrument, "no bundled instrument 'BTCUSDT'", write(tmp_path / "b.gz", a_session()), instrument="BTCUSDT")
+    refused(InputError, "instrument was 7", write(tmp_path / "c.gz", a_session()), instrument=[7])
 
 
 def test_only_the_instrument_asked_for_is_read(tmp_path):
@@ -187,6 +194,8 @@ def test_lines_out_of_order_are_refused_and_sorted_on_request(tmp_path):
     tape = load(path, sort=True)
     assert (tape.rows == load(write(tmp_path / "b.gz", a_session())).rows).all()
     assert any("put in order" in finding.text for finding in tape.report.findings)
+    lines[3] = lines[3].replace("60000.1", "60000.15")
+    refused(OffGridPrice, r"a\.gz, line 4: price", write(tmp_path / "a.gz", lines), sort=True)
 
 
 def test_a_misspelt_keyword_or_choice(tmp_path):

@@ -1,7 +1,7 @@
 """What a reader met on its way: counted by name, so that nothing that was left out is left out silently."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from hftlab.data.rows import SizeGrid
@@ -23,7 +23,13 @@ class Notes:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values from which `from_dict` makes the same notes."""
-        return asdict(self)
+        return {
+            "lines": self.lines,
+            "ignored": dict(self.ignored),
+            "dropped": dict(self.dropped),
+            "sentences": self.sentences,
+            "clock_shift_ns": self.clock_shift_ns,
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Notes":

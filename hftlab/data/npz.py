@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hftlab.data.markets import Wanted, as_instruments
 from hftlab.data.notes import Notes
 from hftlab.data.rows import OFF_FRAC_MAX, Rows
 from hftlab.errors import DataWarning, FormatError, InputError, OffGridPrice, OffGridQuantity, TapeError
@@ -48,7 +49,9 @@ def write_tape(path: Path, rows: Rows, instruments: Sequence[Instrument], source
         "instruments": [one.to_dict() for one in instruments],
         "notes": notes.to_dict(),
     }
-    columns: dict[str, Any] = {name: np.diff(rows[name], prepend=np.zeros(1, np.int64)) if name in _DELTAS else rows[name] for name in EVENT.names or ()}
+    columns: dict[str, Any] = {
+        name: np.diff(rows[name], prepend=np.zeros(1, np.int64)) if name in _DELTAS else rows[name] for name in EVENT.names or ()
+    }
     columns["ts_exch_ns"] = rows["ts_recv_ns"] - rows["ts_exch_ns"]
     with path.open("wb") as file:
         np.savez_compressed(file, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **columns)
@@ -73,15 +76,13 @@ def _read_own(file: Any, path: Path, notes: Notes) -> tuple[Rows, tuple[Instrume
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
-def read_npz(
-    files: Sequence[Path], instrument: Instrument | Sequence[Instrument] | None, notes: Notes, *, sort: bool
-) -> tuple[Rows, tuple[Instrument, ...]]:
+def read_npz(files: Sequence[Path], instrument: Wanted, notes: Notes, *, sort: bool) -> tuple[Rows, tuple[Instrument, ...]]:
     """Read npz files that follow each other. Raises FormatError, InputError, OffGridPrice, OffGridQuantity, TapeError."""
-    wanted = (instrument,) if isinstance(instrument, Instrument) else tuple(instrument) if instrument is not None else None
+    wanted = as_instruments(instrument)
     parts, instruments = [], wanted
     for path in files:
         try:
-            with np.load(path) as file:
+            with path.open("rb") as raw, np.load(raw) as file:
                 part, found = _read_one(file, path, wanted, notes)
         except (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError) as error:
             if isinstance(error, InputError):
@@ -218,6 +219,8 @@ def _with_messages(rows: Rows) -> Rows:
     both = (book[1:] & book[:-1]) | ((rows["kind"][1:] == BBO) & (rows["kind"][:-1] == BBO))
     last[:-1] = ~(same & both)
     rows["flags"] |= np.where(last, LAST, 0).astype(np.uint16)
+    begins = np.flatnonzero((rows["kind"][:-1] == CLEAR) & ~last[:-1] & ((rows["flags"][1:] & SNAPSHOT) != 0))
+    rows["flags"][begins] |= SNAPSHOT
     return rows
 
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from hftlab.data.lines import Lines, file_kind
-from hftlab.data.markets import Markets
+from hftlab.data.markets import Markets, Wanted
 from hftlab.data.notes import Notes
 from hftlab.data.npz import read_npz
 from hftlab.data.recordings_binance import BinanceReader
@@ -40,7 +40,7 @@ _READERS: dict[str, Callable[..., Reader]] = {"binance": BinanceReader, "hyperli
 
 def load(
     paths: Paths,
-    instrument: Instrument | Sequence[Instrument] | None = None,
+    instrument: Wanted = None,
     *,
     clock: str = "as recorded",
     bbo: bool = False,
@@ -54,7 +54,8 @@ def load(
 
     `paths`: one file, or several that follow each other. Known are lines of `local_ts {json}` (plain or gzip) of Binance
     combined streams and of Hyperliquid, and npz of hftbacktest (needs `instrument`) and of `Tape.save`.
-    `instrument`: which to read, one or several; none takes every symbol of the file from the bundled catalogue.
+    `instrument`: which to read, one or several, as Instrument or bundled name; none takes every symbol of the file from the
+    bundled catalogue.
     `clock`: "correct" moves all receive times by a constant, so that the smallest latency is 1 ms, if the recorded clocks
     cannot both be right; "as recorded" leaves them and warns. `bbo` keeps the venue's own best prices, to check the book.
     `start_s`, `end_s`: seconds after the first row, as in `Tape.slice`; reading stops at the end. `partial` accepts a file that ends in the middle. `sort` puts lines
@@ -168,12 +169,14 @@ def _read_file(path: Path, reader: Reader, clock: _ReceiveClock, notes: Notes, *
 
 def _in_order(lines: Lines, notes: Notes) -> Iterator[tuple[int, bytes]]:
     """Yield all lines by receive time, equal times in file order. Holds the file in memory."""
-    every = list(lines)
+    every = [(recv_ns, lines.number, payload) for recv_ns, payload in lines]
+    total = lines.number
     late = sum(after[0] < before[0] for before, after in pairwise(every))
     if late:
         notes.say("warning", f"{lines.path.name}: the receive time went back {late:,} times; the lines were put in order (sort=True).")
-    every.sort(key=lambda line: line[0])
-    yield from every
+    for recv_ns, lines.number, payload in sorted(every):  # errors name the line where it stands in the file
+        yield recv_ns, payload
+    lines.number = total
 
 
 @contextmanager

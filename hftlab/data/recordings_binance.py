@@ -19,7 +19,6 @@ from hftlab.data.lines import ns_per_unit
 from hftlab.data.markets import Markets
 from hftlab.data.notes import Notes, say_rounded
 from hftlab.data.rows import Grid, RowBuilder, SizeGrid, price_grid
-from hftlab.errors import FormatError
 from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, GAP, LAST, SNAPSHOT, TRADE
 
 Level = tuple[str, str]
@@ -117,7 +116,7 @@ class BinanceReader:
         self._here, self._by_stream, self._orphan = [], {}, None
 
     def read(self, recv_ns: int, payload: bytes) -> None:
-        """Add the rows of one line. Raises msgspec.DecodeError, FormatError, InputError."""
+        """Add the rows of one line. Raises msgspec.DecodeError, InputError."""
         line = self._envelope(payload)
         if not line.stream:
             self._bare(recv_ns, line)
@@ -179,7 +178,7 @@ class BinanceReader:
         elif not self._here:
             self._orphan = (recv_ns, line)
         elif len(self._here) > 1:
-            raise FormatError("a snapshot that does not name its symbol, in a capture of several; record one symbol a file")
+            raise msgspec.ValidationError("a snapshot that does not name its symbol, in a capture of several: record one symbol a file")
         elif self._here[0] is not None:
             self._snapshot(self._here[0], recv_ns, line)
 

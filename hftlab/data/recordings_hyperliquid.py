@@ -8,7 +8,6 @@ import msgspec
 from hftlab.data.markets import Markets
 from hftlab.data.notes import Notes, say_rounded
 from hftlab.data.rows import Grid, RowBuilder, SizeGrid, price_grid
-from hftlab.errors import FormatError
 from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, LAST, SNAPSHOT, TRADE
 
 _NS_PER_MS = 1_000_000
@@ -83,7 +82,7 @@ class HyperliquidReader:
         return {market.index: 0 for market in markets}
 
     def read(self, recv_ns: int, payload: bytes) -> None:
-        """Add the rows of one line. Raises msgspec.DecodeError, FormatError, InputError."""
+        """Add the rows of one line. Raises msgspec.DecodeError, InputError."""
         line = self._envelope(payload)
         if line.channel == "l2Book":
             self._book(recv_ns, self._book_of(line.data))
@@ -136,7 +135,7 @@ class HyperliquidReader:
                 self._notes.dropped["trade from before the capture (sent on subscription)"] += 1
                 continue
             if one.side not in _SIDES:
-                raise FormatError(f"a trade of side {one.side!r}; wanted 'B' or 'A'")
+                raise msgspec.ValidationError(f"a trade of side {one.side!r}, not 'B' or 'A'")
             price, lots = market.prices[one.px], market.sizes[one.sz]
             if price == 0 or lots == 0:
                 self._notes.dropped["trade of zero price or size"] += 1
