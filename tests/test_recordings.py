@@ -1,6 +1,5 @@
 """What the readers make of sound captures, line by line, and of the recordings beside the repository."""
 
-import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -27,9 +26,8 @@ from captures import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hftlab.data.recordings import LATENCY_FLOOR_NS, load
+from hftlab.data.recordings import load
 from hftlab.data.validate import compare_bbo
-from hftlab.errors import DataWarning
 from hftlab.instrument import Instrument
 from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, GAP, LAST, SNAPSHOT, TRADE
 
@@ -232,23 +230,13 @@ def test_hyperliquid_books_are_whole_and_old_prints_are_history(tmp_path):
     assert tape.report.dropped == {"trade from before the capture (sent on subscription)": 1}
 
 
-def test_a_clock_that_cannot_be_right_is_said_and_corrected_on_request(tmp_path):
-    lines = [futures_diff(n, n, n, n - 1, [["60000.0", f"{n}.000"]], late_ms=-1272 + 3 * n) for n in range(1, 5)]
-    path = write(tmp_path / "a.gz", lines)
-    with pytest.warns(DataWarning, match=r"local clock is at least 1\.269 s behind"):
-        tape = load(path)
-    assert not tape.report.clock_ok
-    assert tape.report.latency_min_ns == -1_269_000_000
-    right = load(path, clock="correct")
-    assert right.report.latency_min_ns == LATENCY_FLOOR_NS
-    assert right.report.clock_shift_ns == 1_270_000_000
-    assert np.array_equal(right.rows["ts_recv_ns"], tape.rows["ts_recv_ns"] + 1_270_000_000)
-    assert np.array_equal(right.rows["ts_exch_ns"], tape.rows["ts_exch_ns"])
-
-
-def test_a_right_clock_is_left_alone(tmp_path):
-    path = write(tmp_path / "a.gz", a_session())
-    assert np.array_equal(load(path, clock="correct").rows, load(path).rows)
+def test_several_symbols_are_several_instruments(tmp_path):
+    ether = futures_diff(2, 7, 8, 6, [["3000.00", "1.000"]]).replace("BTCUSDT", "ETHUSDT").replace("btcusdt", "ethusdt")
+    bitcoin = [futures_diff(1, 1, 2, 0, [["60000.0", "1.000"]]), futures_diff(3, 3, 4, 2, [["60000.0", "2.000"]])]
+    tape = load(write(tmp_path / "a.gz", [bitcoin[0], ether, bitcoin[1]]))
+    assert [one.name for one in tape.instruments] == ["binanceusdm:BTC/USDT:USDT", "binanceusdm:ETH/USDT:USDT"]
+    assert tape.rows["instrument"].tolist() == [0, 0, 1, 1, 0]
+    assert tape.report.gaps == 0
 
 
 def test_reading_a_part_is_the_slice_of_the_whole(tmp_path):
@@ -287,44 +275,3 @@ def test_wherever_the_snapshot_stands_the_book_ends_as_it_should(tmp_path_factor
     wanted = {(60000 + level) * per_tick: lots * per_unit for level, lots in true.items() if lots}
     assert book_of(tape.rows)[0] == wanted
     assert tape.report.gaps == 0
-
-
-RECORDED = {
-    "binance_usdm_btcusdt_20240808.gz": 629,
-    "binance_spot_btcusdt_20240808.gz": 564,
-    "binance_spot_btcusdt_20240809.gz": 507,
-    "binance_coinm_btcusd_perp_20240808.gz": 1124,
-    "binance_usdm_btcusdt_20230405.dat.gz": 1255,
-}
-
-
-@pytest.mark.parametrize(("name", "compared"), RECORDED.items())
-def test_the_built_book_is_the_venues_own_at_every_matching_update_id(shared, name, compared):
-    # 629 in the first file is the count of a plain dict of Decimal over the raw lines too.
-    tape = load(shared / "data" / name, clock="correct", bbo=True)
-    assert compare_bbo(tape) == (compared, 0)
-    report = tape.report
-    assert (report.gaps, report.crossed_messages, report.recv_regressions, report.exch_regressions, report.duplicates) == (0, 0, 0, 0, 0)
-
-
-def test_the_clock_of_the_2024_recordings_is_found_behind(shared):
-    with pytest.warns(DataWarning, match="local clock"):
-        tape = load(shared / "data" / "binance_usdm_btcusdt_20240808.gz", end_s=30)
-    assert -1_300_000_000 < tape.report.latency_min_ns < -1_200_000_000
-
-
-def test_two_spot_files_are_one_tape_without_a_gap(shared):
-    names = ("binance_spot_btcusdt_20240808.gz", "binance_spot_btcusdt_20240809.gz")
-    tape = load([shared / "data" / name for name in names], clock="correct", bbo=True)
-    assert tape.report.gaps == 0
-    assert tape.report.rows_by_kind["CLEAR"] == 1
-    assert tape.report.bbo_different == 0
-    assert tape.report.bbo_compared > 564 + 507 - 10
-    assert tape.span_s == pytest.approx(650.6, abs=0.5)
-
-
-def test_the_hyperliquid_recording_reads_without_a_warning(shared):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        tape = load(shared / "data" / "hyperliquid_btcusd_20250126.gz")
-    assert tape.report.rows_by_kind == {"DEPTH": 1840, "TRADE": 34, "CLEAR": 46}

@@ -87,6 +87,7 @@ class _Market:
     joining: int = -1  # L of a snapshot that no diff has followed yet
     exch_ns: int = 0  # newest exchange time
     depth_ns: int = 0  # newest exchange time among the rows of the book
+    raised: int = 0  # diffs whose exchange time went back and was raised to the one before
     snapshot_row: int = -1  # where the first snapshot stands
     recent: deque[Diff] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
@@ -147,6 +148,13 @@ class BinanceReader:
         markets = [market for market in self._known.values() if market is not None]
         for market in markets:
             say_rounded(market.sizes, self._notes)
+            if market.raised:
+                name = self._markets.instruments[market.index].name
+                self._notes.say(
+                    "warning",
+                    f"{name}: the exchange time of {market.raised:,} diffs went back within the book and was raised to the one before: "
+                    "sorted by it, the diffs would change places.",
+                )
         return {market.index: market.snapshot_row for market in markets}
 
     # --- markets -----------------------------------------------------------------------------------------------------
@@ -215,13 +223,13 @@ class BinanceReader:
         exch_ns = _ns(diff.T or diff.E)
         if exch_ns < market.depth_ns:
             if not replayed:
-                self._notes.dropped["exchange time of a diff that went back (raised to the one before)"] += 1
+                market.raised += 1
             exch_ns = market.depth_ns
         market.depth_ns = exch_ns
         market.exch_ns = max(market.exch_ns, exch_ns)
         stamps = (exch_ns, recv_ns, diff.last_id)
         if market.last_id < 0:
-            self._out.add(CLEAR, 0, LAST, stamps, market.index)
+            self._out.add(CLEAR, 0, 0 if diff.b or diff.a else LAST, stamps, market.index)
         elif not _joins(market, diff):
             self._out.add(GAP, 0, LAST, stamps, market.index)
         market.joining, market.last_id = -1, diff.last_id

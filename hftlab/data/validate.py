@@ -180,7 +180,8 @@ def _check_books(rows: Rows) -> tuple[int, int, int, int, int]:
     count = int(rows["instrument"].max()) + 1 if len(rows) else 1
     pairs, first = _bbo_pairs(rows, count)
     result = np.zeros(5, np.int64)
-    check_books(rows, np.zeros(count, BOOK), np.zeros(count, np.int64), pairs, first, result)
+    books = np.zeros(count, BOOK).view(np.recarray)  # the same to numba; and the kernels run uncompiled too
+    check_books(rows.view(np.recarray), books, np.zeros(count, np.int64), pairs, first, result)
     return tuple(int(value) for value in result)  # type: ignore[return-value]
 
 

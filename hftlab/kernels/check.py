@@ -32,7 +32,7 @@ def check_books(rows, books, ready, bbo, bbo_first, result):
             apply_level(book, rows[k].side, rows[k].price_ticks, rows[k].qty_lots)
         else:
             continue
-        if (rows[k].flags & LAST) == 0:
+        if (rows[k]["flags"] & LAST) == 0:
             continue
         settle(book)
         bid, ask = book.best_bid_ticks, book.best_ask_ticks
