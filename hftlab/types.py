@@ -14,6 +14,9 @@ BID, ASK = 1, -1
 NO_PRICE = np.iinfo(np.int64).min
 """The one absent price. Zero and negative prices are legal in some markets, so neither can mean "none"."""
 
+NEVER_NS = np.iinfo(np.int64).max
+"""A time that does not come."""
+
 # --- event kinds -----------------------------------------------------------------------------------------------------
 # Market data. A message of many rows carries LAST on its final row: the book is only looked at there.
 DEPTH = 1  # price_ticks, side: the level now holds qty_lots
@@ -338,6 +341,7 @@ MARKET = np.dtype(
         ("fills_count", "i8"),
         ("pnl_quote", "f8"),  # marked to fair, after fees
         ("working", "i8"),  # slots in use
+        ("levels_used", "i8"),  # no level from here on has had an order since the table was last empty
         ("slots", "i8", (2 * LEVELS_MAX,)),  # 1 + slot of the working order of a side and level, 0 none
         ("has_target", "i8"),
         ("target_lots", "i8"),
@@ -421,6 +425,7 @@ EXCHANGE = np.dtype(
         ("now_ns", "i8"),
         ("arrivals", "i8"),
         ("resting_count", "i8"),
+        ("due_ns", "i8"),  # the earliest of what is in flight, NEVER_NS for nothing
         ("request_head", "i8"),
         ("request_count", "i8"),
         ("report_head", "i8"),

@@ -11,7 +11,7 @@ from hftlab.data.frame import Frame
 from hftlab.errors import InputError, KernelFault
 from hftlab.instrument import AMEND_RULES, Instrument
 from hftlab.params import Fees, Latency, Limits, Queue, Quoter
-from hftlab.types import DESK, EVENT, EXCHANGE, FAULT_NAMES, LIMIT_NAMES, MARKET, NO_PRICE
+from hftlab.types import DESK, EVENT, EXCHANGE, FAULT_NAMES, LIMIT_NAMES, MARKET, NEVER_NS, NO_PRICE
 
 OUT_ROWS = 1 << 15
 
@@ -96,7 +96,7 @@ def build(
     desk["limits"] = markets["limits"][:1]
     desk["sample_ns"], desk["bar_ns"] = int(sample_ms * 1e6), int(bar_s * 1e9)
     model = Queue.of(queue)
-    exchanges["active"] = int(simulate)
+    exchanges["active"], exchanges["due_ns"] = int(simulate), NEVER_NS
     exchanges["queue_model"], exchanges["queue_power"] = model.code(), model.power
     exchanges["partial_fills"] = int(model.partial_fills)
     exchanges["entry_ns"], exchanges["response_ns"] = (latency or Latency()).ns()

@@ -4,9 +4,7 @@ Partition law: `run(rows)` leaves the same bytes as `run(rows[:k]); run(rows[k:]
 on where a call begins or ends: time is the time of the rows, and all memory is in the records.
 """
 
-import numpy as np
-
-from hftlab.kernels import checks, match, orders, quote, risk
+from hftlab.kernels import checks, flight, match, orders, quote, risk
 from hftlab.kernels import desk as dk
 from hftlab.kernels import market as mk
 from hftlab.kernels.jit import kernel
@@ -23,6 +21,7 @@ from hftlab.types import (
     FILL,
     IN_FLIGHT,
     LAST,
+    NEVER_NS,
     PAUSE,
     SET_LIMITS,
     TIMER,
@@ -30,7 +29,6 @@ from hftlab.types import (
 
 # Most rows that one input row can write: every report in flight may come due before it and lead to a full requote.
 OUT_ROOM = 8192
-_NEVER = np.iinfo(np.int64).max
 
 
 @kernel
@@ -100,37 +98,22 @@ def report(desk, markets, exchanges, row, out, decide):
 
 @kernel
 def advance(desk, markets, exchanges, until_ns, out, decide):
-    """Let everything in flight that is due by `until_ns` happen, in time order; at one time requests come before reports."""
+    """Let everything in flight that is due by `until_ns` happen, in time order; on one exchange requests before reports."""
     while True:
-        due_ns = _NEVER
+        due_ns = NEVER_NS
         which = -1
-        is_request = False
         for i in range(exchanges.shape[0]):
-            x = exchanges[i]
-            if x.request_count > 0 and x.requests[x.request_head].ts_exch_ns < due_ns:
-                due_ns = x.requests[x.request_head].ts_exch_ns
+            if exchanges[i].due_ns < due_ns:
+                due_ns = exchanges[i].due_ns
                 which = i
-                is_request = True
-        for i in range(exchanges.shape[0]):
-            x = exchanges[i]
-            if x.report_count > 0 and x.reports[x.report_head].ts_recv_ns < due_ns:
-                due_ns = x.reports[x.report_head].ts_recv_ns
-                which = i
-                is_request = False
-        if which < 0 or due_ns > until_ns:
+        if due_ns > until_ns or which < 0:
             return
         x = exchanges[which]
-        if is_request:
-            row = x.requests[x.request_head]
-            x.request_head = (x.request_head + 1) % IN_FLIGHT
-            x.request_count -= 1
-            match.on_request(desk, x, markets[which].spec, row)
+        if flight.next_request_ns(x) == due_ns:
+            match.on_request(desk, x, markets[which].spec, flight.pop_request(x))
         else:
-            row = x.reports[x.report_head]
-            x.report_head = (x.report_head + 1) % IN_FLIGHT
-            x.report_count -= 1
-            if row.ts_recv_ns > desk.now_ns:
-                desk.now_ns = row.ts_recv_ns
+            row = flight.pop_report(x)
+            desk.now_ns = max(desk.now_ns, row.ts_recv_ns)
             report(desk, markets, exchanges, row, out, decide)
 
 

@@ -2,7 +2,7 @@
 
 from hftlab.kernels import latency
 from hftlab.kernels.jit import kernel
-from hftlab.types import FAULT_IN_FLIGHT_FULL, IN_FLIGHT
+from hftlab.types import FAULT_IN_FLIGHT_FULL, IN_FLIGHT, NEVER_NS
 
 
 @kernel
@@ -18,6 +18,7 @@ def send(desk, exchange, row):
     copy_event(slot, row)
     slot.ts_exch_ns = latency.request_arrival_ns(exchange, row.ts_recv_ns, last)
     exchange.request_count += 1
+    exchange.due_ns = min(exchange.due_ns, slot.ts_exch_ns)
 
 
 @kernel
@@ -58,3 +59,36 @@ def report(desk, exchange, kind, order_id, side, price_ticks, lots, leaves, flag
     row.flags = flags
     row.instrument = instrument
     exchange.report_count += 1
+    exchange.due_ns = min(exchange.due_ns, row.ts_recv_ns)
+
+
+@kernel
+def next_request_ns(exchange):
+    """Return when the first request reaches the exchange, NEVER_NS for none."""
+    return exchange.requests[exchange.request_head].ts_exch_ns if exchange.request_count > 0 else NEVER_NS
+
+
+@kernel
+def next_report_ns(exchange):
+    """Return when the first report reaches us, NEVER_NS for none."""
+    return exchange.reports[exchange.report_head].ts_recv_ns if exchange.report_count > 0 else NEVER_NS
+
+
+@kernel
+def pop_request(exchange):
+    """Take the first request off the ring; the row stays readable until the ring comes round."""
+    row = exchange.requests[exchange.request_head]
+    exchange.request_head = (exchange.request_head + 1) % IN_FLIGHT
+    exchange.request_count -= 1
+    exchange.due_ns = min(next_request_ns(exchange), next_report_ns(exchange))
+    return row
+
+
+@kernel
+def pop_report(exchange):
+    """Take the first report off the ring; the row stays readable until the ring comes round."""
+    row = exchange.reports[exchange.report_head]
+    exchange.report_head = (exchange.report_head + 1) % IN_FLIGHT
+    exchange.report_count -= 1
+    exchange.due_ns = min(next_request_ns(exchange), next_report_ns(exchange))
+    return row

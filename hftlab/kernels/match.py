@@ -51,25 +51,34 @@ def on_request(desk, exchange, spec, row):
         return
     order = exchange.resting[slot]
     if row.kind == CANCEL:
-        leaves = order.leaves_lots
-        _free(exchange, order)
-        report(desk, exchange, CANCELED, row.order_id, order.side, order.price_ticks, order.qty_lots, leaves, 0, row.instrument)
+        report(desk, exchange, CANCELED, row.order_id, order.side, order.price_ticks, order.qty_lots, order.leaves_lots, 0, row.instrument)
+        _remove(exchange, slot)
     else:
-        _amend(desk, exchange, spec, order, row)
+        _amend(desk, exchange, spec, slot, row)
 
 
 @kernel
 def _find(exchange, order_id):
-    for slot in range(ORDERS):
-        if exchange.resting[slot].order_id == order_id and exchange.resting[slot].leaves_lots > 0:
+    for slot in range(exchange.resting_count):
+        if exchange.resting[slot].order_id == order_id:
             return slot
     return -1
 
 
 @kernel
-def _free(exchange, order):
-    order.leaves_lots = 0
+def _remove(exchange, slot):
+    """Close the gap with the last order: the first `resting_count` slots are the resting orders, in no order."""
     exchange.resting_count -= 1
+    last = exchange.resting[exchange.resting_count]
+    order = exchange.resting[slot]
+    order.order_id = last.order_id
+    order.price_ticks = last.price_ticks
+    order.leaves_lots = last.leaves_lots
+    order.qty_lots = last.qty_lots
+    order.ahead_lots = last.ahead_lots
+    order.traded_lots = last.traded_lots
+    order.arrival = last.arrival
+    order.side = last.side
 
 
 @kernel
@@ -83,9 +92,8 @@ def crosses(exchange, side, price_ticks):
 @kernel
 def _submit(desk, exchange, row):
     crossing = (row.flags & MARKET_ORDER) != 0 or crosses(exchange, row.side, row.price_ticks)
-    slot = _free_resting(exchange)
     killed = crossing and (row.flags & FOK) != 0 and _takeable(exchange, row) < row.qty_lots
-    if (crossing and (row.flags & POST_ONLY) != 0) or killed or slot < 0:
+    if (crossing and (row.flags & POST_ONLY) != 0) or killed or exchange.resting_count >= ORDERS:
         report(desk, exchange, REJECTED, row.order_id, row.side, row.price_ticks, row.qty_lots, 0, 0, row.instrument)
         return
     leaves = row.qty_lots
@@ -95,7 +103,7 @@ def _submit(desk, exchange, row):
     if leaves > 0 and (row.flags & (IOC | FOK | MARKET_ORDER)) != 0:
         report(desk, exchange, CANCELED, row.order_id, row.side, row.price_ticks, row.qty_lots, leaves, 0, row.instrument)
     elif leaves > 0:
-        order = exchange.resting[slot]
+        order = exchange.resting[exchange.resting_count]
         order.order_id = row.order_id
         order.price_ticks = row.price_ticks
         order.qty_lots = row.qty_lots
@@ -105,14 +113,6 @@ def _submit(desk, exchange, row):
         order.arrival = exchange.arrivals
         queue.place(order, bk.lots_at(exchange.book, row.side, row.price_ticks))
         exchange.resting_count += 1
-
-
-@kernel
-def _free_resting(exchange):
-    for slot in range(ORDERS):
-        if exchange.resting[slot].leaves_lots == 0:
-            return slot
-    return -1
 
 
 @kernel
@@ -149,13 +149,13 @@ def _take(desk, exchange, row):
 
 
 @kernel
-def _amend(desk, exchange, spec, order, row):
+def _amend(desk, exchange, spec, slot, row):
+    order = exchange.resting[slot]
     leaves = row.qty_lots - (order.qty_lots - order.leaves_lots)  # qty_lots of an amend is the new total
     if leaves <= 0:
         # Venues cancel an order whose new total is already executed (Binance futures documents it so).
-        gone = order.leaves_lots
-        _free(exchange, order)
-        report(desk, exchange, CANCELED, row.order_id, order.side, order.price_ticks, order.qty_lots, gone, 0, row.instrument)
+        report(desk, exchange, CANCELED, row.order_id, order.side, order.price_ticks, order.qty_lots, order.leaves_lots, 0, row.instrument)
+        _remove(exchange, slot)
         return
     if crosses(exchange, order.side, row.price_ticks):
         # A post-only order amended into the other side is refused and stands as it was; quotes are post-only.
@@ -182,9 +182,9 @@ def on_row(desk, exchange, row):
     if row.kind == DEPTH:
         old = bk.apply_level(exchange.book, row.side, row.price_ticks, row.qty_lots)
         if exchange.resting_count > 0:
-            for slot in range(ORDERS):
+            for slot in range(exchange.resting_count):
                 order = exchange.resting[slot]
-                if order.leaves_lots > 0 and order.side == row.side and order.price_ticks == row.price_ticks:
+                if order.price_ticks == row.price_ticks and order.side == row.side:
                     queue.on_depth(order, old, row.qty_lots, exchange.queue_model, exchange.queue_power)
     elif row.kind == TRADE:
         if exchange.resting_count > 0:
@@ -198,20 +198,21 @@ def on_row(desk, exchange, row):
 
 
 @kernel
-def _fill(desk, exchange, order, lots, instrument):
+def _fill(desk, exchange, slot, lots, instrument):
+    order = exchange.resting[slot]
     order.leaves_lots -= lots
-    if order.leaves_lots == 0:
-        exchange.resting_count -= 1
     report(desk, exchange, FILL, order.order_id, order.side, order.price_ticks, lots, order.leaves_lots, MAKER, instrument)
+    if order.leaves_lots == 0:
+        _remove(exchange, slot)
 
 
 @kernel
 def _next_in_line(exchange, side, price_ticks, after_price, after_arrival):
     """Return our next order, in price-time priority, that a print at `price_ticks` against `side` reaches, or -1."""
     best = -1
-    for slot in range(ORDERS):
+    for slot in range(exchange.resting_count):
         order = exchange.resting[slot]
-        if order.leaves_lots == 0 or order.side != side:
+        if order.side != side:
             continue
         if (order.price_ticks - price_ticks) * side < 0:
             continue
@@ -245,19 +246,19 @@ def _on_trade(desk, exchange, row):
             due = order.leaves_lots  # it traded through us
         if exchange.partial_fills == 0:
             if due > 0:
-                _fill(desk, exchange, order, order.leaves_lots, row.instrument)
+                _fill(desk, exchange, slot, order.leaves_lots, row.instrument)
         else:
             due = min(due, budget)
             if due > 0:
                 budget -= due
                 order.ahead_lots = max(order.ahead_lots, 0.0)
-                _fill(desk, exchange, order, due, row.instrument)
+                _fill(desk, exchange, slot, due, row.instrument)
         slot = _next_in_line(exchange, side, row.price_ticks, price, arrival)
 
 
 @kernel
 def _fill_crossed(desk, exchange, instrument):
-    for slot in range(ORDERS):
+    for slot in range(exchange.resting_count - 1, -1, -1):  # backwards: a fill closes the gap with the last
         order = exchange.resting[slot]
-        if order.leaves_lots > 0 and crosses(exchange, order.side, order.price_ticks):
-            _fill(desk, exchange, order, order.leaves_lots, instrument)
+        if crosses(exchange, order.side, order.price_ticks):
+            _fill(desk, exchange, slot, order.leaves_lots, instrument)

@@ -123,6 +123,7 @@ def add(market, order_id, side, level, price_ticks, lots, flags, now_ns):
     order.level = level
     order.flags = flags
     market.working += 1
+    market.levels_used = max(market.levels_used, level + 1)
     market.slots[slot_key(side, level)] = order_id % ORDERS + 1
 
 
@@ -135,6 +136,8 @@ def release(market, slot):
         market.slots[key] = 0
     order.status = FREE
     market.working -= 1
+    if market.working == 0:
+        market.levels_used = 0
 
 
 @kernel

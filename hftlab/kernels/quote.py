@@ -64,9 +64,9 @@ def update_volatility(market, now_ns):
         return
     if market.fair_ns != 0:
         change = market.fair_ticks - market.reference_ticks
-        keep = pricing.ewma_weight(dt_ns, market.params.volatility_half_life_s)
-        market.variance_sum = keep * market.variance_sum + (1.0 - keep) * change * change / (dt_ns * 1e-9)
-        market.variance_weight = keep * market.variance_weight + (1.0 - keep)
+        weight = pricing.ewma_weight(dt_ns, market.params.volatility_half_life_s)
+        market.variance_sum += weight * (change * change / (dt_ns * 1e-9) - market.variance_sum)
+        market.variance_weight += weight * (1.0 - market.variance_weight)
         market.variance_ticks2_per_s = market.variance_sum / market.variance_weight
     market.fair_ns = now_ns
     market.reference_ticks = market.fair_ticks
@@ -88,10 +88,10 @@ def update_intensity(market, event, now_ns):
     if market.arrivals_ns == 0:
         market.distance_ticks = distance
     else:
-        keep = pricing.ewma_weight(event.ts_exch_ns - market.arrivals_ns, half_life_s)
-        market.arrivals_per_s = keep * market.arrivals_per_s + _LN2 / half_life_s
-        per_trade = math.exp(-_LN2 / max(market.arrivals_per_s * half_life_s, 20.0))
-        market.distance_ticks = per_trade * market.distance_ticks + (1.0 - per_trade) * distance
+        faded = pricing.ewma_weight(event.ts_exch_ns - market.arrivals_ns, half_life_s)
+        market.arrivals_per_s = (1.0 - faded) * market.arrivals_per_s + _LN2 / half_life_s
+        weight = -math.expm1(-_LN2 / max(market.arrivals_per_s * half_life_s, 20.0))
+        market.distance_ticks += weight * (distance - market.distance_ticks)
     market.arrivals_ns = event.ts_exch_ns
     market.arrivals_side = event.side
 

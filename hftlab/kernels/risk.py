@@ -169,7 +169,7 @@ def _pass(desk, markets, exchanges, i, out, withdrawing):
     wish = market.quote
     best_bid = quote.public_touch(market, BID)
     best_ask = quote.public_touch(market, ASK)
-    for level in range(LEVELS_MAX):
+    for level in range(min(max(wish.levels, market.levels_used), LEVELS_MAX)):
         wanted = level < wish.levels
         bid_ticks = wish.bid_ticks - level * wish.step_ticks
         ask_ticks = wish.ask_ticks + level * wish.step_ticks
