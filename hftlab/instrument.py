@@ -28,7 +28,7 @@ AMEND_RULES = {"never": AMEND_NEVER, "requeues": AMEND_REQUEUES, "keeps_smaller"
 def decimal(value: Number, what: str) -> Decimal:
     """Return `value` as an exact Decimal; floats by their shortest text. Raises InputError for NaN and non-numbers."""
     try:
-        result = value if isinstance(value, Decimal) else Decimal(repr(value) if isinstance(value, float) else str(value))
+        result = value if isinstance(value, Decimal) else Decimal(repr(float(value)) if isinstance(value, float) else str(value))
     except InvalidOperation as error:
         raise InputError(f"{what} was {value!r}; wanted a number, best as text such as '0.01'.") from error
     if not result.is_finite():
