@@ -72,6 +72,7 @@ class Door:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", port))
+        self._socket.listen(128)  # from here on a client waits for the server to start instead of being turned away
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(make_app(driver, token), log_config=None, access_log=False, lifespan="off")
         self._server = uvicorn.Server(config)
