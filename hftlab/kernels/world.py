@@ -114,7 +114,7 @@ def world_new(
     amend_rule: int = 0,
     stp_mode: int = STP_CANCEL_TAKER,
     response_ns: int = 0,
-    instrument: int = 0,
+    instrument_index: int = 0,
     **options: float,
 ) -> np.ndarray:
     """Return a world (WORLD, shape (1,)) at `start_ns`, with a full book round `price_ticks`.
@@ -129,7 +129,7 @@ def world_new(
     lob_reset(lob)
     for name, value in (FLOW_DEFAULTS | options).items():
         params[name] = value
-    lob["stp_mode"], lob["amend_rule"], lob["response_ns"], lob["instrument"] = stp_mode, amend_rule, response_ns, instrument
+    lob["stp_mode"], lob["amend_rule"], lob["response_ns"], lob["instrument"] = stp_mode, amend_rule, response_ns, instrument_index
     flow["rng"] = rng_seed(seed)
     flow["efficient_ticks"] = price_ticks + 0.5
     # the activity starts anywhere in its stationary law, or every seed would open equally busy

@@ -1,20 +1,16 @@
 """A market for one instrument, made by a seeded crowd on an order-by-order matching engine. Our orders queue among theirs."""
 
-from decimal import Decimal
-
 import numpy as np
 
+from hftlab.data.synth import open_world
 from hftlab.errors import InputError
-from hftlab.instrument import AMEND_RULES, Instrument, Number
+from hftlab.instrument import Instrument, Number
 from hftlab.kernels.lob import ahead_of
 from hftlab.kernels.lob_types import STP_CANCEL_TAKER
-from hftlab.kernels.world import OUT_ROWS, advance_world, request_world, snapshot_world, world_new
+from hftlab.kernels.world import OUT_ROWS, advance_world, request_world, snapshot_world
 from hftlab.types import AMEND, CANCEL, EVENT, KIND_NAMES, SUBMIT
 
 OWNER = 1
-UNIT_QUOTE = 60.0  # value of the crowd's smallest order, where lots are finer than that
-
-START_PRICES: dict[str, Decimal] = {"BTC": Decimal(60000), "ETH": Decimal(3000)}
 
 
 class SimulatedMarket:
@@ -45,16 +41,15 @@ class SimulatedMarket:
         self.instrument = instrument
         self.entry_ns = entry_ns
         self.response_ns = response_ns
-        price = start_price(instrument) if price is None else price
-        self._world = world_new(
+        self._world = open_world(
+            instrument,
             seed=seed,
             start_ns=start_ns,
-            price_ticks=instrument.ticks(price),
-            amend_rule=AMEND_RULES[instrument.amend],
+            price=price,
             stp_mode=stp_mode,
             response_ns=response_ns,
-            instrument=instrument_index,
-            **({"unit_lots": unit_lots(instrument, price)} | options),
+            instrument_index=instrument_index,
+            **options,
         )
         self._now_ns = start_ns
         self._out = np.zeros(OUT_ROWS, EVENT)
@@ -111,14 +106,3 @@ class SimulatedMarket:
             parts.append(self._out[:count].copy())
         self._now_ns = max(self._now_ns, until_ns)
         return parts
-
-
-def start_price(instrument: Instrument) -> Decimal:
-    """Return the price at which a simulated market opens when none is given: 60000 for BTC, 3000 for ETH, else 1000 ticks."""
-    return START_PRICES.get(instrument.base, 1000 * instrument.tick_size)
-
-
-def unit_lots(instrument: Instrument, price: Number) -> float:
-    """Return the crowd's unit of size in lots: about 60 of the quote currency, at least one lot."""
-    value = float(instrument.lot_size * instrument.multiplier) * (1.0 if instrument.inverse else float(price))
-    return float(max(1, round(UNIT_QUOTE / value)))
