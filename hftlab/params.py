@@ -6,7 +6,7 @@ between the two. Both directions (a slider's value in, the running value out) re
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar, TypeVar, dataclass_transform
@@ -371,3 +371,12 @@ def quoter_from_dict(values: Mapping[str, Any], decide: Any = None) -> Quoter:
 
 
 PARAM_INDEX = {name: i for i, name in enumerate(PARAM_NAMES)}
+
+
+def spread(value: Any, count: int, what: str) -> tuple[Any, ...]:
+    """Return one value for each instrument: the one given, or the sequence given if it has the right length."""
+    if not isinstance(value, Sequence):
+        return (value,) * count
+    if len(value) != count:
+        raise InputError(f"{len(value)} {what} were given for {count} instruments; wanted one, or one for each.")
+    return tuple(value)

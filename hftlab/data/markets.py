@@ -6,6 +6,8 @@ from functools import cache
 from hftlab.errors import InputError, UnknownInstrument
 from hftlab.instrument import Instrument, bundled_names
 
+Wanted = Instrument | str | Sequence[Instrument | str] | None
+
 
 def native_symbol(instrument: Instrument) -> str:
     """Return the symbol that the venue itself uses: BTCUSDT, BTCUSD_PERP, BTCUSDT_240927; the coin on Hyperliquid."""
@@ -25,20 +27,26 @@ def _by_native() -> dict[tuple[str, str], str]:
     return {(found.venue, native_symbol(found)): name for name in bundled_names() if (found := Instrument.bundled(name))}
 
 
+def as_instruments(wanted: Wanted) -> tuple[Instrument, ...] | None:
+    """Return what the caller gave as instruments; names are looked up. Raises UnknownInstrument, InputError."""
+    if wanted is None:
+        return None
+    every = (wanted,) if isinstance(wanted, Instrument | str) else tuple(wanted)
+    for one in every:
+        if not isinstance(one, Instrument | str):
+            raise InputError(f"instrument was {one!r}; wanted hl.Instrument, or the name of a bundled one such as 'binance:BTC/USDT'.")
+    return tuple(Instrument.bundled(one) if isinstance(one, str) else one for one in every)
+
+
 class Markets:
     """The instruments of one tape, in order of appearance (or as given), found by venue and native symbol.
 
     With instruments given, symbols that are none of them are left out by `index` (-1) and remembered in `other`.
     """
 
-    def __init__(self, wanted: Instrument | Sequence[Instrument] | None) -> None:
+    def __init__(self, wanted: Wanted) -> None:
         self.given = wanted is not None
-        if isinstance(wanted, Instrument):
-            wanted = (wanted,)
-        for one in wanted or ():
-            if not isinstance(one, Instrument):
-                raise InputError(f"instrument was {one!r}; wanted hl.Instrument, for example hl.Instrument.bundled('binance:BTC/USDT').")
-        self.instruments: list[Instrument] = list(wanted or ())
+        self.instruments = list(as_instruments(wanted) or ())
         self._index = {(one.venue, native_symbol(one)): i for i, one in enumerate(self.instruments)}
         self.used: set[int] = set()
         self.other: set[str] = set()

@@ -1,8 +1,10 @@
 """What a reader met on its way: counted by name, so that nothing that was left out is left out silently."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
+
+from hftlab.data.rows import SizeGrid
 
 
 @dataclass
@@ -21,7 +23,13 @@ class Notes:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values from which `from_dict` makes the same notes."""
-        return asdict(self)
+        return {
+            "lines": self.lines,
+            "ignored": dict(self.ignored),
+            "dropped": dict(self.dropped),
+            "sentences": self.sentences,
+            "clock_shift_ns": self.clock_shift_ns,
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Notes":
@@ -32,4 +40,15 @@ class Notes:
             Counter(values["dropped"]),
             [(severity, text) for severity, text in values["sentences"]],
             values["clock_shift_ns"],
+        )
+
+
+def say_rounded(sizes: SizeGrid, notes: Notes) -> None:
+    """Report the sizes that were rounded. Raises OffGridQuantity when they are too many for a right instrument."""
+    sizes.check()
+    if sizes.off:
+        notes.say(
+            "info",
+            f"{sizes.instrument.name}: {sizes.off:,} different sizes lie between two lots (leftovers of a finer lot size) and were "
+            "rounded to the nearest.",
         )

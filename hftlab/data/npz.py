@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from hftlab.data.markets import Wanted, as_instruments
 from hftlab.data.notes import Notes
-from hftlab.data.rows import Rows
+from hftlab.data.rows import OFF_FRAC_MAX, Rows
 from hftlab.errors import DataWarning, FormatError, InputError, OffGridPrice, OffGridQuantity, TapeError
 from hftlab.instrument import Instrument
 from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, EVENT, KIND_NAMES, LAST, SNAPSHOT, TRADE
@@ -30,6 +32,10 @@ _EV_OF = {DEPTH: 1, TRADE: 2, CLEAR: 3, BBO: 5}
 _TOLERANCE = 1e-4
 """How far from the grid a float may be, in ticks: a double of 16 digits is good to a millionth of a tick at 10**10 ticks."""
 
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
 _DELTAS = ("ts_recv_ns", "seq", "price_ticks")  # stored as differences: they compress to a third
 _FORMAT = 1
 
@@ -43,7 +49,9 @@ def write_tape(path: Path, rows: Rows, instruments: Sequence[Instrument], source
         "instruments": [one.to_dict() for one in instruments],
         "notes": notes.to_dict(),
     }
-    columns = {name: np.diff(rows[name], prepend=np.zeros(1, np.int64)) if name in _DELTAS else rows[name] for name in EVENT.names or ()}
+    columns: dict[str, Any] = {
+        name: np.diff(rows[name], prepend=np.zeros(1, np.int64)) if name in _DELTAS else rows[name] for name in EVENT.names or ()
+    }
     columns["ts_exch_ns"] = rows["ts_recv_ns"] - rows["ts_exch_ns"]
     with path.open("wb") as file:
         np.savez_compressed(file, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **columns)
@@ -68,15 +76,13 @@ def _read_own(file: Any, path: Path, notes: Notes) -> tuple[Rows, tuple[Instrume
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
-def read_npz(
-    files: Sequence[Path], instrument: Instrument | Sequence[Instrument] | None, notes: Notes, *, sort: bool
-) -> tuple[Rows, tuple[Instrument, ...]]:
+def read_npz(files: Sequence[Path], instrument: Wanted, notes: Notes, *, sort: bool) -> tuple[Rows, tuple[Instrument, ...]]:
     """Read npz files that follow each other. Raises FormatError, InputError, OffGridPrice, OffGridQuantity, TapeError."""
-    wanted = (instrument,) if isinstance(instrument, Instrument) else tuple(instrument) if instrument is not None else None
+    wanted = as_instruments(instrument)
     parts, instruments = [], wanted
     for path in files:
         try:
-            with np.load(path) as file:
+            with path.open("rb") as raw, np.load(raw) as file:
                 part, found = _read_one(file, path, wanted, notes)
         except (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError) as error:
             if isinstance(error, InputError):
@@ -84,7 +90,9 @@ def read_npz(
             raise FormatError(f"{path.name} is no npz of a tape: {error}. Wanted one of hftbacktest or of Tape.save.") from error
         if instruments is not None and found != instruments:
             names = ", ".join(one.name for one in found)
-            raise InputError(f"{path.name} holds {names}; wanted {', '.join(one.name for one in instruments)} as given or as in the first file.")
+            raise InputError(
+                f"{path.name} holds {names}; wanted {', '.join(one.name for one in instruments)} as given or as in the first file."
+            )
         instruments = found
         parts.append(part)
     rows = np.concatenate(parts)
@@ -133,9 +141,9 @@ def _from_hftbacktest(data: np.ndarray[Any, Any], name: str, instrument: Instrum
     rows["side"] = np.where(kept["ev"] & BUY_EVENT, BID, np.where(kept["ev"] & SELL_EVENT, ASK, 0))
     rows["flags"] = np.where(ev == _SNAPSHOT_KIND, SNAPSHOT, 0)
     priced = rows["kind"] != CLEAR
-    rows["price_ticks"][priced] = _on_grid(kept["px"], priced, where, float(instrument.tick_size), f"{name}: price", instrument, OffGridPrice)
-    rows["qty_lots"][priced] = _on_grid(kept["qty"], priced, where, float(instrument.lot_size), f"{name}: quantity", instrument, OffGridQuantity)
-    _refuse(priced & (rows["qty_lots"] < 0), where, f"{name}: a negative quantity", OffGridQuantity)
+    _refuse(priced & (kept["qty"] < 0), where, f"{name}: a negative quantity", OffGridQuantity)
+    rows["price_ticks"][priced] = _ticks(kept["px"][priced], where[priced], name, instrument)
+    rows["qty_lots"][priced] = _lots(kept["qty"][priced], where[priced], name, instrument, notes)
     _refuse((rows["kind"] != CLEAR) & (rows["side"] == 0), where, f"{name}: neither BUY_EVENT nor SELL_EVENT", FormatError)
     empty = (rows["kind"] == TRADE) & (rows["qty_lots"] == 0)
     if empty.any():
@@ -144,18 +152,41 @@ def _from_hftbacktest(data: np.ndarray[Any, Any], name: str, instrument: Instrum
     return _with_messages(_with_first_clear(rows, name, notes))
 
 
-def _on_grid(
-    values: np.ndarray[Any, Any], mask: np.ndarray[Any, Any], where: np.ndarray[Any, Any], step: float, what: str, instrument: Instrument, error: type[InputError]
-) -> np.ndarray[Any, Any]:
-    scaled = values[mask] / step
-    whole = np.rint(scaled)
-    bad = np.flatnonzero(~(np.abs(scaled - whole) <= _TOLERANCE))  # also true for NaN and infinities
+def _ticks(prices: Floats, where: Ints, name: str, instrument: Instrument) -> Ints:
+    """Return prices in ticks. Raises FormatError for NaN, OffGridPrice."""
+    whole, off = _near_grid(prices, float(instrument.tick_size), where, f"{name}: price")
+    if off.any():
+        first = int(np.flatnonzero(off)[0])
+        raise OffGridPrice(
+            f"{name}: price {prices[first]!s} in row {where[first]:,} is not on the grid of {instrument.name} (tick size "
+            f"{instrument.tick_size}). The likely cause is a wrong instrument."
+        )
+    return whole
+
+
+def _lots(sizes: Floats, where: Ints, name: str, instrument: Instrument, notes: Notes) -> Ints:
+    """Return sizes in lots; few odd ones are rounded, as in `SizeGrid`. Raises FormatError for NaN, OffGridQuantity."""
+    whole, off = _near_grid(sizes, float(instrument.lot_size), where, f"{name}: quantity")
+    if off.any():
+        first, count = int(np.flatnonzero(off)[0]), int(np.count_nonzero(off))
+        if count > OFF_FRAC_MAX * len(sizes):
+            raise OffGridQuantity(
+                f"{name}: {count:,} of {len(sizes):,} quantities, the first {sizes[first]!s} in row {where[first]:,}, lie between two "
+                f"lots of {instrument.name} (lot size {instrument.lot_size}). The likely cause is a wrong instrument."
+            )
+        whole[off] = np.maximum(whole[off], 1)
+        notes.say("info", f"{name}: {count:,} sizes lie between two lots and were rounded to the nearest.")
+    return whole
+
+
+def _near_grid(values: Floats, step: float, where: Ints, what: str) -> tuple[Ints, Bools]:
+    """Return the nearest multiples of `step`, and which values are not one. Raises FormatError for NaN and infinities."""
+    bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
-        value, row = values[mask][bad[0]], where[mask][bad[0]]
-        if not np.isfinite(value):
-            raise FormatError(f"{what} {value} in row {row:,}; wanted a number.")
-        raise error(f"{what} {value!r} in row {row:,} is not on the grid {step:g} of {instrument.name}. The likely cause is a wrong instrument.")
-    return whole.astype(np.int64)
+        raise FormatError(f"{what} {values[bad[0]]} in row {where[bad[0]]:,}; wanted a number.")
+    scaled = values / step
+    whole = np.rint(scaled)
+    return whole.astype(np.int64), np.abs(scaled - whole) > _TOLERANCE
 
 
 def _refuse(bad: np.ndarray[Any, Any], where: np.ndarray[Any, Any], what: str, error: type[Exception]) -> None:
@@ -188,6 +219,8 @@ def _with_messages(rows: Rows) -> Rows:
     both = (book[1:] & book[:-1]) | ((rows["kind"][1:] == BBO) & (rows["kind"][:-1] == BBO))
     last[:-1] = ~(same & both)
     rows["flags"] |= np.where(last, LAST, 0).astype(np.uint16)
+    begins = np.flatnonzero((rows["kind"][:-1] == CLEAR) & ~last[:-1] & ((rows["flags"][1:] & SNAPSHOT) != 0))
+    rows["flags"][begins] |= SNAPSHOT
     return rows
 
 

@@ -1,8 +1,9 @@
 """`load`: from files that people have to a checked tape."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import msgspec
 import numpy as np
 
 from hftlab.data.lines import Lines, file_kind
-from hftlab.data.markets import Markets
+from hftlab.data.markets import Markets, Wanted
 from hftlab.data.notes import Notes
 from hftlab.data.npz import read_npz
 from hftlab.data.recordings_binance import BinanceReader
@@ -30,15 +31,16 @@ LATENCY_FLOOR_NS = 1_000_000
 host near the venue sees. All other latencies keep their distance to it."""
 
 _LOOKED_AT = 200  # lines read to tell the format
-_READERS = {"binance": BinanceReader, "hyperliquid": HyperliquidReader}
 
 Paths = str | Path | Sequence[str | Path]
 Reader = BinanceReader | HyperliquidReader
 
+_READERS: dict[str, Callable[..., Reader]] = {"binance": BinanceReader, "hyperliquid": HyperliquidReader}
+
 
 def load(
     paths: Paths,
-    instrument: Instrument | Sequence[Instrument] | None = None,
+    instrument: Wanted = None,
     *,
     clock: str = "as recorded",
     bbo: bool = False,
@@ -52,10 +54,11 @@ def load(
 
     `paths`: one file, or several that follow each other. Known are lines of `local_ts {json}` (plain or gzip) of Binance
     combined streams and of Hyperliquid, and npz of hftbacktest (needs `instrument`) and of `Tape.save`.
-    `instrument`: which to read, one or several; none takes every symbol of the file from the bundled catalogue.
+    `instrument`: which to read, one or several, as Instrument or bundled name; none takes every symbol of the file from the
+    bundled catalogue.
     `clock`: "correct" moves all receive times by a constant, so that the smallest latency is 1 ms, if the recorded clocks
     cannot both be right; "as recorded" leaves them and warns. `bbo` keeps the venue's own best prices, to check the book.
-    `start_s`, `end_s`: seconds after the first line. `partial` accepts a file that ends in the middle. `sort` puts lines
+    `start_s`, `end_s`: seconds after the first row, as in `Tape.slice`; reading stops at the end. `partial` accepts a file that ends in the middle. `sort` puts lines
     that are out of order in order.
 
     Raises FormatError, TruncatedFile, TapeError, OffGridPrice, OffGridQuantity, UnknownInstrument, InputError, UnknownName.
@@ -135,9 +138,9 @@ class _ReceiveClock:
     """Refuses a receive time that goes back, and says when `end_s` is reached."""
 
     def __init__(self, end_s: float | None) -> None:
-        self._end_s = end_s
-        self._end_ns: int | None = None
+        self._length_ns = round(end_s * 1e9) if end_s is not None and np.isfinite(end_s) else None
         self._last_ns = 0
+        self.first_ns = 0
 
     def past_end(self, recv_ns: int) -> bool:
         """Take the next receive time; return whether reading is over. Raises TapeError when it goes back."""
@@ -146,10 +149,8 @@ class _ReceiveClock:
                 f"received {(self._last_ns - recv_ns) / 1e9:.6f} s before the line above it. "
                 "Give files in the order of recording, or pass sort=True to put the lines in order."
             )
-        if self._end_ns is None and self._end_s is not None and np.isfinite(self._end_s):
-            self._end_ns = recv_ns + round(self._end_s * 1e9)
         self._last_ns = recv_ns
-        return self._end_ns is not None and recv_ns >= self._end_ns
+        return self._length_ns is not None and self.first_ns > 0 and recv_ns >= self.first_ns + self._length_ns
 
 
 def _read_file(path: Path, reader: Reader, clock: _ReceiveClock, notes: Notes, *, partial: bool, sort: bool) -> None:
@@ -160,6 +161,7 @@ def _read_file(path: Path, reader: Reader, clock: _ReceiveClock, notes: Notes, *
             if clock.past_end(recv_ns):
                 break
             reader.read(recv_ns, payload)
+            clock.first_ns = clock.first_ns or reader.first_ns
     notes.lines += lines.number
     if lines.cut:
         notes.say("warning", f"{path.name} ends in the middle; its first {lines.number:,} lines were read.")
@@ -167,12 +169,14 @@ def _read_file(path: Path, reader: Reader, clock: _ReceiveClock, notes: Notes, *
 
 def _in_order(lines: Lines, notes: Notes) -> Iterator[tuple[int, bytes]]:
     """Yield all lines by receive time, equal times in file order. Holds the file in memory."""
-    every = list(lines)
-    late = sum(after[0] < before[0] for before, after in zip(every, every[1:], strict=False))
+    every = [(recv_ns, lines.number, payload) for recv_ns, payload in lines]
+    total = lines.number
+    late = sum(after[0] < before[0] for before, after in pairwise(every))
     if late:
         notes.say("warning", f"{lines.path.name}: the receive time went back {late:,} times; the lines were put in order (sort=True).")
-    every.sort(key=lambda line: line[0])
-    yield from every
+    for recv_ns, lines.number, payload in sorted(every):  # errors name the line where it stands in the file
+        yield recv_ns, payload
+    lines.number = total
 
 
 @contextmanager

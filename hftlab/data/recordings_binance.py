@@ -17,9 +17,8 @@ import msgspec
 
 from hftlab.data.lines import ns_per_unit
 from hftlab.data.markets import Markets
-from hftlab.data.notes import Notes
-from hftlab.data.rows import Grid, RowBuilder, price_grid, size_grid
-from hftlab.errors import FormatError
+from hftlab.data.notes import Notes, say_rounded
+from hftlab.data.rows import Grid, RowBuilder, SizeGrid, price_grid
 from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, GAP, LAST, SNAPSHOT, TRADE
 
 Level = tuple[str, str]
@@ -28,29 +27,29 @@ _COIN_M = re.compile(r"USD_(PERP|\d{6})$")
 _RECENT = 4096  # diffs kept to be replayed after a snapshot: minutes of the fastest stream, snapshots take under a second
 
 
-class Envelope(msgspec.Struct):
+class Envelope(msgspec.Struct, rename={"last_update_id": "lastUpdateId"}):
     """Any line: the wrapper of a combined stream, or a bare REST snapshot."""
 
     stream: str = ""
     data: msgspec.Raw = msgspec.Raw(b"{}")
-    lastUpdateId: int = -1
+    last_update_id: int = -1
     T: int = 0
     symbol: str = ""
     bids: list[Level] = []
     asks: list[Level] = []
 
 
-class Diff(msgspec.Struct, gc=False):
+class Diff(msgspec.Struct, gc=False, rename={"first_id": "U", "last_id": "u", "previous_id": "pu"}):
     """`depthUpdate`. T and pu are the futures'."""
 
     s: str
     E: int
-    U: int
-    u: int
+    first_id: int
+    last_id: int
     b: list[Level]
     a: list[Level]
     T: int = 0
-    pu: int = -1
+    previous_id: int = -1
 
 
 class Print(msgspec.Struct, gc=False):
@@ -82,12 +81,13 @@ class Ticker(msgspec.Struct, gc=False):
 class _Market:
     index: int
     prices: Grid
-    sizes: Grid
+    sizes: SizeGrid
     futures: bool
-    last_u: int = -1
+    last_id: int = -1
     joining: int = -1  # L of a snapshot that no diff has followed yet
     exch_ns: int = 0  # newest exchange time
     depth_ns: int = 0  # newest exchange time among the rows of the book
+    raised: int = 0  # diffs whose exchange time went back and was raised to the one before
     snapshot_row: int = -1  # where the first snapshot stands
     recent: deque[Diff] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
@@ -106,6 +106,7 @@ class BinanceReader:
         self._by_stream: dict[str, _Market | None] = {}
         self._kinds: dict[str, str] = {}
         self._orphan: tuple[int, Envelope] | None = None
+        self.first_ns = 0  # when the first row came that will surely stay
         decode = msgspec.json.Decoder
         self._decode_diff = decode(Diff).decode
         self._decode_print = decode(Print).decode
@@ -116,7 +117,7 @@ class BinanceReader:
         self._here, self._by_stream, self._orphan = [], {}, None
 
     def read(self, recv_ns: int, payload: bytes) -> None:
-        """Add the rows of one line. Raises msgspec.DecodeError, FormatError, InputError."""
+        """Add the rows of one line. Raises msgspec.DecodeError, InputError."""
         line = self._envelope(payload)
         if not line.stream:
             self._bare(recv_ns, line)
@@ -126,7 +127,7 @@ class BinanceReader:
             kind = self._kinds[line.stream] = _kind(line.stream)
         if kind == "depth":
             diff = self._decode_diff(line.data)
-            market = self._market(line.stream, diff.s, futures=diff.pu >= 0)
+            market = self._market(line.stream, diff.s, futures=diff.previous_id >= 0)
             if market is not None:
                 self._diff(market, recv_ns, diff)
         elif kind == "trade":
@@ -144,7 +145,17 @@ class BinanceReader:
 
     def finish(self) -> dict[int, int]:
         """Return, by instrument, the row where the first snapshot stands; -1 without one."""
-        return {market.index: market.snapshot_row for market in self._known.values() if market is not None}
+        markets = [market for market in self._known.values() if market is not None]
+        for market in markets:
+            say_rounded(market.sizes, self._notes)
+            if market.raised:
+                name = self._markets.instruments[market.index].name
+                self._notes.say(
+                    "warning",
+                    f"{name}: the exchange time of {market.raised:,} diffs went back within the book and was raised to the one before: "
+                    "sorted by it, the diffs would change places.",
+                )
+        return {market.index: market.snapshot_row for market in markets}
 
     # --- markets -----------------------------------------------------------------------------------------------------
     def _market(self, stream: str, symbol: str, *, futures: bool) -> _Market | None:
@@ -166,22 +177,23 @@ class BinanceReader:
 
     def _new_market(self, index: int, *, futures: bool) -> _Market:
         instrument = self._markets.instruments[index]
-        return _Market(index, price_grid(instrument), size_grid(instrument), futures)
+        return _Market(index, price_grid(instrument), SizeGrid(instrument), futures)
 
     def _bare(self, recv_ns: int, line: Envelope) -> None:
         """Take a line without a stream name: a snapshot, or an answer to a subscription."""
-        if line.lastUpdateId < 0:
+        if line.last_update_id < 0:
             self._notes.ignored["(no stream name)"] += 1
         elif not self._here:
             self._orphan = (recv_ns, line)
         elif len(self._here) > 1:
-            raise FormatError("a snapshot that does not name its symbol, in a capture of several; record one symbol a file")
+            raise msgspec.ValidationError("a snapshot that does not name its symbol, in a capture of several: record one symbol a file")
         elif self._here[0] is not None:
             self._snapshot(self._here[0], recv_ns, line)
 
     # --- messages ----------------------------------------------------------------------------------------------------
     def _snapshot(self, market: _Market, recv_ns: int, line: Envelope) -> None:
-        last = line.lastUpdateId
+        last = line.last_update_id
+        self.first_ns = self.first_ns or recv_ns
         # Never earlier than what the book already holds, so that sorting by exchange time cannot pull it apart.
         market.depth_ns = max(market.depth_ns, _ns(line.T))
         market.exch_ns = max(market.exch_ns, market.depth_ns)
@@ -192,8 +204,8 @@ class BinanceReader:
         empty = not line.bids and not line.asks
         self._out.add(CLEAR, 0, SNAPSHOT | (LAST if empty else 0), stamps, market.index)
         self._levels(market, stamps, line.bids, line.asks, SNAPSHOT)
-        market.joining, market.last_u = last, last
-        waiting = [diff for diff in market.recent if diff.u > last or (market.futures and diff.u == last)]
+        market.joining, market.last_id = last, last
+        waiting = [diff for diff in market.recent if diff.last_id > last or (market.futures and diff.last_id == last)]
         if first:
             self._notes.dropped["diff inside the snapshot"] += len(market.recent) - len(waiting)
         market.recent.clear()
@@ -201,26 +213,26 @@ class BinanceReader:
             self._diff(market, recv_ns, diff, replayed=True)
 
     def _diff(self, market: _Market, recv_ns: int, diff: Diff, *, replayed: bool = False) -> None:
-        if market.joining >= 0 and (diff.u < market.joining or (diff.u == market.joining and not market.futures)):
+        if market.joining >= 0 and (diff.last_id < market.joining or (diff.last_id == market.joining and not market.futures)):
             self._notes.dropped["diff inside the snapshot"] += 1
             return
-        if diff.u <= market.last_u and market.joining < 0:
+        if diff.last_id <= market.last_id and market.joining < 0:
             self._notes.dropped["diff repeated"] += 1
             return
         market.recent.append(diff)
         exch_ns = _ns(diff.T or diff.E)
         if exch_ns < market.depth_ns:
             if not replayed:
-                self._notes.dropped["exchange time of a diff that went back (raised to the one before)"] += 1
+                market.raised += 1
             exch_ns = market.depth_ns
         market.depth_ns = exch_ns
         market.exch_ns = max(market.exch_ns, exch_ns)
-        stamps = (exch_ns, recv_ns, diff.u)
-        if market.last_u < 0:
-            self._out.add(CLEAR, 0, LAST, stamps, market.index)
+        stamps = (exch_ns, recv_ns, diff.last_id)
+        if market.last_id < 0:
+            self._out.add(CLEAR, 0, 0 if diff.b or diff.a else LAST, stamps, market.index)
         elif not _joins(market, diff):
             self._out.add(GAP, 0, LAST, stamps, market.index)
-        market.joining, market.last_u = -1, diff.u
+        market.joining, market.last_id = -1, diff.last_id
         self._levels(market, stamps, diff.b, diff.a, SNAPSHOT if replayed else 0)
 
     def _levels(self, market: _Market, stamps: tuple[int, int, int], bids: list[Level], asks: list[Level], flags: int) -> None:
@@ -242,11 +254,13 @@ class BinanceReader:
             return
         # m: the buyer was the maker, so a seller took.
         side = ASK if trade.m else BID
+        self.first_ns = self.first_ns or recv_ns
         self._out.add(TRADE, side, LAST, (_ns(trade.T), recv_ns, trade.t), market.index, (price,), (lots,))
 
     def _ticker(self, market: _Market, recv_ns: int, ticker: Ticker) -> None:
         exch_ns = _ns(ticker.T) or market.exch_ns
         market.exch_ns = max(market.exch_ns, exch_ns)
+        self.first_ns = self.first_ns or recv_ns
         stamps = (exch_ns, recv_ns, ticker.u)
         prices, sizes = market.prices, market.sizes
         self._out.add(BBO, BID, 0, stamps, market.index, (prices[ticker.b],), (sizes[ticker.B],))
@@ -256,8 +270,8 @@ class BinanceReader:
 def _joins(market: _Market, diff: Diff) -> bool:
     """Return whether nothing is missing between what the book holds and `diff`."""
     if market.joining >= 0:
-        return diff.U <= market.joining + (0 if market.futures else 1)
-    return diff.pu == market.last_u if market.futures else diff.U == market.last_u + 1
+        return diff.first_id <= market.joining + (0 if market.futures else 1)
+    return diff.previous_id == market.last_id if market.futures else diff.first_id == market.last_id + 1
 
 
 def _kind(stream: str) -> str:

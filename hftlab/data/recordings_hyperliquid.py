@@ -6,9 +6,8 @@ Every l2Book message is a whole book of up to 20 levels a side: CLEAR and a snap
 import msgspec
 
 from hftlab.data.markets import Markets
-from hftlab.data.notes import Notes
-from hftlab.data.rows import Grid, RowBuilder, price_grid, size_grid
-from hftlab.errors import FormatError
+from hftlab.data.notes import Notes, say_rounded
+from hftlab.data.rows import Grid, RowBuilder, SizeGrid, price_grid
 from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, LAST, SNAPSHOT, TRADE
 
 _NS_PER_MS = 1_000_000
@@ -49,7 +48,7 @@ class _Touch(msgspec.Struct):
 
 
 class _Market:
-    def __init__(self, index: int, prices: Grid, sizes: Grid) -> None:
+    def __init__(self, index: int, prices: Grid, sizes: SizeGrid) -> None:
         self.index = index
         self.prices = prices
         self.sizes = sizes
@@ -66,6 +65,7 @@ class HyperliquidReader:
         self._notes = notes
         self._bbo = bbo
         self._known: dict[str, _Market | None] = {}
+        self.first_ns = 0  # when the first row came
         self._envelope = msgspec.json.Decoder(_Envelope).decode
         self._book_of = msgspec.json.Decoder(_Book).decode
         self._prints_of = msgspec.json.Decoder(list[_Print]).decode
@@ -76,10 +76,13 @@ class HyperliquidReader:
 
     def finish(self) -> dict[int, int]:
         """Return, by instrument, the row where the first snapshot stands: no row before it has to go."""
-        return {market.index: 0 for market in self._known.values() if market is not None}
+        markets = [market for market in self._known.values() if market is not None]
+        for market in markets:
+            say_rounded(market.sizes, self._notes)
+        return {market.index: 0 for market in markets}
 
     def read(self, recv_ns: int, payload: bytes) -> None:
-        """Add the rows of one line. Raises msgspec.DecodeError, FormatError, InputError."""
+        """Add the rows of one line. Raises msgspec.DecodeError, InputError."""
         line = self._envelope(payload)
         if line.channel == "l2Book":
             self._book(recv_ns, self._book_of(line.data))
@@ -89,6 +92,8 @@ class HyperliquidReader:
             self._touch(recv_ns, self._touch_of(line.data))
         else:
             self._notes.ignored[line.channel or "(no channel)"] += 1
+        if self._out.count and not self.first_ns:
+            self.first_ns = recv_ns
 
     def _market(self, coin: str) -> _Market | None:
         if coin not in self._known:
@@ -96,7 +101,7 @@ class HyperliquidReader:
             self._known[coin] = None
             if index >= 0:
                 instrument = self._markets.instruments[index]
-                self._known[coin] = _Market(index, price_grid(instrument), size_grid(instrument))
+                self._known[coin] = _Market(index, price_grid(instrument), SizeGrid(instrument))
         return self._known[coin]
 
     def _book(self, recv_ns: int, book: _Book) -> None:
@@ -130,7 +135,7 @@ class HyperliquidReader:
                 self._notes.dropped["trade from before the capture (sent on subscription)"] += 1
                 continue
             if one.side not in _SIDES:
-                raise FormatError(f"a trade of side {one.side!r}; wanted 'B' or 'A'")
+                raise msgspec.ValidationError(f"a trade of side {one.side!r}, not 'B' or 'A'")
             price, lots = market.prices[one.px], market.sizes[one.sz]
             if price == 0 or lots == 0:
                 self._notes.dropped["trade of zero price or size"] += 1

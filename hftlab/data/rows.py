@@ -1,6 +1,7 @@
 """From decoded messages to EVENT rows: exact grids, and a builder that fills columns instead of single rows."""
 
 from collections.abc import Callable, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,10 @@ from hftlab.types import EVENT, LAST
 
 Rows = npt.NDArray[np.void]
 
+OFF_FRAC_MAX = 0.2
+"""More sizes than this part between two lots are a wrong lot size, not leftovers of a finer one."""
+
+_OFF_SEEN_MIN = 20
 _CACHED_MAX = 1 << 20
 _SEGMENTS_MAX = 1 << 16
 
@@ -47,22 +52,43 @@ def price_grid(instrument: Instrument) -> Grid:
     return Grid(convert)
 
 
-def size_grid(instrument: Instrument) -> Grid:
-    """Return the grid of sizes, zero allowed (a level that goes). Raises OffGridQuantity, InputError."""
+class SizeGrid(Grid):
+    """Sizes in lots, zero allowed (a level that goes).
 
-    def convert(text: str) -> int:
+    Lot sizes bind new orders only. Levels of a venue that once had a finer lot still hold odd sizes (Binance spot BTC does), so
+    a few odd ones are rounded to the nearest lot, never to nothing, and counted; many mean a wrong instrument.
+    """
+
+    def __init__(self, instrument: Instrument) -> None:
+        super().__init__(self._round)
+        self.instrument = instrument
+        self.seen = 0  # different texts
+        self.off = 0  # of them rounded
+        self._first_off = ""
+
+    def _round(self, text: str) -> int:
+        self.seen += 1
         try:
-            lots = instrument.lots(text, signed=True)
-        except OffGridQuantity as error:
-            raise OffGridQuantity(
-                f"quantity {text} is not on the grid of {instrument.name} (lot size {instrument.lot_size}). "
-                "The likely cause is a wrong instrument: pass instrument= with the grid of the recorded one."
-            ) from error
+            lots = self.instrument.lots(text, signed=True)
+        except OffGridQuantity:
+            self.off += 1
+            self._first_off = self._first_off or text
+            if self.off > _OFF_SEEN_MIN:
+                self.check()
+            exact = Decimal(text) / self.instrument.lot_size
+            lots = max(1, int(exact.to_integral_value(ROUND_HALF_EVEN))) if exact > 0 else -1
         if lots < 0:
             raise OffGridQuantity(f"quantity {text} is negative; wanted zero or more.")
         return lots
 
-    return Grid(convert)
+    def check(self) -> None:
+        """Raise OffGridQuantity when too many of the sizes so far lie between two lots."""
+        if self.off > OFF_FRAC_MAX * self.seen:
+            one = self.instrument
+            raise OffGridQuantity(
+                f"{self.off:,} of {self.seen:,} different quantities, the first {self._first_off}, lie between two lots of {one.name} "
+                f"(lot size {one.lot_size}). The likely cause is a wrong instrument: pass instrument= with the grid of the recorded one."
+            )
 
 
 class RowBuilder:

@@ -51,9 +51,11 @@ class State:
             digest.update(np.ascontiguousarray(part).view(np.uint8).data)
         return digest.hexdigest()
 
-    def frame(self, **more: Any) -> Frame:
-        """Return a Frame of copies."""
-        return Frame(desk=self.desk[0].copy(), markets=self.markets.copy(), instruments=self.instruments, **more)
+    def frame(self, *, copy: bool = True) -> Frame:
+        """Return a Frame of copies, or one that looks at the running records and cannot write to them."""
+        desk, markets = (self.desk.copy(), self.markets.copy()) if copy else (self.desk.view(), self.markets.view())
+        desk.flags.writeable = markets.flags.writeable = False
+        return Frame(desk=desk[0], markets=markets, instruments=self.instruments)
 
 
 def build(

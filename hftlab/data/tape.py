@@ -58,7 +58,9 @@ class Tape:
         back = np.flatnonzero(np.diff(rows["ts_recv_ns"]) < 0)
         if len(back):
             row = int(back[0]) + 1
-            raise TapeError(f"row {row:,} was received before the row above it; a tape is in receive order. Sort it, or load with sort=True.")
+            raise TapeError(
+                f"row {row:,} was received before the row above it; a tape is in receive order. Sort it, or load with sort=True."
+            )
         if int(rows["instrument"].max()) >= len(self.instruments):
             raise TapeError(f"a row names instrument {rows['instrument'].max()}, but the tape has {len(self.instruments)}.")
 
@@ -172,11 +174,12 @@ class Tape:
                 "Load the recording with clock='correct'."
             )
         starts, exch_ns = np.empty(len(rows) + 1, np.int64), np.empty(len(rows), np.int64)
-        count = messages(rows, starts, exch_ns)
+        read = rows.view(np.recarray)  # the same to numba; and the kernels run uncompiled too
+        count = messages(read, starts, exch_ns)
         starts[count] = len(rows)
         order = np.argsort(exch_ns[:count], kind="stable")
         out = np.empty(2 * len(rows), EVENT)
-        written = merge(rows, starts[: count + 1], exch_ns[:count], order, out)
+        written = merge(read, starts[: count + 1], exch_ns[:count], order, out.view(np.recarray))
         return Merged(out[:written], self.instruments, self.source)
 
 

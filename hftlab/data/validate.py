@@ -131,8 +131,8 @@ def validate(tape: _Tape | Rows, instruments: Sequence[Instrument] = (), notes: 
 def compare_bbo(tape: _Tape) -> tuple[int, int]:
     """Return how many of the venue's own best prices were compared with the built book, and how many differ.
 
-    Compared where a diff carries the update id of a recorded best-price message: both prices and both quantities, right
-    after that diff. The tape must have been loaded with bbo=True, else there is nothing to compare.
+    Compared where a diff, or a snapshot, carries the update id of a recorded best-price message: both prices and both
+    quantities, right after it. The tape must have been loaded with bbo=True, else there is nothing to compare.
     """
     _, _, compared, different, _ = _check_books(tape.rows)
     return compared, different
@@ -180,7 +180,8 @@ def _check_books(rows: Rows) -> tuple[int, int, int, int, int]:
     count = int(rows["instrument"].max()) + 1 if len(rows) else 1
     pairs, first = _bbo_pairs(rows, count)
     result = np.zeros(5, np.int64)
-    check_books(rows, np.zeros(count, BOOK), np.zeros(count, np.int64), pairs, first, result)
+    books = np.zeros(count, BOOK).view(np.recarray)  # the same to numba; and the kernels run uncompiled too
+    check_books(rows.view(np.recarray), books, np.zeros(count, np.int64), pairs, first, result)
     return tuple(int(value) for value in result)  # type: ignore[return-value]
 
 

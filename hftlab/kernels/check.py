@@ -1,4 +1,4 @@
-"""Walk a tape with the compiled book: is it ever crossed, and does it agree with the venue's own best prices?"""
+"""Walk a tape with the compiled book: whether it is ever crossed, and whether it agrees with the venue's own best prices."""
 
 from hftlab.kernels.book import apply_level, clear, lots_at, reset, settle
 from hftlab.kernels.jit import kernel
@@ -32,7 +32,7 @@ def check_books(rows, books, ready, bbo, bbo_first, result):
             apply_level(book, rows[k].side, rows[k].price_ticks, rows[k].qty_lots)
         else:
             continue
-        if (rows[k].flags & LAST) == 0:
+        if (rows[k]["flags"] & LAST) == 0:
             continue
         settle(book)
         bid, ask = book.best_bid_ticks, book.best_ask_ticks

@@ -4,6 +4,8 @@ Partition law: `run(rows)` leaves the same bytes as `run(rows[:k]); run(rows[k:]
 on where a call begins or ends: time is the time of the rows, and all memory is in the records.
 """
 
+import numba
+
 from hftlab.kernels import checks, flight, match, orders, quote, risk
 from hftlab.kernels import desk as dk
 from hftlab.kernels import market as mk
@@ -51,6 +53,8 @@ def loop(desk, markets, exchanges, events, out, decide):
         ts_ns = row.ts_recv_ns if at_desk else row.ts_exch_ns
         advance(head, markets, exchanges, ts_ns, out, decide)
         if ts_ns > head.now_ns:
+            if head.now_ns == 0:
+                head.start_ns = ts_ns
             head.now_ns = ts_ns
         if row.kind <= BBO:
             # A live row without marks happens on both sides when it comes.
@@ -153,3 +157,13 @@ def run(desk, markets, exchanges, events, out):
     return loop(desk, markets, exchanges, events, out, quote.decide)
 
 
+
+
+def runner(decide):
+    """Return `run` compiled around a user's `decide`. It compiles once a process, in some seconds: nothing can cache it."""
+
+    @numba.njit(nogil=True, error_model="numpy")
+    def run_with_user_code(desk, markets, exchanges, events, out):
+        return loop(desk, markets, exchanges, events, out, decide)
+
+    return run_with_user_code

@@ -50,7 +50,7 @@ def report_row(lob, out, kind, owner, order_id, side, price_ticks, qty_lots, lea
         return
     for i in range(lob.cursor, lob.market_first, -1):
         row, last = out[i], out[i - 1]
-        _write(row, last.kind, last.order_id, last.side, last.price_ticks, last.qty_lots, last.leaves_lots, last.flags)
+        _write(row, last.kind, last.order_id, last.side, last.price_ticks, last.qty_lots, last.leaves_lots, last["flags"])
     _write(out[lob.market_first], kind, order_id, side, price_ticks, qty_lots, leaves_lots, flags)
     lob.market_first += 1
     lob.cursor += 1
@@ -67,4 +67,5 @@ def finish(lob, out, now_ns):
         row.ts_recv_ns = now_ns + lob.response_ns
         row.instrument = lob.instrument
     if lob.cursor > lob.first:
-        out[lob.cursor - 1].flags |= LAST
+        # by name: as an attribute, `flags` of a numpy record is numpy's own when the kernels run as plain Python
+        out[lob.cursor - 1]["flags"] |= LAST

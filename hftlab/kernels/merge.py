@@ -23,7 +23,7 @@ def messages(rows, starts, exch_ns):
             count += 1
         elif rows[i].ts_exch_ns > exch_ns[count - 1]:
             exch_ns[count - 1] = rows[i].ts_exch_ns
-        opened = (rows[i].flags & LAST) == 0
+        opened = (rows[i]["flags"] & LAST) == 0
     return count
 
 
@@ -56,6 +56,6 @@ def merge(rows, starts, exch_ns, order, out):
             at_desk += 1
         for i in range(start, end):
             out[n] = rows[i]
-            out[n].flags = (rows[i].flags & ~_SEEN) | flag
+            out[n]["flags"] = (rows[i]["flags"] & ~_SEEN) | flag
             n += 1
     return n

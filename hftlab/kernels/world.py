@@ -40,7 +40,7 @@ def request_world(worlds, out, requests, i, now_ns, owner):
     lob.cursor = 0
     before = lob.traded_lots
     if row.kind == SUBMIT:
-        submit(lob, out, now_ns, owner, row.order_id, np.int64(row.side), row.price_ticks, row.qty_lots, np.int64(row.flags))
+        submit(lob, out, now_ns, owner, row.order_id, np.int64(row.side), row.price_ticks, row.qty_lots, np.int64(row["flags"]))
     elif row.kind == AMEND:
         amend(lob, out, now_ns, owner, row.order_id, row.price_ticks, row.qty_lots)
     else:
