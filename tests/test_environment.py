@@ -11,26 +11,32 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 CONDA_NAMES = {"ccxt": "ccxt-py"}  # where conda-forge calls a package by another name than PyPI
-CONDA_FILES = ("environment.yml", "binder/environment.yml")
 
 
-def conda_dependencies(name: str) -> set[str]:
+def conda_packages(name: str) -> set[str]:
+    """Return what a conda environment file lists, without python and without pip, which installs the project itself."""
     listed = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))["dependencies"]
-    return {entry for entry in listed if entry != "pip"}  # pip installs the project itself
+    return {entry for entry in listed if entry != "pip" and not entry.startswith("python=") and not entry.startswith("python>")}
 
 
-@pytest.mark.parametrize("name", CONDA_FILES)
+@pytest.mark.parametrize("name", ["environment.yml", "binder/environment.yml"])
 def test_conda_installs_what_pyproject_asks_for(name):
-    wanted = {f"python{PROJECT['requires-python']}"}
-    for text in PROJECT["dependencies"]:
-        requirement = Requirement(text)
-        wanted.add(f"{CONDA_NAMES.get(requirement.name, requirement.name)}{requirement.specifier}")
-    assert conda_dependencies(name) == wanted
+    asked = [Requirement(text) for text in PROJECT["dependencies"]]
+    assert conda_packages(name) == {f"{CONDA_NAMES.get(one.name, one.name)}{one.specifier}" for one in asked}
+
+
+def test_conda_takes_a_python_that_the_project_accepts():
+    accepted = SpecifierSet(PROJECT["requires-python"])
+    assert f"\n  - python{accepted}\n" in (ROOT / "environment.yml").read_text(encoding="utf-8")
+    # Binder reads one version from the file, not a range; without one it builds its own default, which is too old.
+    (version,) = re.findall(r"^  - python=([\d.]+)", (ROOT / "binder" / "environment.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert accepted.contains(version)
 
 
 def test_the_lock_satisfies_pyproject():
@@ -99,3 +105,4 @@ def test_binder_accepts_the_folder():
     assert done.returncode == 0, recipe[-2000:]
     assert "binder/environment.yml" in recipe
     assert "binder/postBuild" in recipe
+    assert "Python version unspecified" not in recipe
