@@ -15,7 +15,8 @@ from hftlab.engine.spec import RunSpec, load_spec
 from hftlab.engine.usercode import capture
 from hftlab.engine.view import Session, View, engine_alive, log_tail
 from hftlab.errors import EngineDied, InputError, RunInUse
-from hftlab.params import Limits, Quoter, UserQuoter, spread
+from hftlab.params import Limits, Quoter, UserQuoter
+from hftlab.strict import spread
 from hftlab.venues.feeds import Feed, PaperVenue
 from hftlab.venues.sources import feed_instruments, load_tape
 

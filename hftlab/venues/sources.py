@@ -1,6 +1,5 @@
 """Feeds that run: a simulated market, and a recording on its own clock."""
 
-
 import numpy as np
 
 from hftlab.data.recordings import load
@@ -98,7 +97,7 @@ def lost_orders(markets: np.ndarray, now_ns: int) -> np.ndarray:
         rows.append((now_ns, now_ns, 0, 0, 0, 0, 0, GAP, 0, LAST, i))
         for o in market["orders"][market["orders"]["status"] != FREE]:
             leaves = int(o["leaves_lots"])
-            rows.append((now_ns, now_ns, int(o["price_ticks"]), int(o["qty_lots"]), leaves, int(o["order_id"]), 0, CANCELED, int(o["side"]), 0, i))
+            rows.append(
+                (now_ns, now_ns, int(o["price_ticks"]), int(o["qty_lots"]), leaves, int(o["order_id"]), 0, CANCELED, int(o["side"]), 0, i)
+            )
     return np.array(rows, dtype=EVENT)
-
-
