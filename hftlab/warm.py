@@ -8,7 +8,10 @@ in a second process fails when any of them still compiles.
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hftlab.data.tape import Tape
 
 START_NS = 1_700_000_000_000_000_000
 
@@ -24,29 +27,45 @@ def _pricing() -> None:
 
 def _market() -> None:
     from hftlab.instrument import Instrument
+    from hftlab.types import SUBMIT
     from hftlab.venues.simulated import SimulatedMarket
 
-    market = SimulatedMarket(Instrument.bundled("binance:BTC/USDT"), seed=1, start_ns=START_NS)
-    market.snapshot()
-    market.submit(market.advance(START_NS)[:0])
+    market = SimulatedMarket(Instrument.bundled("binance:BTC/USDT"), seed=1, start_ns=START_NS, entry_ns=0, response_ns=0)
+    request = market.snapshot()[-1:]
+    request["kind"], request["order_id"] = SUBMIT, 1
+    market.submit(request)
+    market.advance(START_NS)
     market.queue_ahead(1)
 
 
+def _tape() -> None:
+    _moment().merge()
+    _moment().report  # noqa: B018  # reading it validates the tape
+
+
 def _desk() -> None:
-    from hftlab.data.state import build
-    from hftlab.instrument import Instrument
-    from hftlab.kernels.core import run
+    from hftlab.backtest.run import backtest
     from hftlab.params import AvellanedaStoikov, Limits
+
+    tape = _moment()
+    (btc,) = tape.instruments
+    backtest(tape, btc, AvellanedaStoikov(order_qty=btc.lot_size), Limits(position_qty_max=btc.lot_size * 10))
+
+
+def _moment() -> "Tape":
+    """Return the opening book of a simulated market as a tape."""
+    from hftlab.data.tape import Tape
+    from hftlab.instrument import Instrument
     from hftlab.venues.simulated import SimulatedMarket
 
     btc = Instrument.bundled("binance:BTC/USDT")
-    rows = SimulatedMarket(btc, seed=1, start_ns=START_NS).snapshot()
-    build([btc], [AvellanedaStoikov(order_qty=btc.lot_size)], [Limits(position_qty_max=btc.lot_size * 10)]).step(run, rows)
+    return Tape(SimulatedMarket(btc, seed=1, start_ns=START_NS).snapshot(), (btc,))
 
 
 GROUPS: dict[str, Callable[[], None]] = {
     "formulas": _pricing,
     "matching engine and order flow": _market,
+    "tapes: merge and check": _tape,
     "desk: book, orders, quotes, risk": _desk,
 }
 
