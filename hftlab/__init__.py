@@ -31,7 +31,7 @@ _WHERE = {
     "dashboard": "widgets.dashboard",
     "load": "data.recordings",
     "resume": "engine.process",
-    "sample": "data.synth",
+    "sample": "data.samples",
     "start": "engine.process",
 }
 

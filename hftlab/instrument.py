@@ -149,10 +149,7 @@ class Instrument:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values from which `Instrument(**…)` makes the same instrument."""
-        return {
-            name: str(value) if isinstance(value := getattr(self, name), Decimal) else value
-            for name in self.__dataclass_fields__
-        }
+        return {name: str(value) if isinstance(value := getattr(self, name), Decimal) else value for name in self.__dataclass_fields__}
 
 
 @cache

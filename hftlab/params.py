@@ -1,30 +1,30 @@
 """What a person sets, in human units, and its way into the records of the kernels.
 
-Every parameter that can change while a quoter runs stands in one table, `TUNABLE`: its machine field and the exact factor
-between the two. Both directions (a slider's value in, the running value out) read that table and nothing else.
+Every parameter that can change while a quoter runs stands in one table, `tunable.TUNABLE`: its machine field and the exact
+factor between the two. Both directions (a slider's value in, the running value out) read that table and nothing else.
 """
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import field
 from decimal import Decimal
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar
 
 import numpy as np
 
-from hftlab.errors import InputError, OffGridQuantity, UnknownName, did_you_mean
+from hftlab.errors import InputError, UnknownName, did_you_mean
 from hftlab.instrument import Instrument, Number, decimal
+from hftlab.strict import choice, number, strict
+from hftlab.tunable import TUNABLE, to_machine
 from hftlab.types import (
     FAIR_MICRO,
     FAIR_MID,
     HORIZON_FINITE,
     HORIZON_ROLLING,
     HORIZON_STATIONARY,
-    LEVELS_MAX,
     LIMITS,
     ORDERS,
-    PARAM_NAMES,
     PARAMS,
     QUEUE_POWER,
     QUEUE_RISK_AVERSE,
@@ -39,120 +39,6 @@ FAIRS = {"mid": FAIR_MID, "micro": FAIR_MICRO}
 HORIZONS = {"rolling": HORIZON_ROLLING, "finite": HORIZON_FINITE, "stationary": HORIZON_STATIONARY}
 QUEUES = {"risk_averse": QUEUE_RISK_AVERSE, "power": QUEUE_POWER}
 UNLIMITED = math.inf
-
-T = TypeVar("T")
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True)
-def strict(cls: type[T]) -> type[T]:
-    """Make a frozen keyword-only dataclass whose misspelt keywords are answered with the nearest name."""
-    made: Any = dataclass(frozen=True, kw_only=True)(cls)
-    plain_init = made.__init__
-
-    def __init__(self: Any, *args: Any, **values: Any) -> None:
-        known = {f.name for f in dataclasses.fields(made) if f.init}
-        for name in values:
-            if name not in known:
-                raise UnknownName(f"{made.__name__} has no parameter {name!r}.{did_you_mean(name, known)}")
-        missing = [f.name for f in dataclasses.fields(made) if f.init and f.name not in values and _required(f)]
-        if args or missing:
-            wanted = ", ".join(f"{name}=…" for name in (missing or sorted(known)))
-            raise UnknownName(f"{made.__name__} takes keywords only; wanted {wanted}.")
-        plain_init(self, **values)
-
-    made.__init__ = __init__
-    return made  # type: ignore[no-any-return]
-
-
-def _required(f: dataclasses.Field[Any]) -> bool:
-    return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-
-
-def number(value: Any, what: str, low: float = -math.inf, high: float = math.inf) -> float:
-    """Return `value` as a float within its bounds; InputError says what was wanted."""
-    try:
-        result = float(value)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{what} was {value!r}; wanted a number.") from error
-    if math.isnan(result) or not low <= result <= high:
-        raise InputError(f"{what} was {value!r}; wanted a number from {low:g} to {high:g}.")
-    return result
-
-
-def choice(value: str, names: Mapping[str, int], what: str) -> int:
-    """Return the code of a named choice; InputError names the nearest."""
-    if value not in names:
-        raise InputError(f"{what} was {value!r}.{did_you_mean(value, names)}")
-    return names[value]
-
-
-@dataclass(frozen=True, slots=True)
-class Tunable:
-    """One live parameter: its machine field, factor (machine = human x factor), bounds and how a slider shows it."""
-
-    machine: str
-    factor: Callable[[Instrument], float]
-    unit: str
-    low: float
-    high: float
-    log: bool = False
-    whole: bool = False
-    sized: bool = False  # a quantity: must lie on the lot grid
-
-
-def _one(_: Instrument) -> float:
-    return 1.0
-
-
-TUNABLE: dict[str, Tunable] = {
-    "order_qty": Tunable("order_lots", lambda i: float(1 / i.lot_size), "base", 0.0, 1e12, sized=True),
-    "levels": Tunable("levels", _one, "", 1, LEVELS_MAX, whole=True),
-    "level_step_ticks": Tunable("level_step_ticks", _one, "ticks", 1, 1000, whole=True),
-    "target_qty": Tunable("target_lots", lambda i: float(1 / i.lot_size), "base", -1e12, 1e12, sized=True),
-    "half_spread_ticks": Tunable("half_spread_ticks", _one, "ticks", 0.0, 1e6),
-    "skew_ticks_per_order": Tunable("skew_ticks_per_lot", _one, "ticks", 0.0, 1e6),
-    "risk_aversion": Tunable("risk_aversion_per_ticklot", lambda i: i.ticklot_quote, "1/quote", 0.0, 1e6, log=True),
-    "horizon_s": Tunable("horizon_s", _one, "s", 0.0, 1e7, log=True),
-    "decay_per_price": Tunable("decay_per_tick", lambda i: float(i.tick_size), "1/price", 0.0, 1e9, log=True),
-    "arrival_per_s": Tunable("arrival_per_s", _one, "1/s", 0.0, 1e6, log=True),
-    "volatility_half_life_s": Tunable("volatility_half_life_s", _one, "s", 0.1, 1e6, log=True),
-    "intensity_half_life_s": Tunable("intensity_half_life_s", _one, "s", 0.1, 1e6, log=True),
-    "half_spread_ticks_min": Tunable("half_spread_ticks_min", _one, "ticks", 0.0, 1e6),
-    "half_spread_ticks_max": Tunable("half_spread_ticks_max", _one, "ticks", 0.0, 1e9),
-    "half_spread_bps_min": Tunable("half_spread_bps_min", _one, "bps", 0.0, 1e4),
-    "hysteresis_ticks": Tunable("hysteresis_ticks", _one, "ticks", 0.0, 1e6),
-    "life_ms_min": Tunable("life_ns_min", lambda _: 1e6, "ms", 0.0, 1e7),
-}
-
-
-def to_machine(name: str, value: Any, instrument: Instrument, record: np.ndarray | None = None) -> float:
-    """Return the machine value of one live parameter. Raises UnknownName, InputError, OffGridQuantity."""
-    if name not in TUNABLE:
-        raise UnknownName(f"no live parameter {name!r}.{did_you_mean(name, TUNABLE)}")
-    rule = TUNABLE[name]
-    if rule.sized:
-        exact = decimal(value, name)
-        if name == "order_qty" and exact <= 0:
-            raise OffGridQuantity(f"order_qty was {value}; wanted more than zero.")
-        return float(instrument.lots(exact, signed=True))
-    amount = number(value, name, rule.low, rule.high)
-    if rule.whole and amount != int(amount):
-        raise InputError(f"{name} was {value!r}; wanted a whole number.")
-    machine = amount * rule.factor(instrument)
-    if name == "skew_ticks_per_order" and record is not None:
-        machine /= max(float(record["order_lots"][0]), 1.0)
-    return machine
-
-
-def to_human(name: str, record: Any, instrument: Instrument) -> float:
-    """Return the running value of one live parameter in human units."""
-    rule = TUNABLE[name]
-    value = float(record[rule.machine])
-    if name == "skew_ticks_per_order":
-        value *= max(float(record["order_lots"]), 1.0)
-    if rule.sized:
-        return float(instrument.qty(int(value)))
-    return value / rule.factor(instrument)
 
 
 @strict
@@ -205,7 +91,14 @@ class FixedSpread(Quoter):
     """Quote a fixed half-spread around fair, leaning by `skew_ticks_per_order` ticks for each order's worth of inventory."""
 
     KIND: ClassVar[int] = QUOTER_FIXED
-    LIVE: ClassVar[tuple[str, ...]] = ("half_spread_ticks", "skew_ticks_per_order", "order_qty", "levels", "hysteresis_ticks", "life_ms_min")
+    LIVE: ClassVar[tuple[str, ...]] = (
+        "half_spread_ticks",
+        "skew_ticks_per_order",
+        "order_qty",
+        "levels",
+        "hysteresis_ticks",
+        "life_ms_min",
+    )
 
     half_spread_ticks: float = 1.0
     skew_ticks_per_order: float = 0.0
@@ -222,7 +115,15 @@ class AvellanedaStoikov(Quoter):
     """
 
     KIND: ClassVar[int] = QUOTER_AS
-    LIVE: ClassVar[tuple[str, ...]] = ("risk_aversion", "horizon_s", "order_qty", "half_spread_ticks_min", "levels", "hysteresis_ticks", "life_ms_min")
+    LIVE: ClassVar[tuple[str, ...]] = (
+        "risk_aversion",
+        "horizon_s",
+        "order_qty",
+        "half_spread_ticks_min",
+        "levels",
+        "hysteresis_ticks",
+        "life_ms_min",
+    )
 
     risk_aversion: float = 0.1
     horizon: str = "rolling"
@@ -368,15 +269,3 @@ def quoter_from_dict(values: Mapping[str, Any], decide: Any = None) -> Quoter:
     if name == "UserQuoter":
         values["decide"] = decide
     return QUOTERS[name](**values)
-
-
-PARAM_INDEX = {name: i for i, name in enumerate(PARAM_NAMES)}
-
-
-def spread(value: Any, count: int, what: str) -> tuple[Any, ...]:
-    """Return one value for each instrument: the one given, or the sequence given if it has the right length."""
-    if not isinstance(value, Sequence):
-        return (value,) * count
-    if len(value) != count:
-        raise InputError(f"{len(value)} {what} were given for {count} instruments; wanted one, or one for each.")
-    return tuple(value)

@@ -48,7 +48,7 @@ class Writer:
 
     def message(self, *rows):
         rows = list(rows)
-        rows[-1] = rows[-1][:9] + (rows[-1][9] | LAST,) + rows[-1][10:]
+        rows[-1] = (*rows[-1][:9], rows[-1][9] | LAST, rows[-1][10])
         self.rows += rows
 
     def snapshot(self, instrument, mid, depth=8, lots=50):

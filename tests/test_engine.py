@@ -1,5 +1,6 @@
 """The engine process: start, command, kill, resume, stop; and what happens when any of it is done wrong."""
 
+import contextlib
 import json
 import os
 import signal
@@ -23,10 +24,8 @@ def run(tmp_path):
     yield directory
     control = directory / "control.json"
     if control.exists():
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(json.loads(control.read_text())["pid"], signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         wait_dead(hl.attach(directory))
 
 

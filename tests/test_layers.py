@@ -13,7 +13,10 @@ PACKAGE = ROOT / "hftlab"
 
 # The longest matching name counts, so one module may stand above its package.
 FLOORS = {
+    "hftlab.codes": 0,
     "hftlab.types": 0,
+    "hftlab.strict": 0,
+    "hftlab.tunable": 0,
     "hftlab.errors": 0,
     "hftlab.instrument": 0,
     "hftlab.params": 0,
@@ -27,7 +30,7 @@ FLOORS = {
     "hftlab.engine": 4,
     "hftlab.backtest": 4,
     "hftlab.engine.api": 5,
-    "hftlab.engine.__main__": 5,  # starts the session and opens its door
+    "hftlab.engine.__main__": 6,  # a command, like the cli
     "hftlab.widgets": 5,
     "hftlab.followers": 5,
     "hftlab.warm": 6,
@@ -47,8 +50,7 @@ ONLY = {
     "traitlets": ("widgets/",),
 }
 
-# The time of day reaches a run only as rows, so one module reads it for them; the process around it stamps its log and its
-# first frame. A stopwatch measures the program, not the market.
+# The time of day reaches a run only as rows, so one module reads it for them. A stopwatch measures the program, not the market.
 WALL_CLOCK = {
     ("time", "time"),
     ("time", "time_ns"),
@@ -62,8 +64,8 @@ WALL_CLOCK = {
     ("Timestamp", "utcnow"),
 }
 STOPWATCH = {("time", name) for name in ("monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time", "sleep")}
-WALL_CLOCK_IN = ("engine/session.py", "engine/__main__.py")
-STOPWATCH_IN = ("engine/", "venues/", "widgets/", "followers/", "backtest/", "cli.py", "warm.py")
+WALL_CLOCK_IN = ("engine/session.py", "engine/clock.py")
+STOPWATCH_IN = ("engine/", "backtest/", "venues/", "widgets/", "followers/", "cli.py", "warm.py")
 
 HEAVY = ("numba", "pandas", "ipywidgets", "bqplot", "anywidget", "ccxt", "fastapi", "uvicorn", "scipy", "IPython", "httpx", "pydantic")
 

@@ -1,6 +1,7 @@
 """The report of a run, backtest or session: fills, curves, accounts, and what was assumed."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,9 @@ class Report:
     assumptions: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, state: State, written: np.ndarray, *, rows: int, took_s: float | None = None, assumptions: Mapping[str, str] | None = None) -> "Report":
+    def of(
+        cls, state: State, written: np.ndarray, *, rows: int, took_s: float | None = None, assumptions: Mapping[str, str] | None = None
+    ) -> "Report":
         """Return the report of a state and of all rows that its run wrote."""
         return cls(
             instruments=state.instruments,
@@ -222,7 +225,7 @@ def _html(report: Report) -> str:
 
 
 def _text(name: str, value: Any, instrument: Instrument) -> str:
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and math.isnan(value):
         return "–"
     if name.endswith(("_quote", "_quote_max")):
         return f"{value:+,.2f} {instrument.quote}" if name != "fees_quote" else f"{value:,.2f} {instrument.quote}"

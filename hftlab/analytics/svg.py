@@ -16,7 +16,9 @@ def curve(seconds: np.ndarray, values: np.ndarray, title: str, *, steps: bool = 
     px = x / (x[-1] or 1.0) * (_WIDTH - 60)
     py = _PAD + (high - y) / span * (_HEIGHT - 2 * _PAD)
     zero = _PAD + high / span * (_HEIGHT - 2 * _PAD)
-    path = f"M{px[0]:.1f},{py[0]:.1f}" + "".join(f"H{a:.1f}V{b:.1f}" if steps else f"L{a:.1f},{b:.1f}" for a, b in zip(px[1:], py[1:], strict=True))
+    path = f"M{px[0]:.1f},{py[0]:.1f}" + "".join(
+        f"H{a:.1f}V{b:.1f}" if steps else f"L{a:.1f},{b:.1f}" for a, b in zip(px[1:], py[1:], strict=True)
+    )
     return (
         f"<svg width='{_WIDTH}' height='{_HEIGHT}' style='display:block' font-size='10' fill='currentColor'>"
         f"<text x='0' y='10' font-weight='600'>{html.escape(title)}</text>"

@@ -10,11 +10,13 @@ from hftlab.analytics.report import Report
 from hftlab.data.state import State, build
 from hftlab.data.tape import Tape
 from hftlab.engine.commands import rows_of
+from hftlab.engine.usercode import runner
 from hftlab.errors import InputError, UnknownName, did_you_mean
 from hftlab.instrument import Instrument
 from hftlab.kernels import core
-from hftlab.params import Fees, Latency, Limits, Queue, Quoter, UserQuoter, spread
+from hftlab.params import Fees, Latency, Limits, Queue, Quoter, UserQuoter
 from hftlab.strategies.base import Strategy
+from hftlab.strict import spread
 from hftlab.types import AT_DESK, AT_EXCHANGE, EVENT, LAST, TIMER
 
 
@@ -54,7 +56,7 @@ def backtest(
         sample_ms=sample_ms,
         bar_s=bar_s,
     )
-    run = core.runner(quoters[0].decide) if isinstance(quoters[0], UserQuoter) else core.run
+    run = runner(quoters[0].decide) if isinstance(quoters[0], UserQuoter) else core.run
     rows = with_timers(tape.merge().rows, int(timer_ms * 1e6))
     began = time.perf_counter()
     written = state.step(run, rows) if strategy is None else _with_strategy(state, run, rows, strategy)

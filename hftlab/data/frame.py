@@ -106,7 +106,7 @@ class Frame:
         """Return bids and asks as float64 arrays of shape (<= depth, 2): price and quantity, best first."""
         book = self.markets[i]["book"]
         scale = np.array([float(self.instruments[i].tick_size), float(self.instruments[i].lot_size)])
-        return tuple(np.array(_side(book, side, depth), dtype=np.float64).reshape(-1, 2) * scale for side in (BID, ASK))  # type: ignore[return-value]
+        return tuple(np.array(_side(book, side, depth), dtype=np.float64).reshape(-1, 2) * scale for side in (BID, ASK))
 
     def orders(self, i: int = 0) -> list[OrderRow]:
         """Return our orders, working or in flight, best price first on each side."""
@@ -195,5 +195,3 @@ def _side(book: Any, side: int, depth: int) -> list[tuple[int, int]]:
         rows += [(int(book["far_ticks"][k]), abs(int(book["far_lots"][k]))) for k in far]
         rows.sort(key=lambda row: -side * row[0])
     return rows[:depth]
-
-

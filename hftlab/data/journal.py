@@ -37,7 +37,7 @@ class Journal:
 
     def append(self, rows: np.ndarray, *, sync: bool = False) -> None:
         """Write rows; with `sync` return only when they are on the disk. Raises OSError when the disk refuses."""
-        view = memoryview(np.ascontiguousarray(rows).view(np.uint8))
+        view = memoryview(rows.tobytes())
         while view:
             view = view[os.write(self._fd, view) :]
         self._size += rows.nbytes

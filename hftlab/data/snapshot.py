@@ -82,7 +82,9 @@ class SnapshotReader:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         magic, _, slot_bytes, markets = _HEADER.unpack_from(self._map)
         if magic != _MAGIC or markets != len(self._instruments) or slot_bytes != _slot_bytes(markets):
-            raise DataError(f"{path} was written by another version of hftlab, or is no snapshot. Read the run with the version that wrote it.")
+            raise DataError(
+                f"{path} was written by another version of hftlab, or is no snapshot. Read the run with the version that wrote it."
+            )
         self._slot_bytes = slot_bytes
         self._last: Frame | None = None
 

@@ -87,7 +87,7 @@ def build(
         market = markets[i : i + 1]
         market["params"] = quoters[i].record(instrument)
         market["limits"] = limits[i].record(instrument)
-        _spec(market["spec"], instrument, fees or Fees(), own_in_book)
+        _spec(market["spec"], instrument, fees or Fees(), own_in_book=own_in_book)
         market["validity"] = 1
         market["fair_ticks"] = market["mark_ticks"] = np.nan
         for samples in ("bid_ticks", "ask_ticks"):
@@ -105,11 +105,11 @@ def build(
     return State(desk, markets, exchanges, np.zeros(OUT_ROWS, EVENT), tuple(instruments))
 
 
-def _spec(spec: Any, instrument: Instrument, fees: Fees, own_in_book: bool) -> None:
+def _spec(spec: Any, instrument: Instrument, fees: Fees, *, own_in_book: bool) -> None:
     spec["ticklot_quote"] = instrument.ticklot_quote
     spec["tick_size"], spec["lot_size"] = float(instrument.tick_size), float(instrument.lot_size)
     spec["maker_centibps"], spec["taker_centibps"] = fees.centibps()
-    spec["min_notional_ticklots"] = instrument.ticklots(instrument.notional_quote_min)
+    spec["notional_ticklots_min"] = instrument.ticklots(instrument.notional_quote_min)
     spec["amend_rule"] = AMEND_RULES[instrument.amend]
     spec["own_in_book"] = int(own_in_book)
 

@@ -8,13 +8,12 @@ import os
 import secrets
 import signal
 import sys
-import time
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from hftlab.engine.figures import Figures
-from hftlab.engine.session import Command, Driver
+from hftlab.engine.session import Command, Driver, wall_ns
 from hftlab.engine.spec import RunSpec, load_spec
 from hftlab.errors import HftlabError, RunInUse
 from hftlab.venues.feeds import SynthFeed
@@ -27,7 +26,7 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as JSON text."""
-        values = {"ts": time.time(), "level": record.levelname.lower(), "text": record.getMessage()}
+        values = {"ts": record.created, "level": record.levelname.lower(), "text": record.getMessage()}
         if record.exc_info:
             values["traceback"] = self.formatException(record.exc_info)
         return json.dumps(values)
@@ -61,7 +60,7 @@ def figures_of(spec: RunSpec) -> Figures:
         speed=spec.feed.speed if spec.feed.speed != float("inf") else "flat out",
         seed=spec.feed.seed if isinstance(spec.feed, SynthFeed) else None,
         pid=os.getpid(),
-        started_ns=time.time_ns(),
+        started_ns=wall_ns(),
     )
 
 
@@ -72,7 +71,7 @@ def serve(directory: Path) -> None:
 
     spec = load_spec(directory)
     driver = Driver(spec, directory, figures_of(spec))
-    driver.publish(time.time_ns())
+    driver.publish(wall_ns())
     token = SecretStr(secrets.token_urlsafe(32))
     door = Door(driver, token)
     door.open()
@@ -84,7 +83,7 @@ def serve(directory: Path) -> None:
     gc.freeze()
     try:
         driver.loop()
-    except BaseException as error:
+    except BaseException as error:  # why: the last frame must say why the engine ends, whatever it was; it is raised again
         log.exception("the engine stopped on an error")
         driver.fail(f"engine stopped: {type(error).__name__}: {error}")
         raise

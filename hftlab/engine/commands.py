@@ -7,7 +7,9 @@ import numpy as np
 
 from hftlab.data.state import LIMIT_INDEX, State
 from hftlab.errors import InputError, UnknownName, did_you_mean
-from hftlab.params import PARAM_INDEX, TUNABLE, Limits, number, to_machine
+from hftlab.params import Limits
+from hftlab.strict import number
+from hftlab.tunable import PARAM_INDEX, TUNABLE, to_machine
 from hftlab.types import EVENT, FLATTEN, HALT, LAST, PAUSE, RESUME, SET_LIMITS, SET_PARAMS, SET_TARGET, STOP
 
 SIMPLE = {"pause": PAUSE, "resume": RESUME, "halt": HALT, "flatten": FLATTEN, "stop": STOP}

@@ -111,5 +111,3 @@ class Figures:
             "edges_us": [round(float(e), 2) for e in _EDGES_US[low : high + 1]],
             "counts": [int(c) for c in self._counts[low + 1 : high + 1]],
         }
-
-

@@ -15,9 +15,10 @@ from hftlab.engine.spec import RunSpec, load_spec
 from hftlab.engine.usercode import capture
 from hftlab.engine.view import Session, View, engine_alive, log_tail
 from hftlab.errors import EngineDied, InputError, RunInUse
-from hftlab.params import Limits, Quoter, UserQuoter, spread
+from hftlab.params import Limits, Quoter, UserQuoter
+from hftlab.strict import spread
 from hftlab.venues.feeds import Feed, PaperVenue
-from hftlab.venues.sources import feed_instruments, load_tape
+from hftlab.venues.sources import feed_instruments
 
 START_S = 90.0
 RUNS = Path("runs")
@@ -47,7 +48,7 @@ def start(
     for value, kind, what in ((feed, Feed, "feed"), (venue, PaperVenue, "venue")):
         if not isinstance(value, kind):
             raise InputError(f"the {what} was {value!r}; wanted e.g. {'hl.SynthFeed(…)' if what == 'feed' else 'hl.PaperVenue()'}.")
-    instruments = feed_instruments(feed, load_tape(feed))
+    instruments = feed_instruments(feed)
     quoters, all_limits = spread(quoter, len(instruments), "quoters"), spread(limits, len(instruments), "limits")
     spec = RunSpec(
         feed=feed,

@@ -45,10 +45,15 @@ class Command:
     answer: "queue.Queue[dict[str, Any]]" = field(default_factory=lambda: queue.Queue(1))
 
 
+def wall_ns() -> int:
+    """Return the time of day, for what is shown to people."""
+    return time.time_ns()
+
+
 class Clock:
     """Session time: `start_ns` at the moment of making, then `speed` times as fast as the wall clock."""
 
-    def __init__(self, start_ns: int | None, speed: float) -> None:
+    def __init__(self, start_ns: int | None, *, speed: float) -> None:
         self._wall0 = time.time_ns()
         self._start = self._wall0 if start_ns is None else start_ns
         self.speed = speed
@@ -95,7 +100,7 @@ class Driver:
         self._publish_ns = int(spec.publish_ms * 1e6)
         self._next_publish_ns = 0
         self._last_turn_ns = 0
-        opening = self._opening(len(before) > 0)
+        opening = self._opening(restarted=len(before) > 0)
         if len(opening):
             self._process(opening, sync=False)
 
@@ -104,10 +109,10 @@ class Driver:
         feed, now_ns = self.spec.feed, int(self.state.desk["now_ns"][0])
         if isinstance(feed, ReplayFeed):
             source = ReplaySource(tape, market_rows(before))
-            return source, Clock(max(now_ns, source.start_ns), feed.speed)
+            return source, Clock(max(now_ns, source.start_ns), speed=feed.speed)
         assert isinstance(feed, SynthFeed)
         # Real time goes on while the engine is down; a market at another speed goes on where it was.
-        clock = Clock(None if feed.speed == 1.0 or not len(before) else now_ns, feed.speed)
+        clock = Clock(None if feed.speed == 1.0 or not len(before) else now_ns, speed=feed.speed)
         epoch = int(self.state.markets["gaps"][0])
         price = None
         if len(before) and np.isfinite(self.state.markets["mark_ticks"][0]):
@@ -115,7 +120,7 @@ class Driver:
         start_ns = max(now_ns, clock.now_ns(time.time_ns()))
         return SynthSource(feed, self.spec.venue, start_ns, epoch=epoch + 1 if len(before) else 0, price=price), clock
 
-    def _opening(self, restarted: bool) -> np.ndarray:
+    def _opening(self, *, restarted: bool) -> np.ndarray:
         rows = self._source.open()
         if restarted and isinstance(self._source, SynthSource):
             now_ns = max(int(self.state.desk["now_ns"][0]), self.clock.now_ns(time.time_ns()))
@@ -213,5 +218,3 @@ class Driver:
 
 def _timer(now_ns: int) -> np.ndarray:
     return np.array([(now_ns, now_ns, 0, 0, 0, 0, 0, TIMER, 0, LAST, 0)], dtype=EVENT)
-
-

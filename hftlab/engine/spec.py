@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from hftlab.data.state import State, build
-from hftlab.engine.usercode import restore
+from hftlab.engine.usercode import restore, runner
 from hftlab.errors import DataError
 from hftlab.instrument import Instrument
 from hftlab.kernels import core
@@ -55,7 +55,7 @@ class RunSpec:
 
     def run(self) -> Any:
         """Return the compiled `run`: the cached one, or one with the user's `decide` in it."""
-        return core.run if self.code is None else core.runner(restore(self.code))
+        return core.run if self.code is None else runner(restore(self.code))
 
     def save(self, directory: Path) -> None:
         """Write the spec into a run directory."""
@@ -113,7 +113,9 @@ def load_spec(directory: Path) -> RunSpec:
     """Return the spec of a run. Raises DataError when it is missing, unreadable, or of another layout."""
     values = read_values(directory)
     if values["layout"] != layout():
-        raise DataError(f"{directory / FILE} was written by another version of hftlab (layout {values['layout']}, this one has {layout()}).")
+        raise DataError(
+            f"{directory / FILE} was written by another version of hftlab (layout {values['layout']}, this one has {layout()})."
+        )
     code = values["code"]
     decide = restore(code) if code else None
     return RunSpec(

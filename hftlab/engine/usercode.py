@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from hftlab.errors import UserCodeError
+from hftlab.kernels import core
 
 _PLAIN = (int, float, bool, str)
 _MODULES = ("math", "numpy", "hftlab", "hftlab.types", "hftlab.kernels.pricing", "hftlab.kernels.book")
@@ -84,3 +85,14 @@ def restore(code: Mapping[str, Any]) -> Any:
         exec(compile(source, filename, "exec"), scope)  # noqa: S102  # the user's own code, in the user's own engine
         scope[name] = numba.njit(nogil=True, error_model="numpy")(scope[name])
     return scope[code["name"]]
+
+
+def runner(decide: Any) -> Any:
+    """Return `run` compiled around a user's `decide`. It compiles once a process, in some seconds: nothing can cache it."""
+    import numba
+
+    @numba.njit(nogil=True, error_model="numpy")
+    def run_with_user_code(desk: Any, markets: Any, exchanges: Any, events: Any, out: Any) -> int:
+        return core.loop(desk, markets, exchanges, events, out, decide)
+
+    return run_with_user_code

@@ -14,7 +14,8 @@ from hftlab.data.snapshot import SnapshotReader
 from hftlab.engine.spec import load_spec, read_instruments
 from hftlab.errors import CommandRefused, DataError, EngineDied, EngineUnreachable
 from hftlab.instrument import Instrument
-from hftlab.params import QUOTERS, TUNABLE, to_human
+from hftlab.params import QUOTERS
+from hftlab.tunable import TUNABLE, to_human
 
 _HTTP_S = 40.0
 
@@ -87,7 +88,9 @@ class View:
             if not self.alive():
                 raise EngineDied(f"the engine of {self.name} ended. Its last words:\n{log_tail(self.directory)}")
             if time.monotonic() > end:
-                raise TimeoutError(f"{self.name}: not so within {timeout_s:g} s; the desk is {frame.state}, {int(frame.desk['rows'])} rows.")
+                raise TimeoutError(
+                    f"{self.name}: not so within {timeout_s:g} s; the desk is {frame.state}, {int(frame.desk['rows'])} rows."
+                )
             time.sleep(0.02)
 
     def __repr__(self) -> str:
@@ -106,11 +109,15 @@ class Session(View):
         path = self.directory / "control.json"
         if not self.alive():
             left = " A control file of a dead engine is left there." if path.exists() else ""
-            raise EngineDied(f"no engine runs in {self.directory}.{left} Start it again with hl.resume({self.name!r}) or read it with hl.attach.")
+            raise EngineDied(
+                f"no engine runs in {self.directory}.{left} Start it again with hl.resume({self.name!r}) or read it with hl.attach."
+            )
         try:
             control = json.loads(path.read_text())
         except (OSError, ValueError) as error:
-            raise EngineUnreachable(f"{path} cannot be read ({error}); wanted url and token. Only the user who started the run may command it.") from error
+            raise EngineUnreachable(
+                f"{path} cannot be read ({error}); wanted url and token. Only the user who started the run may command it."
+            ) from error
         return dict(control)
 
     def command(self, name: str, market: int = 0, **values: Any) -> dict[str, Any]:
@@ -129,7 +136,9 @@ class Session(View):
         except httpx.HTTPError as error:
             if not self.alive():
                 raise EngineDied(f"the engine of {self.name} has ended; {name} was not confirmed.\n{log_tail(self.directory)}") from None
-            raise EngineUnreachable(f"{name}: no answer from the engine of {self.name} ({type(error).__name__}); it may or may not have acted.") from None
+            raise EngineUnreachable(
+                f"{name}: no answer from the engine of {self.name} ({type(error).__name__}); it may or may not have acted."
+            ) from None
         if answer.status_code != 200:
             detail = answer.json().get("detail", answer.text)
             raise CommandRefused(detail["error"] if isinstance(detail, dict) else str(detail))

@@ -108,7 +108,7 @@ def order_verdict(desk, markets, i, side, price_ticks, lots, replaced):
         return NO_PRICE_BAND
     if _crosses_own(market, side, price_ticks):
         return NO_SELF_CROSS
-    if abs(price_ticks) * lots < market.spec.min_notional_ticklots:
+    if abs(price_ticks) * lots < market.spec.notional_ticklots_min:
         return NO_MIN_NOTIONAL
     was = orders.worst_leaves(market.orders[replaced]) if replaced >= 0 else 0
     if lots > room_lots(market, side, was):

@@ -4,8 +4,6 @@ Partition law: `run(rows)` leaves the same bytes as `run(rows[:k]); run(rows[k:]
 on where a call begins or ends: time is the time of the rows, and all memory is in the records.
 """
 
-import numba
-
 from hftlab.kernels import checks, flight, match, orders, quote, risk
 from hftlab.kernels import desk as dk
 from hftlab.kernels import market as mk
@@ -155,15 +153,3 @@ def after(desk, markets, exchanges, i, out, decide):
 def run(desk, markets, exchanges, events, out):
     """Run rows with the built-in quoters. See `loop`."""
     return loop(desk, markets, exchanges, events, out, quote.decide)
-
-
-
-
-def runner(decide):
-    """Return `run` compiled around a user's `decide`. It compiles once a process, in some seconds: nothing can cache it."""
-
-    @numba.njit(nogil=True, error_model="numpy")
-    def run_with_user_code(desk, markets, exchanges, events, out):
-        return loop(desk, markets, exchanges, events, out, decide)
-
-    return run_with_user_code

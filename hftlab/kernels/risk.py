@@ -249,5 +249,3 @@ def flatten(desk, markets, exchanges, i, out):
     price_ticks = touch + side * int(abs(touch) * FLATTEN_BPS * 1e-4 + 1)
     if desk.request_tokens >= 1.0:
         _submit(desk, market, exchanges[i], i, side, 0, price_ticks, lots, IOC, out)
-
-

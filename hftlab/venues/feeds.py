@@ -7,7 +7,8 @@ from typing import Any
 
 from hftlab.errors import FormatError, InputError, UnknownName, did_you_mean
 from hftlab.instrument import Instrument
-from hftlab.params import Fees, Latency, Queue, number
+from hftlab.params import Fees, Latency, Queue
+from hftlab.strict import number
 
 FILLS = ("auto", "matched", "modelled")
 

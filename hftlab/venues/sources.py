@@ -1,14 +1,18 @@
 """Feeds that run: a simulated market, and a recording on its own clock."""
 
+import warnings
 
 import numpy as np
 
 from hftlab.data.recordings import load
 from hftlab.data.tape import Tape
+from hftlab.errors import DataWarning
 from hftlab.instrument import Instrument
 from hftlab.types import AT_DESK, AT_EXCHANGE, BBO, CANCELED, EVENT, FREE, GAP, LAST
 from hftlab.venues.feeds import Feed, PaperVenue, ReplayFeed, SynthFeed
 from hftlab.venues.simulated import SimulatedMarket
+
+_LOOKED_AT_S = 5.0
 
 
 class SynthSource:
@@ -76,9 +80,13 @@ class ReplaySource:
         return self._cursor >= len(self._rows)
 
 
-def feed_instruments(feed: Feed, tape: Tape | None) -> tuple[Instrument, ...]:
-    """Return what a feed trades."""
-    return tape.instruments if tape is not None else feed.instruments  # type: ignore[union-attr]
+def feed_instruments(feed: Feed) -> tuple[Instrument, ...]:
+    """Return what a feed trades; of a recording, what its first seconds hold. Raises what `hl.load` raises."""
+    if isinstance(feed, SynthFeed):
+        return feed.instruments
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # the engine reads the whole file, and says it there
+        return load(feed.path, feed.instrument, clock=feed.clock, end_s=_LOOKED_AT_S, partial=True).instruments
 
 
 def load_tape(feed: Feed) -> Tape | None:
@@ -98,7 +106,7 @@ def lost_orders(markets: np.ndarray, now_ns: int) -> np.ndarray:
         rows.append((now_ns, now_ns, 0, 0, 0, 0, 0, GAP, 0, LAST, i))
         for o in market["orders"][market["orders"]["status"] != FREE]:
             leaves = int(o["leaves_lots"])
-            rows.append((now_ns, now_ns, int(o["price_ticks"]), int(o["qty_lots"]), leaves, int(o["order_id"]), 0, CANCELED, int(o["side"]), 0, i))
+            rows.append(
+                (now_ns, now_ns, int(o["price_ticks"]), int(o["qty_lots"]), leaves, int(o["order_id"]), 0, CANCELED, int(o["side"]), 0, i)
+            )
     return np.array(rows, dtype=EVENT)
-
-
