@@ -50,7 +50,8 @@ ONLY = {
     "traitlets": ("widgets/",),
 }
 
-# The time of day reaches a run only as rows, so one module reads it for them. A stopwatch measures the program, not the market.
+# The time of day reaches a run only as rows, so one module reads it for them; a panel reads it to
+# say how old its last frame is. A stopwatch measures the program, not the market.
 WALL_CLOCK = {
     ("time", "time"),
     ("time", "time_ns"),
@@ -64,7 +65,7 @@ WALL_CLOCK = {
     ("Timestamp", "utcnow"),
 }
 STOPWATCH = {("time", name) for name in ("monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time", "sleep")}
-WALL_CLOCK_IN = ("engine/session.py", "engine/clock.py")
+WALL_CLOCK_IN = ("engine/session.py", "engine/clock.py", "widgets/")
 STOPWATCH_IN = ("engine/", "backtest/", "venues/", "widgets/", "followers/", "cli.py", "warm.py")
 
 HEAVY = ("numba", "pandas", "ipywidgets", "bqplot", "anywidget", "ccxt", "fastapi", "uvicorn", "scipy", "IPython", "httpx", "pydantic")
