@@ -50,8 +50,8 @@ ONLY = {
     "traitlets": ("widgets/",),
 }
 
-# The time of day reaches a run only as rows, so one module reads it for them; a panel reads it to
-# say how old its last frame is. A stopwatch measures the program, not the market.
+# The time of day reaches a run only as rows, so one module reads it for them; the process around it stamps its log and its
+# first frame. A stopwatch measures the program, not the market.
 WALL_CLOCK = {
     ("time", "time"),
     ("time", "time_ns"),

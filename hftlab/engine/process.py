@@ -80,10 +80,19 @@ def resume(run: str | Path) -> Session:
     return _launch(directory)
 
 
-def attach(run: str | Path, *, control: bool = False) -> View:
-    """Return a read-only View of a run, or with `control=True` the Session that may command it."""
+def attach(run: str | Path, *, control: bool = False, wait: bool = False) -> View:
+    """Return a read-only View of a run, or with `control=True` the Session that may command it.
+
+    With `wait`, a View of a run that need not exist yet: its dashboard says so and shows the run once it is there. Raises
+    DataError when there is no such run, for a Session EngineDied when no engine runs in it.
+    """
     directory = _directory(run)
-    return Session(directory) if control else View(directory)
+    if control:
+        return Session(directory)
+    view = View(directory)
+    if not wait:
+        _ = view.instruments
+    return view
 
 
 def _directory(run: str | Path | None) -> Path:

@@ -50,10 +50,15 @@ class View:
 
     def __init__(self, run: str | Path) -> None:
         self.directory = Path(run).resolve()
-        if not self.directory.is_dir():
-            raise DataError(f"{run} is no directory; wanted a run directory such as runs/btc.")
-        self.instruments: tuple[Instrument, ...] = read_instruments(self.directory)
         self._reader: SnapshotReader | None = None
+        self._inode = 0
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """Return what the run trades. Raises DataError when there is no such run."""
+        if not self.directory.is_dir():
+            raise DataError(f"{self.directory} is no directory; wanted a run directory such as runs/btc.")
+        return read_instruments(self.directory)
 
     @property
     def name(self) -> str:
@@ -62,8 +67,11 @@ class View:
 
     def frame(self) -> Frame:
         """Return the last published frame. Raises DataError when nothing readable was published."""
-        if self._reader is None:
-            self._reader = SnapshotReader(self.directory / "snapshot.bin", self.instruments)
+        path = self.directory / "snapshot.bin"
+        inode = path.stat().st_ino if path.exists() else 0
+        if self._reader is None or inode != self._inode:  # a run that was deleted and started anew has another file
+            self._reader = SnapshotReader(path, self.instruments)
+            self._inode = inode
         return self._reader.frame()
 
     def alive(self) -> bool:
@@ -94,6 +102,8 @@ class View:
             time.sleep(0.02)
 
     def __repr__(self) -> str:
+        if not self.directory.is_dir():
+            return f"<{type(self).__name__} {self.name}: no such run yet>"
         names = ", ".join(i.name for i in self.instruments)
         return f"<{type(self).__name__} {self.name}: {names}, {'running' if self.alive() else 'not running'}>"
 
@@ -103,6 +113,7 @@ class Session(View):
 
     def __init__(self, run: str | Path) -> None:
         super().__init__(run)
+        _ = self.instruments  # says at once when there is no such run
         self._control = self._read_control()
 
     def _read_control(self) -> dict[str, Any]:
