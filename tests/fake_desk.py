@@ -92,16 +92,16 @@ class FakeView:
 
     def _step(self, market, ts: int) -> None:
         rng, state = self.rng, int(self.desk["state"])
-        fair = float(market["fair_ticks"]) + 1.1 * rng.normal() + (CENTRE - float(market["fair_ticks"])) * 0.004
+        fair = float(market["fair_ticks"]) + 0.45 * rng.normal() + (CENTRE - float(market["fair_ticks"])) * 0.004
         position = int(market["position_lots"])
         market["fair_ticks"] = fair
         bid, ask = int(np.floor(fair - 0.3)), int(np.floor(fair - 0.3)) + 1
-        reservation = fair - position * 0.12
-        ours = (min(bid, int(np.floor(reservation - 2.2))), max(ask, int(np.ceil(reservation + 2.2))))
+        reservation = fair - position * 0.2
+        ours = (min(bid, int(np.floor(reservation - 2.6))), max(ask, int(np.ceil(reservation + 2.6))))
         if state != ACTIVE:
             ours = (NO_PRICE, NO_PRICE)
         for side, price in zip((BID, ASK), ours, strict=True):
-            if price != NO_PRICE and rng.random() < 0.035 and abs(position + side * 10) <= 40:
+            if price != NO_PRICE and rng.random() < 0.025 and abs(position + side * 10) <= 40:
                 self._fill(market, ts, side, price, fair)
         market["book"]["best_bid_ticks"], market["book"]["best_ask_ticks"] = bid, ask
         market["quote"]["reservation_ticks"], market["quote"]["fair_ticks"] = reservation, fair

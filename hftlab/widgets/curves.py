@@ -15,6 +15,8 @@ from hftlab.widgets.text import number
 
 AXIS_PX = 66  # as in strip.js: the three time axes lie exactly under each other
 POINTS_MAX = 300
+# One violet for both themes: bqplot writes fill colours into the page, where style sheets do not reach them.
+FILL = {"stroke_width": 1.2, "fill_colors": ["#8b74d6"], "fill_opacities": [0.24]}
 
 
 def steps(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -46,7 +48,7 @@ class Curve(Panel):
     def __init__(self, *, market: int = 0, height_px: int = 96) -> None:
         self.x_scale, self.y_scale = bq.LinearScale(), bq.LinearScale()
         self.line = bq.Lines(
-            x=np.zeros(1), y=np.zeros(1), scales={"x": self.x_scale, "y": self.y_scale}, stroke_width=1.2, fill=self.fill, apply_clip=True
+            x=np.zeros(1), y=np.zeros(1), scales={"x": self.x_scale, "y": self.y_scale}, fill=self.fill, **FILL
         )
         self.axis = bq.Axis(scale=self.y_scale, orientation="vertical", side="right", num_ticks=4, grid_lines="solid", tick_format=".2f")
         self.figure = bq.Figure(
@@ -75,16 +77,23 @@ class Curve(Panel):
             self.x_scale.min, self.x_scale.max = start / 1e6, end / 1e6
             self.y_scale.min, self.y_scale.max = low, high
             self.line.x, self.line.y = x, y  # float64 milliseconds: bqplot would narrow int64 to int32
-        ticks = np.linspace(low, high, 3)
+        ticks = self.ticks(low, high)
         if not np.array_equal(self.axis.tick_values, ticks):
             with self.axis.hold_sync():
                 self.axis.tick_values = ticks
-                self.axis.tick_format = f".{self.decimals(frame, high - low)}f"
+                self.axis.tick_format = f".{self.decimals(ticks)}f"
         self.heading(self.right(frame))
 
-    def decimals(self, frame: Frame, span: float) -> int:
-        """Return how many decimals the axis needs to tell its ticks apart."""
-        return int(np.clip(np.ceil(1.5 - np.log10(span)), 0, 8)) if span > 0 else 2
+    def ticks(self, low: float, high: float) -> npt.NDArray[np.float64]:
+        """Return two to four round numbers between `low` and `high`."""
+        raw = (high - low) / 4
+        unit = 10.0 ** np.floor(np.log10(raw))
+        step = next(m * unit for m in (1, 2, 5, 10) if m * unit >= raw)
+        return np.round(np.arange(np.ceil(low / step), np.floor(high / step) + 0.5) * step, 10)
+
+    def decimals(self, ticks: npt.NDArray[np.float64]) -> int:
+        """Return how many decimals tell the ticks apart exactly."""
+        return next((d for d in range(8) if np.allclose(ticks, np.round(ticks, d), rtol=0, atol=1e-9)), 8)
 
     def points(self, frame: Frame, rows: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return x in ms and y of the samples `rows`."""
@@ -112,6 +121,7 @@ class PositionCurve(Curve):
 
     title = "Position"
     css = "hft-curve-own"
+    fill = "inside"
 
     def points(self, frame: Frame, rows: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return the position in base units."""
@@ -126,11 +136,16 @@ class PositionCurve(Curve):
         limit = self._limit(frame)
         largest = max(float(np.abs(y).max()), float(frame.instruments[self.market].lot_size))
         reach = limit * np.ceil(4 * largest / limit) / 4 if limit > 0 else largest * 1.2
-        return -float(reach), float(reach)
+        return -float(reach) * 1.04, float(reach) * 1.04
 
     def simplify(self, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return the corners."""
-        return steps(x, y)
+        """Return the corners, closed at zero so that the area between the line and zero is filled."""
+        xs, ys = steps(x, y)
+        return np.concatenate([xs[:1], xs, xs[-1:]]), np.concatenate([[0.0], ys, [0.0]])
+
+    def ticks(self, low: float, high: float) -> npt.NDArray[np.float64]:
+        """Return both ends and zero."""
+        return np.array([low, 0.0, high]) / 1.04
 
     def right(self, frame: Frame) -> str:
         """Return position, limit and unit."""
@@ -160,13 +175,12 @@ class PnlCurve(Curve):
         return value if np.isfinite(value) else 0.0
 
     def bounds(self, frame: Frame, y: npt.NDArray[np.float64]) -> tuple[float, float]:
-        """Return a range on round numbers that holds the curve and zero when zero is near."""
+        """Return a range on a coarse grid, so that the axis rests while the curve moves."""
         low, high = float(y.min()), float(y.max())
         span = max(high - low, 0.01)
-        unit = 10.0 ** np.floor(np.log10(span))
-        step = unit if span / unit > 4 else unit / 2
+        step = 10.0 ** np.floor(np.log10(span)) / 2
         low, high = np.floor(low / step) * step, np.ceil(high / step) * step
-        return float(low), float(high if high > low else low + step)
+        return float(low - 0.1 * step), float(max(high, low + step) + 0.1 * step)
 
     def right(self, frame: Frame) -> str:
         """Return the P&L and its unit."""

@@ -30,7 +30,7 @@ class Dashboard(w.VBox):
         self.health = Health(str(source.name), market=market, on_halt=self.controls.halt if self.controls else None)
         if self.controls is not None:
             self.controls.health = self.health
-        self.ladder = Ladder(market=market, height_px=height - 36)
+        self.ladder = Ladder(market=market, height_px=height - 30)
         self.strip = Strip(market=market, height_px=height - 2 * CURVE_PX - HEADS_PX)
         charts = [self.strip, PositionCurve(market=market, height_px=CURVE_PX), PnlCurve(market=market, height_px=CURVE_PX)]
         answers: list[Panel] = [PnlIdentity(market=market), Risk(market=market)]

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from hftlab.data.frame import Frame, Gauge
+from hftlab.instrument import Instrument
 from hftlab.types import FILLS
 from hftlab.widgets.panel import HtmlPanel
-from hftlab.widgets.text import amount, esc, number
+from hftlab.widgets.text import esc, number
 
 AMBER, RED = 0.7, 0.9
 
@@ -17,16 +18,29 @@ def level(share: float) -> str:
     return "bad" if share > RED else "warn" if share > AMBER else "ok"
 
 
-def gauge_html(gauge: Gauge) -> str:
+UNIT_CHARS = 6  # a longer unit is an explanation, and is read by pointing at the figure
+
+
+def decimals(gauge: Gauge, instrument: Instrument) -> int:
+    """Return the fixed decimals of a gauge, so that nothing jumps as it changes."""
+    if gauge.unit == instrument.base:
+        return instrument.qty_decimals
+    if gauge.unit == instrument.quote:
+        return 0 if gauge.limit >= 5000 else 2
+    return 0 if gauge.unit == "" else 1
+
+
+def gauge_html(gauge: Gauge, places: int) -> str:
     """Return one gauge: name, amount beside limit, and a bar that is the share of the limit."""
     limited = np.isfinite(gauge.limit) and gauge.limit > 0
-    limit = amount(gauge.limit) if limited else "no limit"
+    limit = number(gauge.limit, 0 if gauge.limit == int(gauge.limit) else places) if limited else "no limit"
+    unit = f' <span class="hft-dim">{esc(gauge.unit)}</span>' if 0 < len(gauge.unit) <= UNIT_CHARS else ""
     share = min(1.0, gauge.share)
     css = level(gauge.share)
     colour = f"hft-level-{css}" if css != "ok" else ""
     return (
-        f'<div class="hft-row"><span>{esc(gauge.name)}</span><span class="hft-n {colour}">{amount(gauge.amount)} / {limit}'
-        f' <span class="hft-dim">{esc(gauge.unit)}</span></span></div>'
+        f'<div class="hft-row" title="{esc(gauge.unit)}"><span>{esc(gauge.name)}</span>'
+        f'<span class="hft-n {colour}">{number(gauge.amount, places)} / {limit}{unit}</span></div>'
         f'<div class="hft-gauge"><i style="width:{100 * share:.1f}%;background:var(--hft-{css})"></i></div>'
     )
 
@@ -39,10 +53,10 @@ class Risk(HtmlPanel):
 
     def render(self, frame: Frame) -> str:
         """Return gauges, then refusals."""
-        refusals = sorted(frame.refusals().items(), key=lambda item: -item[1])
-        total = sum(frame.refusals().values())
+        instrument, refused = frame.instruments[self.market], frame.refusals()
+        refusals, total = sorted(refused.items(), key=lambda item: -item[1]), sum(refused.values())
         self.heading(f"{total} refused" if total else "nothing refused")
-        gauges = "".join(gauge_html(gauge) for gauge in frame.gauges(self.market))
+        gauges = "".join(gauge_html(gauge, decimals(gauge, instrument)) for gauge in frame.gauges(self.market))
         rows = "".join(f'<div class="hft-row"><span>{esc(name)}</span><span class="hft-n">{count}</span></div>' for name, count in refusals[:5])
         return gauges + (f'<div class="hft-dim" style="margin-top:2px">refused because of</div>{rows}' if rows else "")
 
@@ -97,7 +111,7 @@ class PnlIdentity(HtmlPanel):
             self.heading(esc(quote))
             return '<div class="hft-none">no fills yet</div>'
         self.heading(f"{esc(quote)} · {'since start' if parts.complete else f'last {FILLS} fills'}")
-        lines = [("earned against fair", parts.spread), ("price moves while holding", parts.carry), ("fees and rebates", -parts.fees)]
+        lines = [("earned vs fair", parts.spread), ("moves while held", parts.carry), ("fees and rebates", -parts.fees)]
         edges = np.concatenate([[0.0], np.cumsum([value for _, value in lines])])
         low, span = float(edges.min()), float(np.ptp(edges)) or 1.0
         rows = ""

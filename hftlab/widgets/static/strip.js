@@ -47,7 +47,7 @@ class History {
   }
 }
 
-function axes(pen, width, height, t0, t1, low, high, decimals, X, Y, c) {
+function axes(pen, width, height, t0, t1, low, high, decimals, X, Y, tagY, c) {
   pen.font = "10px " + c.mono;
   pen.textBaseline = "middle";
   pen.strokeStyle = c.grid;
@@ -58,7 +58,7 @@ function axes(pen, width, height, t0, t1, low, high, decimals, X, Y, c) {
   for (let v = Math.ceil(low / step) * step; v <= high; v += step) {
     const y = Math.round(Y(v)) + 0.5;
     pen.beginPath(); pen.moveTo(0, y); pen.lineTo(width - AXIS_PX, y); pen.stroke();
-    pen.fillText(fixed(v, decimals), width - AXIS_PX + 6, y);
+    if (!(Math.abs(y - tagY) < 14)) pen.fillText(fixed(v, decimals), width - AXIS_PX + 6, y);
   }
   pen.textAlign = "center";
   const least = (t1 - t0) / 1000 / Math.max(1, (width - AXIS_PX) / 90);
@@ -150,7 +150,8 @@ export default {
       if (range) {
         const [low, high] = range, tall = height - FOOT_PX - TOP_PX;
         const Y = (v) => TOP_PX + ((high - v) / (high - low)) * tall;
-        axes(pen, width, height, t0, t1, low, high, decimals, X, Y, c);
+        const fair = history.rows.length ? history.rows[history.rows.length - 1][1] : NaN;
+        axes(pen, width, height, t0, t1, low, high, decimals, X, Y, Y(fair), c);
         pen.save();
         pen.beginPath(); pen.rect(0, 0, right, height - FOOT_PX); pen.clip();
         bands(pen, history.bands, X, right, height - FOOT_PX, c);
@@ -164,7 +165,6 @@ export default {
         pen.lineWidth = 1;
         triangles(pen, history.fills, X, Y, c);
         pen.restore();
-        const fair = history.rows.length ? history.rows[history.rows.length - 1][1] : NaN;
         if (fair === fair) tag(pen, width, Y(fair), fixed(fair, decimals), c.ink, c.bg, c);
         if (mouse && history.rows.length)
           crosshair(pen, mouse, width, height, history.rows, X, Y, (y) => high - ((y - TOP_PX) / tall) * (high - low), decimals, c);

@@ -1,6 +1,11 @@
 // The health line. It is the one place that says, by its own clock, that what the desk shows has become old.
 
-const FIELDS = [["feed", "feed"], ["loop", "loop"], ["clock", "clock"], ["book", "book"], ["rate", ""], ["up", "up"], ["quoting", "quoting"]];
+const FIELDS = [["feed", "feed"], ["loop", "loop"], ["clock", "clock"], ["book", "book"], ["rate", ""], ["up", "up"], ["quoting", "quoting"], ["age", "age"]];
+
+function duration(ms) {
+  const s = Math.floor(ms / 1000);
+  return s < 120 ? `${s} s` : `${Math.floor(s / 60)} min`;
+}
 
 function span(parent, className, text) {
   const node = document.createElement("span");
@@ -47,6 +52,7 @@ export default {
     const notice = span(bar, "hft-notice");
     let halt = null;
     if (model.get("controls")) {
+      el.classList.add("hft-with-halt");
       halt = document.createElement("button");
       halt.className = "hft-halt";
       halt.type = "button";
@@ -64,7 +70,8 @@ export default {
     let number = 0, problem = "";
     const ageing = () => {
       const stale = fresh.stale || Boolean(problem);
-      age.textContent = fresh.heard || fresh.stale ? (stale ? `stale since ${fresh.since} (${(fresh.ms / 1000).toFixed(0)} s)` : "") : "";
+      age.textContent = stale ? `stale since ${fresh.since} (${duration(fresh.ms)})` : "";
+      values.age.textContent = (fresh.ms / 1000).toFixed(1) + " s";
       notice.textContent = problem;
       bar.classList.toggle("hft-stale-bar", stale);
       const desk = el.closest(".hft-desk");
@@ -79,6 +86,7 @@ export default {
       mode.textContent = m.mode; mode.className = "hft-badge hft-mode-" + m.mode_class;
       state.textContent = m.state ? "\u25cf " + m.state : ""; state.className = "hft-state hft-level-" + m.state_level;
       for (const [key] of FIELDS) {
+        if (key === "age") continue;
         const [text, level] = m.fields[key] || ["\u2013", ""];
         values[key].textContent = text;
         values[key].className = "hft-n" + (level ? " hft-level-" + level : "");
