@@ -83,6 +83,9 @@ def _place(world, out, now_ns):
     accept = 1.0 - edge_hazard(params, edge - params.edge_enter_ticks)
     queue = lob.levels[price_ticks & LEVEL_MASK].lots / (params.unit_lots * params.queue_full)
     accept /= 1.0 + queue * queue
+    own = lob.best_bid_ticks if side == BID else lob.best_ask_ticks
+    if own != NO_PRICE and side * (price_ticks - own) > 0:
+        accept *= params.improve
     if keep < accept:
         submit(lob, out, now_ns, 0, 0, side, price_ticks, np.int64(size), 0)
 

@@ -14,9 +14,9 @@ from hftlab.kernels.jit import kernel
 from hftlab.kernels.rng import exponential, pareto, uniform
 from hftlab.types import ASK, BID
 
-# Best linear forecast of the next sign from six exponential averages, fitted to 400,000 signs of 4 metaorders with exponent 1.5.
+# Best linear forecast of the next sign from six exponential averages, least squares on 300,000 signs of 2 metaorders with exponent 1.5.
 MEMORY_TRADES = np.array([1.5, 5.0, 20.0, 80.0, 320.0, 1280.0])
-MEMORY_WEIGHTS = np.array([-0.0074, 0.3382, 0.3291, 0.0659, 0.0904, 0.0735])
+MEMORY_WEIGHTS = np.array([0.1203, 0.4842, 0.0653, 0.1547, 0.0298, 0.0621])
 
 
 @kernel
