@@ -1,6 +1,7 @@
 """Feeds that run: a simulated market, and a recording on its own clock."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class SynthSource:
             price=price or feed.price,
             entry_ns=entry_ns,
             response_ns=response_ns,
-            **feed.options,
+            **dict[str, Any](feed.options),
         )
 
     def open(self) -> np.ndarray:

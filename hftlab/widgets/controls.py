@@ -67,7 +67,9 @@ class Controls(Panel):
         known = next((p for p in self.params if p["name"] == name), None)
         if known is None or not isinstance(value, int | float) or not math.isfinite(value):
             return
-        ORDERLY.submit(f"{known['label']} → {amount(value)}", lambda: self.session.set(market=self.market, **{name: value}), self._outcomes.append)
+        ORDERLY.submit(
+            f"{known['label']} → {amount(value)}", lambda: self.session.set(market=self.market, **{name: value}), self._outcomes.append
+        )
         ORDERLY.submit(ASK_TUNABLE, self.session.tunable, self._outcomes.append)
 
     # --- called by the pump ---

@@ -47,9 +47,7 @@ class Curve(Panel):
 
     def __init__(self, *, market: int = 0, height_px: int = 96) -> None:
         self.x_scale, self.y_scale = bq.LinearScale(), bq.LinearScale()
-        self.line = bq.Lines(
-            x=np.zeros(1), y=np.zeros(1), scales={"x": self.x_scale, "y": self.y_scale}, fill=self.fill, **FILL
-        )
+        self.line = bq.Lines(x=np.zeros(1), y=np.zeros(1), scales={"x": self.x_scale, "y": self.y_scale}, fill=self.fill, **FILL)
         self.axis = bq.Axis(scale=self.y_scale, orientation="vertical", side="right", num_ticks=4, grid_lines="solid", tick_format=".2f")
         self.figure = bq.Figure(
             marks=[self.line],

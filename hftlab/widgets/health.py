@@ -139,9 +139,7 @@ class Latency(HtmlPanel):
             for k, h in enumerate(heights)
         )
         marks = "".join(f"<span>{edges[k]:g}</span>" for k in np.unique(np.linspace(0, len(edges) - 1, 5).astype(int)))
-        return (
-            f'<svg width="100%" height="46" style="display:block">{bars}</svg><div class="hft-row hft-n hft-dim" style="font-size:10px">{marks}</div>'
-        )
+        return f'<svg width="100%" height="46" style="display:block">{bars}</svg><div class="hft-row hft-n hft-dim" style="font-size:10px">{marks}</div>'
 
 
 class Events(HtmlPanel):

@@ -60,9 +60,7 @@ class Panel:
         self.failure = error
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{last.filename.rsplit('/', 1)[-1]}:{last.lineno}"
-        self._error.value = (
-            f'<div class="hft-error"><b>{esc(type(error).__name__)}</b>: {esc(error)} <span class="hft-dim">({esc(where)}; trying again)</span></div>'
-        )
+        self._error.value = f'<div class="hft-error"><b>{esc(type(error).__name__)}</b>: {esc(error)} <span class="hft-dim">({esc(where)}; trying again)</span></div>'
         self._error.layout.display = None
 
     def close(self) -> None:

@@ -121,5 +121,14 @@ class Strip(Panel):
         marks = fill_table(fills, instrument)
         strips = np.array(self._bands, dtype=np.float64).reshape(-1, 3)
         start, end = window_ns(frame, i)
-        head = [float(full), len(rows), len(marks), len(strips), start / 1e6, end / 1e6, instrument.price_decimals, float(instrument.tick_size)]
+        head = [
+            float(full),
+            len(rows),
+            len(marks),
+            len(strips),
+            start / 1e6,
+            end / 1e6,
+            instrument.price_decimals,
+            float(instrument.tick_size),
+        ]
         return np.concatenate([np.array(head), rows.ravel(), marks.ravel(), strips.ravel()])
