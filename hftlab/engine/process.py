@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 from hftlab.engine.spec import RunSpec, load_spec
 from hftlab.engine.usercode import capture
@@ -78,6 +78,14 @@ def resume(run: str | Path) -> Session:
         raise RunInUse(f"an engine runs in {directory}; attach to it with hl.attach({str(run)!r}, control=True).")
     load_spec(directory)
     return _launch(directory)
+
+
+@overload
+def attach(run: str | Path, *, control: Literal[True]) -> Session: ...
+
+
+@overload
+def attach(run: str | Path, *, control: bool = False, wait: bool = False) -> View: ...
 
 
 def attach(run: str | Path, *, control: bool = False, wait: bool = False) -> View:

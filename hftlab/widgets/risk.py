@@ -123,7 +123,7 @@ class PnlIdentity(HtmlPanel):
             rows += (
                 f'<tr><td class="l">{name}</td><td class="hft-n">{number(value, 2, sign=True)}</td><td style="width:26%">{bar}</td></tr>'
             )
-        residual = f"residual {number(parts.residual, 2)}" if parts.complete else "of these fills"
+        residual = f"resid. {number(parts.residual, 2)}" if parts.complete else ""
         rows += (
             f'<tr class="sum"><td class="l">account P&amp;L</td><td class="hft-n">{number(parts.account, 2, sign=True)}</td>'
             f'<td class="hft-dim" style="font-weight:400">{residual}</td></tr>'
