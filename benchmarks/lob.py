@@ -1,8 +1,8 @@
 """Speed of the matching engine: `python benchmarks/lob.py` prints JSON.
 
-The stream is drawn beforehand, so that only the engine is timed: 49% limit orders (power-law distance from the touch), 46% cancels
-of random resting orders, 5% market orders, on a book held between 1000 and 3000 orders; rows are written for every event. Commands name prices as offsets
-from the touch, and orders by a random number, both resolved in the loop.
+The stream is drawn beforehand, so that only the engine is timed: 49% limit orders (power-law distance from the touch), 46%
+cancels of random resting orders, 5% market orders, on a book held between 1000 and 3000 orders; rows are written for every
+event. Commands name prices as offsets from the touch, and orders by a random number, both resolved in the loop.
 """
 
 import json
