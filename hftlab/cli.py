@@ -52,6 +52,8 @@ def lab(options: argparse.Namespace) -> int:
 def serve(options: argparse.Namespace) -> int:
     """Show a run to others as a read-only Voila page on the loopback address; further options go to Voila as they are."""
     run = Path(options.run).resolve()
+    if not _port_is_free(options.port):
+        sys.exit(f"port {options.port} is in use; pass another one with --port.")
     command = [sys.executable, "-m", "voila", str(VIEWER), "--no-browser", f"--port={options.port}", *VOILA_OPTIONS, *options.rest]
     os.environ["HFTLAB_RUN"] = str(run)
     print(f"{run.name}: http://127.0.0.1:{options.port}/", flush=True)

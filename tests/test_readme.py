@@ -13,7 +13,12 @@ def test_the_first_python_block_makes_a_market(tmp_path):
     block = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
     ends = "\nsession.wait(lambda f: len(f.orders()) == 2)\nprint(session.stop().desk['state'])\n"
     done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "-c", block + ends], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-W", "error::UserWarning", "-c", block + ends],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "STOPPED"

@@ -16,7 +16,7 @@ from hftlab.engine.usercode import capture
 from hftlab.engine.view import Session, View, engine_alive, log_tail
 from hftlab.errors import EngineDied, InputError, RunInUse
 from hftlab.params import Limits, Quoter, UserQuoter
-from hftlab.strict import spread
+from hftlab.strict import keywords, spread
 from hftlab.venues.feeds import Feed, PaperVenue
 from hftlab.venues.sources import feed_instruments
 
@@ -27,6 +27,7 @@ RUNS = Path("runs")
 _started: list[subprocess.Popen[bytes]] = []
 
 
+@keywords
 def start(
     feed: Feed,
     venue: PaperVenue,
