@@ -96,7 +96,7 @@ def load_tape(feed: Feed) -> Tape | None:
 
 
 def market_rows(journal: np.ndarray) -> int:
-    """Return how many rows of a journal came from the feed: where a replay goes on."""
+    """Return how many of these journaled rows came from the feed; their sum is where a recording goes on."""
     return int(np.count_nonzero(journal["kind"] <= BBO))
 
 
