@@ -1,22 +1,23 @@
 """Errors of hftlab. Each message says what was found, what was wanted, and what to do.
 
-    HftlabError
-    ├── InputError (ValueError)          a value that cannot be used
-    │   ├── OffGridPrice                 a price between two ticks
-    │   ├── OffGridQuantity              a quantity between two lots, zero or negative
-    │   ├── UnknownInstrument            a name that is not in the catalogue
-    │   ├── UnknownName                  a misspelt keyword or parameter
-    │   └── UserCodeError                a quoter or strategy written by the user failed
-    ├── DataError                        a file or a stream
-    │   ├── FormatError                  not the format it should be
-    │   ├── TruncatedFile                ends in the middle
-    │   └── TapeError                    read, but not fit for use (order, gaps, crosses, clock)
-    ├── EngineError                      the engine process
-    │   ├── RunInUse                     another engine owns the run directory
-    │   ├── EngineDied                   it ended; the message carries the end of its log
-    │   ├── EngineUnreachable            no answer at its door
-    │   └── CommandRefused               it answered, and said no
-    └── KernelFault                      the compiled core met something it must not pass over
+HftlabError
+├── InputError (ValueError)          a value that cannot be used
+│   ├── OffGridPrice                 a price between two ticks
+│   ├── OffGridQuantity              a quantity between two lots, zero or negative
+│   ├── UnknownInstrument            a name that is not in the catalogue
+│   ├── UnknownName                  a misspelt keyword or parameter
+│   └── UserCodeError                a quoter or strategy written by the user failed
+├── DataError                        a file or a stream
+│   ├── FormatError                  not the format it should be
+│   ├── TruncatedFile                ends in the middle
+│   └── TapeError                    read, but not fit for use (order, gaps, crosses, clock)
+├── EngineError                      the engine process
+│   ├── RunInUse                     another engine owns the run directory
+│   ├── EngineDied                   it ended; the message carries the end of its log
+│   ├── EngineUnreachable            no answer at its door
+│   └── CommandRefused               it answered, and said no
+└── KernelFault                      the compiled core met something it must not pass over
+DataWarning (UserWarning)            data that can be used, but not trusted blindly
 """
 
 import difflib
@@ -89,6 +90,10 @@ class CommandRefused(EngineError):
 
 class KernelFault(HftlabError):
     """The compiled core met something it must not pass over."""
+
+
+class DataWarning(UserWarning):
+    """Data that can be used, but not trusted blindly."""
 
 
 def did_you_mean(found: str, known: Iterable[str]) -> str:

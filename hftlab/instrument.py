@@ -11,7 +11,13 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from hftlab.errors import InputError, OffGridPrice, OffGridQuantity, UnknownInstrument, did_you_mean
+from hftlab.errors import (
+    InputError,
+    OffGridPrice,
+    OffGridQuantity,
+    UnknownInstrument,
+    did_you_mean,
+)
 from hftlab.types import AMEND_KEEPS_SMALLER, AMEND_NEVER, AMEND_REQUEUES, ASK, BID
 
 Number = str | int | float | Decimal
@@ -22,7 +28,7 @@ AMEND_RULES = {"never": AMEND_NEVER, "requeues": AMEND_REQUEUES, "keeps_smaller"
 def decimal(value: Number, what: str) -> Decimal:
     """Return `value` as an exact Decimal; floats by their shortest text. Raises InputError for NaN and non-numbers."""
     try:
-        result = value if isinstance(value, Decimal) else Decimal(repr(value) if isinstance(value, float) else str(value))
+        result = value if isinstance(value, Decimal) else Decimal(repr(float(value)) if isinstance(value, float) else str(value))
     except InvalidOperation as error:
         raise InputError(f"{what} was {value!r}; wanted a number, best as text such as '0.01'.") from error
     if not result.is_finite():
@@ -143,10 +149,7 @@ class Instrument:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values from which `Instrument(**…)` makes the same instrument."""
-        return {
-            name: str(value) if isinstance(value := getattr(self, name), Decimal) else value
-            for name in self.__dataclass_fields__
-        }
+        return {name: str(value) if isinstance(value := getattr(self, name), Decimal) else value for name in self.__dataclass_fields__}
 
 
 @cache
@@ -156,4 +159,9 @@ def _catalogue() -> dict[str, dict[str, Any]]:
     return {f"{row['venue']}:{row['symbol']}": row for row in json.loads(text)}
 
 
-__all__ = ["ASK", "BID", "Instrument", "decimal"]
+def bundled_names() -> list[str]:
+    """Return the names that `Instrument.bundled` knows."""
+    return list(_catalogue())
+
+
+__all__ = ["ASK", "BID", "Instrument", "bundled_names", "decimal"]

@@ -1,0 +1,52 @@
+"""hftlab: make markets and trade intraday from a notebook.
+
+The names below are the public face. They load on first use, so that `import hftlab` costs next to nothing.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "AvellanedaStoikov": "params",
+    "Fees": "params",
+    "FixedSpread": "params",
+    "Instrument": "instrument",
+    "Latency": "params",
+    "Limits": "params",
+    "PaperVenue": "venues.feeds",
+    "Queue": "params",
+    "ReplayFeed": "venues.feeds",
+    "Report": "analytics.report",
+    "Session": "engine.view",
+    "SynthFeed": "venues.feeds",
+    "Tape": "data.tape",
+    "UserQuoter": "params",
+    "View": "engine.view",
+    "WorkTarget": "params",
+    "ZScoreReversion": "strategies.zscore",
+    "attach": "engine.process",
+    "backtest": "backtest.run",
+    "dashboard": "widgets.dashboard",
+    "load": "data.recordings",
+    "resume": "engine.process",
+    "sample": "data.samples",
+    "start": "engine.process",
+}
+
+__all__ = sorted(_WHERE)  # noqa: PLE0605  # the table above is the one list of public names
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        from hftlab.errors import did_you_mean
+
+        raise AttributeError(f"hftlab has no name {name!r}.{did_you_mean(name, _WHERE)}")
+    value = getattr(importlib.import_module(f"hftlab.{_WHERE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,191 @@
+"""The command line: `hftlab lab | serve | stop | warm | doctor`."""
+
+import argparse
+import os
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from importlib import metadata
+from pathlib import Path
+
+FIRST_NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "01_first_quote.ipynb"
+PACKAGES = (
+    "numpy",
+    "numba",
+    "llvmlite",
+    "pandas",
+    "ccxt",
+    "fastapi",
+    "jupyterlab",
+    "ipykernel",
+    "ipywidgets",
+    "anywidget",
+    "bqplot",
+    "voila",
+)
+VIEWER = FIRST_NOTEBOOK.parent / "dashboards" / "viewer.ipynb"
+LAB_PORT, VOILA_PORT = 8888, 8866
+
+# What Voila must be told before a page is shown to others: no templates from the address line, quiet kernels ended.
+VOILA_OPTIONS = (
+    "--Voila.ip=127.0.0.1",
+    "--VoilaConfiguration.allow_template_override=NO",
+    "--VoilaConfiguration.allow_theme_override=NO",
+    "--MappingKernelManager.cull_interval=30",
+    "--MappingKernelManager.cull_idle_timeout=120",
+)
+
+
+def lab(options: argparse.Namespace) -> int:
+    """Open JupyterLab on the first notebook; further options go to JupyterLab as they are."""
+    command = [sys.executable, "-m", "jupyterlab"]
+    if FIRST_NOTEBOOK.exists():
+        command += [str(FIRST_NOTEBOOK), f"--ServerApp.root_dir={FIRST_NOTEBOOK.parents[1]}"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")  # a container's user; the server still asks for its token and listens on loopback only
+    os.execv(sys.executable, command + options.rest)  # noqa: S606  # the terminal and its Ctrl-C belong to JupyterLab from here
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Show a run to others as a read-only Voila page on the loopback address; further options go to Voila as they are."""
+    run = Path(options.run).resolve()
+    if not _port_is_free(options.port):
+        sys.exit(f"port {options.port} is in use; pass another one with --port.")
+    command = [sys.executable, "-m", "voila", str(VIEWER), "--no-browser", f"--port={options.port}", *VOILA_OPTIONS, *options.rest]
+    os.environ["HFTLAB_RUN"] = str(run)
+    print(f"{run.name}: http://127.0.0.1:{options.port}/", flush=True)
+    os.execv(sys.executable, command)  # noqa: S606  # the terminal and its Ctrl-C belong to Voila from here
+
+
+def stop(options: argparse.Namespace) -> int:
+    """Stop engines: cancel everything, wait until nothing rests, end the process."""
+    from hftlab.engine.process import attach
+    from hftlab.engine.view import engine_alive
+    from hftlab.errors import HftlabError
+
+    paths = [Path(run) for run in options.runs]
+    runs = [one for path in paths for one in (sorted(path.iterdir()) if options.all and path.is_dir() else [path])]
+    failed = 0
+    for run in runs:
+        if options.all and not engine_alive(run):
+            continue
+        try:
+            print(f"{run}: {attach(run.resolve(), control=True).stop()}")
+        except HftlabError as error:
+            failed = 1
+            print(f"{run}: {type(error).__name__}: {error}", file=sys.stderr)
+    return failed
+
+
+def warm(options: argparse.Namespace) -> int:
+    """Compile the kernels into their cache; with --check, fail when anything had to be compiled."""
+    from hftlab.kernels.jit import cache_dir
+    from hftlab.warm import GROUPS, warm_up
+
+    print(f"compiled kernels: {cache_dir()}", flush=True)
+    width = max(map(len, GROUPS))
+    compiled: list[str] = []
+
+    def tell(group: str, count: int) -> None:
+        if sys.stdout.isatty():
+            print(f"\r  {group:<{width}}  compiling, {count} so far …", end="", flush=True)
+
+    back = "\r\x1b[K" if sys.stdout.isatty() else ""
+    for result in warm_up(tell):
+        said = f"{len(result.compiled)} compiled" if result.compiled else "from the cache"
+        print(f"{back}  {result.group:<{width}} {result.seconds:6.1f} s  {said}", flush=True)
+        compiled += result.compiled
+    if options.check and compiled:
+        print(f"wanted everything from the cache; compiled: {', '.join(compiled)}. Run `hftlab warm` first.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def doctor(_options: argparse.Namespace) -> int:
+    """Show what this installation stands on; fail when something is missing that the project needs."""
+    problems: list[str] = []
+    for name, value in _findings(problems):
+        print(f"{name:<12} {value}")
+    for problem in problems:
+        print(f"problem: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _findings(problems: list[str]) -> list[tuple[str, str]]:
+    rows = [
+        ("hftlab", _version("hftlab", problems)),
+        ("python", f"{platform.python_version()} at {sys.executable}"),
+        ("platform", f"{platform.platform()}, {os.cpu_count()} cores"),
+    ]
+    rows += [(name, _version(name, problems)) for name in PACKAGES]
+    rows.append(("cache", _cache(problems)))
+    rows.append(("chromium", shutil.which("chromium") or "not found: the browser tests will be skipped"))
+    rows += [
+        (f"port {port}", f"{'free' if _port_is_free(port) else 'in use'} ({what})")
+        for port, what in ((LAB_PORT, "lab"), (VOILA_PORT, "voila"))
+    ]
+    if not _port_is_free(0):
+        problems.append("no port of the loopback address can be bound; an engine listens on one. Check the firewall or sandbox.")
+    return rows
+
+
+def _version(name: str, problems: list[str]) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        problems.append(f"{name} is not installed in this environment. Run `make environment` in the project's folder.")
+        return "not installed"
+
+
+def _cache(problems: list[str]) -> str:
+    from hftlab.kernels.jit import cache_dir
+
+    path = cache_dir()
+    existing = next(p for p in (path, *path.parents) if p.exists())
+    if not os.access(existing, os.W_OK):
+        problems.append(f"{path} cannot be written: kernels would compile in every process. Set HFTLAB_CACHE_DIR to another folder.")
+    return f"{path} ({len(list(path.rglob('*.nbc')))} compiled)"
+
+
+def _port_is_free(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; each command holds its function in `call`."""
+    made = argparse.ArgumentParser(prog="hftlab", description="A Jupyter-first market-making laboratory.")
+    commands = made.add_subparsers(required=True, metavar="command")
+
+    def add(name: str, call: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=call.__doc__, description=call.__doc__)
+        added.set_defaults(call=call)
+        return added
+
+    add("lab", lab)
+    viewer = add("serve", serve)
+    viewer.add_argument("run", nargs="?", default="notebooks/runs/first-quote", help="the run directory to show")
+    viewer.add_argument("--port", type=int, default=VOILA_PORT)
+    stopper = add("stop", stop)
+    stopper.add_argument("runs", nargs="+", help="run directories")
+    stopper.add_argument("--all", action="store_true", help="the folders named hold runs: stop every running one in them")
+    add("warm", warm).add_argument("--check", action="store_true", help="fail when anything had to be compiled")
+    add("doctor", doctor)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    made = parser()
+    options, rest = made.parse_known_args(arguments)
+    if rest and options.call not in (lab, serve):
+        made.error(f"unrecognized arguments: {' '.join(rest)}")
+    options.rest = rest
+    return int(options.call(options))

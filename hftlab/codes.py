@@ -1,0 +1,177 @@
+"""The numbers that stand for things: sides, event kinds, flags, states, verdicts, and the sizes of tables."""
+
+import numpy as np
+
+BID, ASK = 1, -1
+
+NO_PRICE = np.iinfo(np.int64).min
+"""The one absent price. Zero and negative prices are legal in some markets, so neither can mean "none"."""
+
+NEVER_NS = np.iinfo(np.int64).max
+"""A time that does not come."""
+
+# --- event kinds -----------------------------------------------------------------------------------------------------
+# Market data. A message of many rows carries LAST on its final row: the book is only looked at there.
+DEPTH = 1  # price_ticks, side: the level now holds qty_lots
+TRADE = 2  # a public print: price_ticks, qty_lots, side of the aggressor
+CLEAR = 3  # forget the book of one side (side = BID or ASK) or of both (side = 0); a snapshot follows
+GAP = 4  # updates were lost: the book is not to be trusted until the next CLEAR and snapshot
+BBO = 5  # the venue's own best price of one side, used only to check the book built from DEPTH rows
+TIMER = 16  # time passes: ts_recv_ns
+# Venue reports on our own orders (order_id is our client order id).
+ACCEPTED = 32
+REJECTED = 33
+AMENDED = 34
+CANCELED = 35
+FILL = 36
+UNKNOWN = 37  # no answer in time: the order may or may not rest. Never a terminal state
+CANCEL_REJECTED = 38
+# Commands, from people and strategies.
+PAUSE = 64
+RESUME = 65
+HALT = 66
+FLATTEN = 67
+SET_PARAMS = 68  # order_id: index into PARAMS.values; price_ticks: the bits of the float64 value
+SET_TARGET = 69  # qty_lots: the wished position; side = 0 withdraws the target
+STOP = 70
+SET_LIMITS = 71  # as SET_PARAMS, into LIMITS.values
+# Requests: only `risk.permit` writes these rows.
+SUBMIT = 96
+AMEND = 97
+CANCEL = 98
+# Records written to `out` for reports, never read back.
+SAMPLE = 112  # price_ticks: bits of fair, leaves_lots: bits of P&L, qty_lots: position, order_id and seq: our bid and ask
+
+KIND_NAMES = {
+    value: name
+    for name, value in list(globals().items())
+    if name.isupper() and isinstance(value, int) and 0 < value < 128 and name not in ("BID", "ASK")
+}
+
+# --- flags of an event row -------------------------------------------------------------------------------------------
+LAST = 1  # last row of its message
+SNAPSHOT = 2  # row of a snapshot, not of an update
+AT_EXCHANGE = 4  # this copy of the row is the exchange's: it happens at ts_exch_ns
+AT_DESK = 8  # this copy is ours: it happens at ts_recv_ns
+POST_ONLY = 16
+IOC = 32
+FOK = 64
+MARKET_ORDER = 128
+MAKER = 256  # a FILL that added liquidity
+REDUCE_ONLY = 512
+BACKFILL = 1024  # fetched afterwards, not streamed
+
+# --- states ----------------------------------------------------------------------------------------------------------
+# Order status. FREE is an empty slot; a terminal report frees the slot.
+FREE, PENDING_NEW, LIVE, PENDING_AMEND, PENDING_CANCEL, LOST = 0, 1, 2, 3, 4, 5
+STATUS_NAMES = ("free", "pending new", "live", "pending amend", "pending cancel", "unknown")
+
+# Validity of a book.
+VALID, RESYNC, CROSSED = 0, 1, 2
+VALIDITY_NAMES = ("valid", "resync", "crossed")
+
+# State of the desk.
+ACTIVE, PAUSED, REDUCING, HALTED, STOPPED = 0, 1, 2, 3, 4
+DESK_STATE_NAMES = ("ACTIVE", "PAUSED", "REDUCING", "HALTED", "STOPPED")
+
+# Verdicts of the risk gate, in the order in which they are checked.
+VERDICT_NAMES = (
+    "ok",
+    "halted",
+    "daily loss",
+    "drawdown",
+    "book not valid",
+    "stale data",
+    "crossed book",
+    "order size",
+    "price band",
+    "self cross",
+    "min notional",
+    "position",
+    "notional",
+    "capital",
+    "open orders",
+    "request rate",
+    "bad quote",
+)
+(
+    OK,
+    NO_HALTED,
+    NO_DAILY_LOSS,
+    NO_DRAWDOWN,
+    NO_BOOK,
+    NO_STALE,
+    NO_CROSSED,
+    NO_ORDER_SIZE,
+    NO_PRICE_BAND,
+    NO_SELF_CROSS,
+    NO_MIN_NOTIONAL,
+    NO_POSITION,
+    NO_NOTIONAL,
+    NO_CAPITAL,
+    NO_OPEN_ORDERS,
+    NO_REQUEST_RATE,
+    NO_BAD_QUOTE,
+) = range(len(VERDICT_NAMES))
+
+# Choices held as numbers in PARAMS and SPEC.
+QUOTER_NONE, QUOTER_FIXED, QUOTER_AS, QUOTER_USER = 0, 1, 2, 3
+FAIR_MID, FAIR_MICRO = 0, 1
+HORIZON_ROLLING, HORIZON_FINITE, HORIZON_STATIONARY = 0, 1, 2
+AMEND_NEVER, AMEND_REQUEUES, AMEND_KEEPS_SMALLER = 0, 1, 2
+QUEUE_RISK_AVERSE, QUEUE_POWER = 0, 1
+
+# Faults of the core: what it must not pass over.
+FAULT_OUT_FULL, FAULT_IN_FLIGHT_FULL, FAULT_INSTRUMENT, FAULT_KIND = 1, 2, 3, 4
+FAULT_NAMES = ("none", "output full", "too many requests or reports in flight", "instrument out of range", "unknown event kind")
+
+# --- sizes -----------------------------------------------------------------------------------------------------------
+LADDER = 4096  # ticks held in the dense window of a book; levels outside wait in a hash table
+FAR = 16384  # slots of that table; the busiest recording keeps 10,000 levels
+ORDERS = 64  # our orders per instrument, working or in flight
+IN_FLIGHT = 256  # requests, or reports, on their way per instrument
+SAMPLES = 1536  # rows of recent history kept in the state for viewers
+FILLS = 256
+BARS = 256
+USER_VALUES = 16  # free numbers for a user's own `decide`
+LEVELS_MAX = 8
+
+# --- what a person sets, in machine units -------------------------------------------------------------------------------
+PARAM_NAMES = (
+    "kind",  # QUOTER_*
+    "fair",  # FAIR_*
+    "order_lots",
+    "levels",
+    "level_step_ticks",
+    "target_lots",  # the inventory that the quoter leans towards
+    "half_spread_ticks",  # fixed spread
+    "skew_ticks_per_lot",  # fixed spread: reservation = fair - skew x (position - target)
+    "horizon_mode",  # HORIZON_*
+    "risk_aversion_per_ticklot",
+    "horizon_s",
+    "end_ns",  # finite horizon: when T is
+    "decay_per_tick",  # k; 0 means estimate it from the trades
+    "arrival_per_s",  # A; 0 means estimate it from the trades
+    "volatility_half_life_s",
+    "intensity_half_life_s",
+    "half_spread_ticks_min",
+    "half_spread_ticks_max",
+    "half_spread_bps_min",  # of fair; the larger of the two floors holds
+    "hysteresis_ticks",
+    "life_ns_min",
+    *(f"user{i}" for i in range(USER_VALUES)),
+)
+
+LIMIT_NAMES = (
+    "position_lots_max",
+    "order_lots_max",
+    "orders_max",
+    "notional_ticklots_max",
+    "price_band_bps",
+    "stale_ns_max",
+    "capital_quote",
+    "loss_quote_max",
+    "drawdown_frac_max",
+    "requests_per_s_max",
+    "requests_burst",
+)

@@ -1,0 +1,76 @@
+"""The journal: every row, written before it is run. Replaying it rebuilds the state byte for byte.
+
+Raw 64-byte rows in numbered segments, so that an append is one system call and a kill -9 can tear at most the last row,
+which then was never run. Rows that a person or a venue was told about are synced to the disk before they are answered.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from hftlab.errors import DataError
+from hftlab.types import EVENT
+
+SEGMENT_ROWS = 1 << 20
+
+
+class Journal:
+    """Append rows to `directory`. Opening truncates a torn last row."""
+
+    def __init__(self, directory: Path, segment_rows: int = SEGMENT_ROWS) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._segment_bytes = segment_rows * EVENT.itemsize
+        found = segments(directory)
+        self._number = int(found[-1].stem) if found else 0
+        self._fd = self._open()
+        self._size = os.fstat(self._fd).st_size
+        torn = self._size % EVENT.itemsize
+        if torn:
+            os.ftruncate(self._fd, self._size - torn)
+            self._size -= torn
+
+    def _open(self) -> int:
+        path = self._directory / f"{self._number:06d}.rows"
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def append(self, rows: np.ndarray, *, sync: bool = False) -> None:
+        """Write rows; with `sync` return only when they are on the disk. Raises OSError when the disk refuses."""
+        view = memoryview(rows.tobytes())
+        while view:
+            view = view[os.write(self._fd, view) :]
+        self._size += rows.nbytes
+        if sync:
+            os.fdatasync(self._fd)
+        if self._size >= self._segment_bytes:
+            os.fdatasync(self._fd)
+            os.close(self._fd)
+            self._number += 1
+            self._fd = self._open()
+            self._size = 0
+
+    def close(self) -> None:
+        """Sync and close."""
+        os.fdatasync(self._fd)
+        os.close(self._fd)
+
+
+def segments(directory: Path) -> list[Path]:
+    """Return the segment files in order."""
+    return sorted(directory.glob("*.rows"))
+
+
+def read(directory: Path) -> np.ndarray:
+    """Return all whole rows of a journal as one EVENT array. Raises DataError when a segment is missing or torn inside."""
+    parts = []
+    files = segments(directory)
+    for number, path in enumerate(files):
+        if int(path.stem) != number:
+            raise DataError(f"{directory}: segment {number:06d}.rows is missing (found {path.name}). Restore it; a gap cannot be replayed.")
+        data = path.read_bytes()
+        torn = len(data) % EVENT.itemsize
+        if torn and path != files[-1]:
+            raise DataError(f"{path}: {len(data)} bytes is no multiple of {EVENT.itemsize}; only the last segment may end in a torn row.")
+        parts.append(np.frombuffer(data[: len(data) - torn], dtype=EVENT))
+    return np.concatenate(parts) if parts else np.zeros(0, EVENT)

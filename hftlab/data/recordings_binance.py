@@ -1,0 +1,285 @@
+"""Captures of Binance combined streams (spot, USDⓈ-M, COIN-M) as EVENT rows.
+
+How diffs join a snapshot with `lastUpdateId` L (the venue's own rules for a local book):
+
+    spot     drop u <= L; the first has U <= L+1 <= u; then U == previous u + 1
+    futures  drop u <  L; the first has U <= L   <= u; then pu == previous u
+
+A recorder asks for the snapshot over REST while the stream runs, so diffs newer than the snapshot often stand *before*
+it in the file. They are replayed right after it, at the time the snapshot arrived: before that nobody could use them.
+"""
+
+import re
+from collections import deque
+from dataclasses import dataclass, field
+
+import msgspec
+
+from hftlab.data.lines import ns_per_unit
+from hftlab.data.markets import Markets
+from hftlab.data.notes import Notes, say_rounded
+from hftlab.data.rows import Grid, RowBuilder, SizeGrid, price_grid
+from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, GAP, LAST, SNAPSHOT, TRADE
+
+Level = tuple[str, str]
+
+_COIN_M = re.compile(r"USD_(PERP|\d{6})$")
+_RECENT = 4096  # diffs kept to be replayed after a snapshot: minutes of the fastest stream, snapshots take under a second
+
+
+class Envelope(msgspec.Struct, rename={"last_update_id": "lastUpdateId"}):
+    """Any line: the wrapper of a combined stream, or a bare REST snapshot."""
+
+    stream: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+    last_update_id: int = -1
+    T: int = 0
+    symbol: str = ""
+    bids: list[Level] = []
+    asks: list[Level] = []
+
+
+class Diff(msgspec.Struct, gc=False, rename={"first_id": "U", "last_id": "u", "previous_id": "pu"}):
+    """`depthUpdate`. T and pu are the futures'."""
+
+    s: str
+    E: int
+    first_id: int
+    last_id: int
+    b: list[Level]
+    a: list[Level]
+    T: int = 0
+    previous_id: int = -1
+
+
+class Print(msgspec.Struct, gc=False):
+    """`trade`. X is the futures': "MARKET", or what else moved the position (insurance fund, ADL)."""
+
+    s: str
+    t: int
+    p: str
+    q: str
+    T: int
+    m: bool
+    X: str = ""
+
+
+class Ticker(msgspec.Struct, gc=False):
+    """`bookTicker`. The spot one carries no event name and no time."""
+
+    s: str
+    u: int
+    b: str
+    B: str
+    a: str
+    A: str
+    e: str = ""
+    T: int = 0
+
+
+@dataclass
+class _Market:
+    index: int
+    prices: Grid
+    sizes: SizeGrid
+    futures: bool
+    last_id: int = -1
+    joining: int = -1  # L of a snapshot that no diff has followed yet
+    exch_ns: int = 0  # newest exchange time
+    depth_ns: int = 0  # newest exchange time among the rows of the book
+    raised: int = 0  # diffs whose exchange time went back and was raised to the one before
+    snapshot_row: int = -1  # where the first snapshot stands
+    recent: deque[Diff] = field(default_factory=lambda: deque(maxlen=_RECENT))
+
+
+class BinanceReader:
+    """Turns payloads into rows. One reader reads all files of a tape, so a chain goes on from one file to the next."""
+
+    def __init__(self, markets: Markets, out: RowBuilder, notes: Notes, *, bbo: bool) -> None:
+        self._markets = markets
+        self._out = out
+        self._notes = notes
+        self._bbo = bbo
+        self._envelope = msgspec.json.Decoder(Envelope).decode
+        self._known: dict[tuple[str, str], _Market | None] = {}
+        self._here: list[_Market | None] = []  # markets of the current file
+        self._by_stream: dict[str, _Market | None] = {}
+        self._kinds: dict[str, str] = {}
+        self._orphan: tuple[int, Envelope] | None = None
+        self.first_ns = 0  # when the first row came that will surely stay
+        decode = msgspec.json.Decoder
+        self._decode_diff = decode(Diff).decode
+        self._decode_print = decode(Print).decode
+        self._decode_ticker = decode(Ticker).decode
+
+    def start_file(self) -> None:
+        """Forget which markets the stream names stand for: spot and futures use the same names."""
+        self._here, self._by_stream, self._orphan = [], {}, None
+
+    def read(self, recv_ns: int, payload: bytes) -> None:
+        """Add the rows of one line. Raises msgspec.DecodeError, InputError."""
+        line = self._envelope(payload)
+        if not line.stream:
+            self._bare(recv_ns, line)
+            return
+        kind = self._kinds.get(line.stream)
+        if kind is None:
+            kind = self._kinds[line.stream] = _kind(line.stream)
+        if kind == "depth":
+            diff = self._decode_diff(line.data)
+            market = self._market(line.stream, diff.s, futures=diff.previous_id >= 0)
+            if market is not None:
+                self._diff(market, recv_ns, diff)
+        elif kind == "trade":
+            trade = self._decode_print(line.data)
+            market = self._market(line.stream, trade.s, futures=trade.X != "")
+            if market is not None:
+                self._trade(market, recv_ns, trade)
+        elif kind == "bookTicker" and self._bbo:
+            ticker = self._decode_ticker(line.data)
+            market = self._market(line.stream, ticker.s, futures=ticker.e != "")
+            if market is not None:
+                self._ticker(market, recv_ns, ticker)
+        else:
+            self._notes.ignored[kind] += 1
+
+    def finish(self) -> dict[int, int]:
+        """Return, by instrument, the row where the first snapshot stands; -1 without one."""
+        markets = [market for market in self._known.values() if market is not None]
+        for market in markets:
+            say_rounded(market.sizes, self._notes)
+            if market.raised:
+                name = self._markets.instruments[market.index].name
+                self._notes.say(
+                    "warning",
+                    f"{name}: the exchange time of {market.raised:,} diffs went back within the book and was raised to the one before: "
+                    "sorted by it, the diffs would change places.",
+                )
+        return {market.index: market.snapshot_row for market in markets}
+
+    # --- markets -----------------------------------------------------------------------------------------------------
+    def _market(self, stream: str, symbol: str, *, futures: bool) -> _Market | None:
+        if stream in self._by_stream:
+            return self._by_stream[stream]
+        venue = "binance" if not futures else "binancecoinm" if _COIN_M.search(symbol) else "binanceusdm"
+        key = (venue, symbol)
+        if key not in self._known:
+            index = self._markets.index(venue, symbol)
+            self._known[key] = self._new_market(index, futures=futures) if index >= 0 else None
+        market = self._by_stream[stream] = self._known[key]
+        if market not in self._here:
+            self._here.append(market)
+        if self._orphan is not None:
+            recv_ns, snapshot = self._orphan
+            self._orphan = None
+            self._bare(recv_ns, snapshot)
+        return market
+
+    def _new_market(self, index: int, *, futures: bool) -> _Market:
+        instrument = self._markets.instruments[index]
+        return _Market(index, price_grid(instrument), SizeGrid(instrument), futures)
+
+    def _bare(self, recv_ns: int, line: Envelope) -> None:
+        """Take a line without a stream name: a snapshot, or an answer to a subscription."""
+        if line.last_update_id < 0:
+            self._notes.ignored["(no stream name)"] += 1
+        elif not self._here:
+            self._orphan = (recv_ns, line)
+        elif len(self._here) > 1:
+            raise msgspec.ValidationError("a snapshot that does not name its symbol, in a capture of several: record one symbol a file")
+        elif self._here[0] is not None:
+            self._snapshot(self._here[0], recv_ns, line)
+
+    # --- messages ----------------------------------------------------------------------------------------------------
+    def _snapshot(self, market: _Market, recv_ns: int, line: Envelope) -> None:
+        last = line.last_update_id
+        self.first_ns = self.first_ns or recv_ns
+        # Never earlier than what the book already holds, so that sorting by exchange time cannot pull it apart.
+        market.depth_ns = max(market.depth_ns, _ns(line.T))
+        market.exch_ns = max(market.exch_ns, market.depth_ns)
+        first = market.snapshot_row < 0
+        if first:
+            market.snapshot_row = self._out.count
+        stamps = (market.depth_ns, recv_ns, last)
+        empty = not line.bids and not line.asks
+        self._out.add(CLEAR, 0, SNAPSHOT | (LAST if empty else 0), stamps, market.index)
+        self._levels(market, stamps, line.bids, line.asks, SNAPSHOT)
+        market.joining, market.last_id = last, last
+        waiting = [diff for diff in market.recent if diff.last_id > last or (market.futures and diff.last_id == last)]
+        if first:
+            self._notes.dropped["diff inside the snapshot"] += len(market.recent) - len(waiting)
+        market.recent.clear()
+        for diff in waiting:
+            self._diff(market, recv_ns, diff, replayed=True)
+
+    def _diff(self, market: _Market, recv_ns: int, diff: Diff, *, replayed: bool = False) -> None:
+        if market.joining >= 0 and (diff.last_id < market.joining or (diff.last_id == market.joining and not market.futures)):
+            self._notes.dropped["diff inside the snapshot"] += 1
+            return
+        if diff.last_id <= market.last_id and market.joining < 0:
+            self._notes.dropped["diff repeated"] += 1
+            return
+        market.recent.append(diff)
+        exch_ns = _ns(diff.T or diff.E)
+        if exch_ns < market.depth_ns:
+            if not replayed:
+                market.raised += 1
+            exch_ns = market.depth_ns
+        market.depth_ns = exch_ns
+        market.exch_ns = max(market.exch_ns, exch_ns)
+        stamps = (exch_ns, recv_ns, diff.last_id)
+        if market.last_id < 0:
+            self._out.add(CLEAR, 0, 0 if diff.b or diff.a else LAST, stamps, market.index)
+        elif not _joins(market, diff):
+            self._out.add(GAP, 0, LAST, stamps, market.index)
+        market.joining, market.last_id = -1, diff.last_id
+        self._levels(market, stamps, diff.b, diff.a, SNAPSHOT if replayed else 0)
+
+    def _levels(self, market: _Market, stamps: tuple[int, int, int], bids: list[Level], asks: list[Level], flags: int) -> None:
+        prices, sizes, add = market.prices, market.sizes, self._out.add
+        if bids:
+            end = 0 if asks else LAST
+            add(DEPTH, BID, flags | end, stamps, market.index, [prices[p] for p, _ in bids], [sizes[q] for _, q in bids])
+        if asks:
+            add(DEPTH, ASK, flags | LAST, stamps, market.index, [prices[p] for p, _ in asks], [sizes[q] for _, q in asks])
+
+    def _trade(self, market: _Market, recv_ns: int, trade: Print) -> None:
+        market.exch_ns = max(market.exch_ns, _ns(trade.T))
+        if trade.X not in ("", "MARKET"):
+            self._notes.dropped[f"trade that is no market print ({trade.X})"] += 1
+            return
+        price, lots = market.prices[trade.p], market.sizes[trade.q]
+        if price == 0 or lots == 0:
+            self._notes.dropped["trade of zero price or size"] += 1
+            return
+        # m: the buyer was the maker, so a seller took.
+        side = ASK if trade.m else BID
+        self.first_ns = self.first_ns or recv_ns
+        self._out.add(TRADE, side, LAST, (_ns(trade.T), recv_ns, trade.t), market.index, (price,), (lots,))
+
+    def _ticker(self, market: _Market, recv_ns: int, ticker: Ticker) -> None:
+        exch_ns = _ns(ticker.T) or market.exch_ns
+        market.exch_ns = max(market.exch_ns, exch_ns)
+        self.first_ns = self.first_ns or recv_ns
+        stamps = (exch_ns, recv_ns, ticker.u)
+        prices, sizes = market.prices, market.sizes
+        self._out.add(BBO, BID, 0, stamps, market.index, (prices[ticker.b],), (sizes[ticker.B],))
+        self._out.add(BBO, ASK, LAST, stamps, market.index, (prices[ticker.a],), (sizes[ticker.A],))
+
+
+def _joins(market: _Market, diff: Diff) -> bool:
+    """Return whether nothing is missing between what the book holds and `diff`."""
+    if market.joining >= 0:
+        return diff.first_id <= market.joining + (0 if market.futures else 1)
+    return diff.previous_id == market.last_id if market.futures else diff.first_id == market.last_id + 1
+
+
+def _kind(stream: str) -> str:
+    """Return what a stream carries: btcusdt@depth@100ms -> depth; btcusdt@depth20@100ms -> depth20; !x@arr -> x."""
+    _, _, rest = stream.partition("@")
+    return rest.partition("@")[0] or stream
+
+
+def _ns(stamp: int) -> int:
+    """Return an exchange stamp in ns: ms, or us on streams that were asked for it; 0 stays 0."""
+    return stamp * 1_000_000 if 10**11 <= stamp < 10**14 else stamp * ns_per_unit(stamp)

@@ -1,0 +1,223 @@
+"""A tape: recorded or made market data, checked, in the order in which it was received."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hftlab.data.notes import Notes
+from hftlab.data.npz import write_tape
+from hftlab.data.rows import Rows
+from hftlab.data.validate import ValidationReport, validate
+from hftlab.errors import InputError, TapeError
+from hftlab.instrument import Instrument
+from hftlab.types import CLEAR, DEPTH, EVENT, GAP, KIND_NAMES, LAST, SNAPSHOT
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A tape on two clocks, for the backtester: each row as the exchange's copy (AT_EXCHANGE) and as ours (AT_DESK).
+
+    `rows` is one EVENT array by time: the exchange's copy happens at ts_exch_ns, ours at ts_recv_ns, the exchange's first
+    on ties. Each side alone does not go back in its own clock. A row whose copies meet carries both flags.
+    """
+
+    rows: Rows
+    instruments: tuple[Instrument, ...]
+    source: str = ""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, repr=False)
+class Tape:
+    """Market data of one or more instruments.
+
+    `rows`: EVENT, C-contiguous, in receive order; its column `instrument` indexes `instruments`. `report` says what is in
+    it and how far it can be trusted; `notes` is what the reader left out. Raises TapeError for rows that are no tape.
+    """
+
+    rows: Rows
+    instruments: tuple[Instrument, ...]
+    source: str = ""
+    notes: Notes = field(default_factory=Notes)
+
+    def __post_init__(self) -> None:
+        rows = self.rows
+        if not isinstance(rows, np.ndarray) or rows.dtype != EVENT or rows.ndim != 1 or not rows.flags.c_contiguous:
+            raise TapeError("rows were not a C-contiguous one-dimensional array of hftlab.types.EVENT.")
+        if not len(rows):
+            raise TapeError(f"{self.source or 'the tape'} holds no rows; wanted at least one.")
+        back = np.flatnonzero(np.diff(rows["ts_recv_ns"]) < 0)
+        if len(back):
+            row = int(back[0]) + 1
+            raise TapeError(
+                f"row {row:,} was received before the row above it; a tape is in receive order. Sort it, or load with sort=True."
+            )
+        if int(rows["instrument"].max()) >= len(self.instruments):
+            raise TapeError(f"a row names instrument {rows['instrument'].max()}, but the tape has {len(self.instruments)}.")
+
+    @cached_property
+    def report(self) -> ValidationReport:
+        """Return the validation of this tape, made once."""
+        return validate(self.rows, self.instruments, self.notes)
+
+    @property
+    def start_ns(self) -> int:
+        """Return the receive time of the first row."""
+        return int(self.rows["ts_recv_ns"][0])
+
+    @property
+    def span_s(self) -> float:
+        """Return the seconds between the first and the last row received."""
+        return (int(self.rows["ts_recv_ns"][-1]) - self.start_ns) / 1e9
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    # --- views -------------------------------------------------------------------------------------------------------
+    def facts(self) -> dict[str, str]:
+        """Return the short summary as text."""
+        rate = len(self) / self.span_s if self.span_s else 0.0
+        return {
+            "tape": self.source or "made in memory",
+            "instruments": ", ".join(one.name for one in self.instruments),
+            "from": str(np.datetime64(self.start_ns, "ns").astype("datetime64[ms]")) + " UTC",
+            "rate": f"{rate:,.0f} rows/s",
+            **self.report.facts(),
+        }
+
+    def __repr__(self) -> str:
+        names = ", ".join(one.name for one in self.instruments)
+        worst = sum(finding.severity != "info" for finding in self.report.findings)
+        return f"<Tape {names}: {len(self):,} rows, {self.span_s:,.1f} s, {worst} findings>"
+
+    def _repr_html_(self) -> str:
+        cells = "".join(f"<tr><th style='text-align:left'>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in self.facts().items())
+        items = "".join(f"<li><b>{one.severity}</b> {escape(one.text)}</li>" for one in self.report.findings)
+        return f"<table>{cells}</table><ul>{items}</ul>"
+
+    def frame(self) -> "pd.DataFrame":
+        """Return the rows as a pandas DataFrame in human units: UTC times, price in quote currency, quantity in base units."""
+        import pandas as pd
+
+        rows = self.rows
+        price, qty = np.empty(len(rows)), np.empty(len(rows))
+        for i, one in enumerate(self.instruments):
+            mine = rows["instrument"] == i
+            price[mine] = np.round(rows["price_ticks"][mine] * float(one.tick_size), one.price_decimals)
+            qty[mine] = np.round(rows["qty_lots"][mine] * float(one.lot_size), one.qty_decimals)
+        priceless = np.isin(rows["kind"], (CLEAR, GAP))
+        price[priceless] = np.nan
+        qty[priceless] = np.nan
+        kinds = pd.Categorical(pd.Series(rows["kind"]).map(KIND_NAMES))
+        names = pd.Categorical.from_codes(rows["instrument"].astype(np.int64), [one.name for one in self.instruments])
+        return pd.DataFrame(
+            {
+                "received": pd.to_datetime(rows["ts_recv_ns"], utc=True),
+                "happened": pd.to_datetime(rows["ts_exch_ns"], utc=True),
+                "instrument": names,
+                "kind": kinds,
+                "side": rows["side"],
+                "price": price,
+                "qty": qty,
+                "seq": rows["seq"],
+                "last": (rows["flags"] & LAST) != 0,
+                "snapshot": (rows["flags"] & SNAPSHOT) != 0,
+            }
+        )
+
+    # --- other tapes -------------------------------------------------------------------------------------------------
+    def slice(self, start_s: float | None = None, end_s: float | None = None) -> "Tape":
+        """Return the tape from `start_s` to before `end_s`, in seconds after its first row.
+
+        A later start begins with the books as they stood: CLEAR and a snapshot for each instrument.
+        """
+        low, high = (self._row_at(value, name) for value, name in ((start_s, "start_s"), (end_s, "end_s")))
+        low, high = low or 0, len(self) if high is None else high
+        if high <= low:
+            raise InputError(f"no rows between start_s={start_s} and end_s={end_s}; the tape spans {self.span_s:.3f} s.")
+        parts = [self.rows[low:high]]
+        if low:
+            parts.insert(0, _books_before(self.rows[:low], int(self.rows["ts_recv_ns"][low])))
+        return Tape(np.concatenate(parts), self.instruments, self.source, self.notes)
+
+    def _row_at(self, seconds: float | None, name: str) -> int | None:
+        if seconds is None:
+            return None
+        if not np.isfinite(seconds) or seconds < 0:
+            raise InputError(f"{name} was {seconds}; wanted seconds after the first row, zero or more.")
+        return int(np.searchsorted(self.rows["ts_recv_ns"], self.start_ns + round(seconds * 1e9)))
+
+    def save(self, path: str | Path) -> Path:
+        """Write a compressed file that `hl.load` reads back. Returns its path."""
+        return write_tape(Path(path), self.rows, self.instruments, self.source, self.notes)
+
+    def merge(self) -> Merged:
+        """Return the tape on two clocks. Raises TapeError where a row is received before it happened."""
+        from hftlab.kernels.merge import merge, messages
+
+        rows = self.rows
+        early = np.flatnonzero(rows["ts_exch_ns"] > rows["ts_recv_ns"])
+        if len(early):
+            row = int(early[0])
+            by_ms = int(rows["ts_exch_ns"][row] - rows["ts_recv_ns"][row]) / 1e6
+            raise TapeError(
+                f"row {row:,} was received {by_ms:,.3f} ms before it happened ({len(early):,} rows like it): the clocks disagree. "
+                "Load the recording with clock='correct'."
+            )
+        starts, exch_ns = np.empty(len(rows) + 1, np.int64), np.empty(len(rows), np.int64)
+        read = rows.view(np.recarray)  # the same to numba; and the kernels run uncompiled too
+        count = messages(read, starts, exch_ns)
+        starts[count] = len(rows)
+        order = np.argsort(exch_ns[:count], kind="stable")
+        out = np.empty(2 * len(rows), EVENT)
+        written = merge(read, starts[: count + 1], exch_ns[:count], order, out.view(np.recarray))
+        return Merged(out[:written], self.instruments, self.source)
+
+
+def _books_before(rows: Rows, recv_ns: int) -> Rows:
+    """Return rows that build the books as `rows` leave them, received at `recv_ns`."""
+    parts: list[Rows] = []
+    for i in np.unique(rows["instrument"]):
+        mine = rows[(rows["instrument"] == i) & np.isin(rows["kind"], (DEPTH, CLEAR, GAP))]
+        if not len(mine):
+            continue
+        stamp = np.zeros(1, EVENT)
+        for name in ("ts_exch_ns", "seq", "instrument"):
+            stamp[name] = mine[name][-1]
+        stamp["ts_recv_ns"] = recv_ns
+        clear = stamp.copy()
+        clear["kind"], clear["flags"] = CLEAR, SNAPSHOT
+        levels = [clear, *(_levels(mine, side, stamp) for side in (1, -1))]
+        book = np.concatenate(levels)
+        book["flags"][-1] |= LAST
+        parts.append(book)
+        gaps = np.flatnonzero(mine["kind"] == GAP)
+        clears = np.flatnonzero(mine["kind"] == CLEAR)
+        if len(gaps) and (not len(clears) or gaps[-1] > clears[-1]):
+            gap = stamp.copy()
+            gap["kind"], gap["flags"] = GAP, LAST
+            parts.append(gap)
+    return np.concatenate(parts) if parts else np.zeros(0, EVENT)
+
+
+def _levels(rows: Rows, side: int, stamp: Rows) -> Rows:
+    """Return one DEPTH row for each level of a side that still holds something: the newest word on each price."""
+    cleared = np.flatnonzero((rows["kind"] == CLEAR) & np.isin(rows["side"], (0, side)))
+    after = rows[cleared[-1] + 1 :] if len(cleared) else rows
+    newest_first = after[(after["kind"] == DEPTH) & (after["side"] == side)][::-1]
+    prices, where = np.unique(newest_first["price_ticks"], return_index=True)
+    lots = newest_first["qty_lots"][where]
+    prices, lots = prices[lots > 0], lots[lots > 0]
+    out = np.repeat(stamp, len(prices))
+    out["kind"], out["side"], out["flags"] = DEPTH, side, SNAPSHOT
+    out["price_ticks"], out["qty_lots"] = prices, lots
+    return out

@@ -1,0 +1,117 @@
+"""`python -m hftlab.engine RUN_DIRECTORY`: the engine process. It owns its directory by a lock and ends by a stop command."""
+
+import fcntl
+import gc
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from hftlab.engine.figures import Figures
+from hftlab.engine.session import Command, Driver, wall_ns
+from hftlab.engine.spec import RunSpec, load_spec
+from hftlab.errors import HftlabError, RunInUse
+from hftlab.venues.feeds import SynthFeed
+
+log = logging.getLogger("hftlab.engine")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as JSON text."""
+        values = {"ts": record.created, "level": record.levelname.lower(), "text": record.getMessage()}
+        if record.exc_info:
+            values["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(values)
+
+
+def lock(directory: Path) -> int:
+    """Take the run directory for this process. Raises RunInUse when another engine has it."""
+    fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise RunInUse(f"another engine runs in {directory}; attach to it with hl.attach, or stop it first.") from error
+    return fd
+
+
+def write_control(directory: Path, url: str, token: SecretStr) -> None:
+    """Write url and token for the owner's eyes only."""
+    path = directory / "control.json"
+    path.unlink(missing_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w") as file:
+        json.dump({"url": url, "token": token.get_secret_value(), "pid": os.getpid()}, file)
+
+
+def figures_of(spec: RunSpec) -> Figures:
+    """Return fresh figures with what does not change about a run."""
+    return Figures(
+        mode="paper",
+        feed=type(spec.feed).__name__,
+        venue=f"paper, {'matched' if spec.venue.matched(spec.feed) else 'modelled'} fills",
+        speed=spec.feed.speed if spec.feed.speed != float("inf") else "flat out",
+        seed=spec.feed.seed if isinstance(spec.feed, SynthFeed) else None,
+        pid=os.getpid(),
+        started_ns=wall_ns(),
+    )
+
+
+def serve(directory: Path) -> None:
+    """Run the engine of a directory until it is stopped."""
+    from hftlab.engine.api import Door
+    from hftlab.engine.worker import Worker
+
+    spec = load_spec(directory)
+    driver = Driver(spec, directory, figures_of(spec))
+    driver.publish(wall_ns())
+    token = SecretStr(secrets.token_urlsafe(32))
+    door = Door(driver, token)
+    door.open()
+    write_control(directory, door.url, token)
+    signal.signal(signal.SIGTERM, lambda *_: driver.inbox.put(Command("stop", 0, {}, "SIGTERM")))
+    worker = Worker(spec, directory, driver) if spec.strategy else None
+    # What start-up made lives as long as the process; the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    try:
+        driver.loop()
+    except BaseException as error:  # why: the last frame must say why the engine ends, whatever it was; it is raised again
+        log.exception("the engine stopped on an error")
+        driver.fail(f"engine stopped: {type(error).__name__}: {error}")
+        raise
+    finally:
+        if worker is not None:
+            worker.close()
+        door.close()
+        (directory / "control.json").unlink(missing_ok=True)
+
+
+def main() -> int:
+    """Run the engine of the directory named on the command line."""
+    directory = Path(sys.argv[1]).resolve()
+    handler = logging.FileHandler(directory / "log.jsonl")
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the notebook's kernel is not meant for us
+    try:
+        fd = lock(directory)
+        serve(directory)
+        os.close(fd)
+    except HftlabError as error:
+        log.exception("the engine could not run")
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""Launching engines and attaching to them. An engine outlives the notebook kernel that started it."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, overload
+
+from hftlab.engine.spec import RunSpec, load_spec
+from hftlab.engine.usercode import capture
+from hftlab.engine.view import Session, View, engine_alive, log_tail
+from hftlab.errors import EngineDied, InputError, RunInUse
+from hftlab.params import Limits, Quoter, UserQuoter
+from hftlab.strict import keywords, spread
+from hftlab.venues.feeds import Feed, PaperVenue
+from hftlab.venues.sources import feed_instruments
+
+START_S = 90.0
+RUNS = Path("runs")
+
+# Engines that this process started. They are kept so that their exit is collected (no zombies) and polled at each launch.
+_started: list[subprocess.Popen[bytes]] = []
+
+
+@keywords
+def start(
+    feed: Feed,
+    venue: PaperVenue,
+    quoter: Quoter | Sequence[Quoter],
+    limits: Limits | Sequence[Limits],
+    *,
+    run: str | Path | None = None,
+    strategy: Any = None,
+    replace: bool = False,
+    timer_ms: float = 100.0,
+    sample_ms: float = 250.0,
+    bar_s: float = 10.0,
+) -> Session:
+    """Launch an engine in its own process and return the handle that commands it.
+
+    `run` names the run directory (under ./runs, or a path); without it a free name is taken. An existing run is refused,
+    unless `replace` is true and no engine runs in it. Raises RunInUse, EngineDied with the engine's last words, InputError.
+    """
+    for value, kind, what in ((feed, Feed, "feed"), (venue, PaperVenue, "venue")):
+        if not isinstance(value, kind):
+            raise InputError(f"the {what} was {value!r}; wanted e.g. {'hl.SynthFeed(…)' if what == 'feed' else 'hl.PaperVenue()'}.")
+    instruments = feed_instruments(feed)
+    quoters, all_limits = spread(quoter, len(instruments), "quoters"), spread(limits, len(instruments), "limits")
+    spec = RunSpec(
+        feed=feed,
+        venue=venue,
+        instruments=instruments,
+        quoters=quoters,
+        limits=all_limits,
+        code=capture(quoters[0].decide) if isinstance(quoters[0], UserQuoter) else None,
+        strategy=strategy.to_dict() if strategy is not None else None,
+        timer_ms=timer_ms,
+        sample_ms=sample_ms,
+        bar_s=bar_s,
+    )
+    spec.state()  # every parameter is checked here, before anything is written
+    directory = _directory(run)
+    _make(directory, replace=replace)
+    spec.save(directory)
+    if spec.code is not None:
+        print("your decide() is compiled once, in the engine; this takes some seconds …")
+    return _launch(directory)
+
+
+def resume(run: str | Path) -> Session:
+    """Start the engine of an existing run again: its journal is replayed, a halt stays a halt. Raises RunInUse, DataError."""
+    directory = _directory(run)
+    if engine_alive(directory):
+        raise RunInUse(f"an engine runs in {directory}; attach to it with hl.attach({str(run)!r}, control=True).")
+    load_spec(directory)
+    return _launch(directory)
+
+
+@overload
+def attach(run: str | Path, *, control: Literal[True]) -> Session: ...
+
+
+@overload
+def attach(run: str | Path, *, control: bool = False, wait: bool = False) -> View: ...
+
+
+def attach(run: str | Path, *, control: bool = False, wait: bool = False) -> View:
+    """Return a read-only View of a run, or with `control=True` the Session that may command it.
+
+    With `wait`, a View of a run that need not exist yet: its dashboard says so and shows the run once it is there. Raises
+    DataError when there is no such run, for a Session EngineDied when no engine runs in it.
+    """
+    directory = _directory(run)
+    if control:
+        return Session(directory)
+    view = View(directory)
+    if not wait:
+        _ = view.instruments
+    return view
+
+
+def _directory(run: str | Path | None) -> Path:
+    if run is None:
+        return next(path for n in itertools.count(1) if not (path := RUNS / f"run-{n:03d}").exists()).resolve()
+    path = Path(run)
+    # A bare name lies under ./runs; anything with a folder in it is a path.
+    return (path if path.is_absolute() or len(path.parts) > 1 else RUNS / path).resolve()
+
+
+def _make(directory: Path, *, replace: bool) -> None:
+    if directory.exists():
+        if engine_alive(directory):
+            raise RunInUse(
+                f"an engine runs in {directory}. hl.attach({directory.name!r}, control=True) gives it back; "
+                "stop it first if you want another one there."
+            )
+        if not replace:
+            raise RunInUse(
+                f"{directory} holds an earlier run. hl.resume({directory.name!r}) goes on with it, another run=… starts beside it, "
+                "replace=True deletes it."
+            )
+        if not (directory / "spec.yaml").exists():
+            raise InputError(f"{directory} is no run directory; it is not deleted. Choose another run=….")
+        shutil.rmtree(directory)
+    directory.mkdir(parents=True)
+
+
+def _launch(directory: Path) -> Session:
+    (directory / "control.json").unlink(missing_ok=True)
+    with (directory / "stderr.txt").open("ab") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hftlab.engine", str(directory)],
+            stdin=subprocess.DEVNULL,
+            stdout=stderr,
+            stderr=stderr,
+            start_new_session=True,  # an interrupt or the end of the kernel must not reach it
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+    _started[:] = [one for one in _started if one.poll() is None] + [process]
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        code = process.poll()
+        if code is not None:
+            raise EngineDied(f"the engine of {directory.name} ended at once (exit code {code}). Its last words:\n{log_tail(directory)}")
+        if _ready(directory, process.pid):
+            return Session(directory)
+        time.sleep(0.01)
+    process.kill()
+    raise EngineDied(f"the engine of {directory.name} was not ready within {START_S:g} s. Its last words:\n{log_tail(directory)}")
+
+
+def _ready(directory: Path, pid: int) -> bool:
+    try:
+        control = json.loads((directory / "control.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return False
+    return int(control["pid"]) == pid

@@ -1,0 +1,220 @@
+"""The driver of one engine process: the only place where a clock is read.
+
+A turn: take what the market sent and what people commanded, journal it, run it, send the requests that came out, and
+publish at 20 Hz. Journal first, then run; so a replay of the journal is the state, and start-up after a crash is a replay.
+"""
+
+import json
+import logging
+import queue
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hftlab.data import journal as jn
+from hftlab.data.snapshot import SnapshotWriter
+from hftlab.data.state import State
+from hftlab.engine.commands import rows_of
+from hftlab.engine.figures import Figures
+from hftlab.engine.spec import RunSpec
+from hftlab.errors import HftlabError
+from hftlab.types import CANCEL, EVENT, LAST, STOPPED, SUBMIT, TIMER
+from hftlab.venues.base import Source
+from hftlab.venues.feeds import ReplayFeed, SynthFeed
+from hftlab.venues.sources import ReplaySource, SynthSource, load_tape, lost_orders, market_rows
+
+log = logging.getLogger("hftlab.engine")
+
+IDLE_S = 0.001
+FLAT_OUT_NS = 50_000_000  # session time played in one turn when the speed is infinite
+
+
+@dataclass
+class Command:
+    """A command on its way through the loop; `answer` is set when it was journaled and run."""
+
+    name: str
+    market: int
+    values: Mapping[str, Any]
+    who: str
+    answer: "queue.Queue[dict[str, Any]]" = field(default_factory=lambda: queue.Queue(1))
+
+
+def wall_ns() -> int:
+    """Return the time of day, for what is shown to people."""
+    return time.time_ns()
+
+
+class Clock:
+    """Session time: `start_ns` at the moment of making, then `speed` times as fast as the wall clock."""
+
+    def __init__(self, start_ns: int | None, *, speed: float) -> None:
+        self._wall0 = time.time_ns()
+        self._start = self._wall0 if start_ns is None else start_ns
+        self.speed = speed
+        self._flat_out = speed == float("inf")
+
+    def now_ns(self, wall_ns: int) -> int:
+        """Return the session time at a wall time; flat out, each call moves on by FLAT_OUT_NS."""
+        if self._flat_out:
+            self._start += FLAT_OUT_NS
+            return self._start
+        return self._start + int((wall_ns - self._wall0) * self.speed)
+
+    @property
+    def idle(self) -> bool:
+        """Say whether the loop may rest between turns."""
+        return not self._flat_out
+
+
+class Driver:
+    """Runs a spec in its directory. `inbox` takes Commands from any thread."""
+
+    def __init__(self, spec: RunSpec, directory: Path, figures: Figures) -> None:
+        self.spec = spec
+        self.directory = directory
+        self.figures = figures
+        self.inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self.wake = threading.Event()
+        self.state: State = spec.state()
+        self._run = spec.run()
+        self._stopping: list[Command] = []
+        self._ended = False
+        self._source_done = False
+
+        before = jn.read(directory / "journal")
+        # Also with no rows: it loads, or compiles, the kernels before a clock starts.
+        self.state.step(self._run, before)
+        log.info("replayed %d rows", len(before))
+        self._journal = jn.Journal(directory / "journal")
+        tape = load_tape(spec.feed)
+        self._source, self.clock = self._open_source(tape, before)
+        self._snapshot = SnapshotWriter(directory / "snapshot.bin", len(spec.instruments))
+        self._timer_ns = int(spec.timer_ms * 1e6)
+        self._next_timer_ns = 0
+        self._publish_ns = int(spec.publish_ms * 1e6)
+        self._next_publish_ns = 0
+        self._last_turn_ns = 0
+        opening = self._opening(restarted=len(before) > 0)
+        if len(opening):
+            self._process(opening, sync=False)
+
+    # --- start ---
+    def _open_source(self, tape: Any, before: np.ndarray) -> tuple[Source, Clock]:
+        feed, now_ns = self.spec.feed, int(self.state.desk["now_ns"][0])
+        if isinstance(feed, ReplayFeed):
+            source = ReplaySource(tape, market_rows(before))
+            return source, Clock(max(now_ns, source.start_ns), speed=feed.speed)
+        assert isinstance(feed, SynthFeed)
+        # Real time goes on while the engine is down; a market at another speed goes on where it was.
+        clock = Clock(None if feed.speed == 1.0 or not len(before) else now_ns, speed=feed.speed)
+        epoch = int(self.state.markets["gaps"][0])
+        price = None
+        if len(before) and np.isfinite(self.state.markets["mark_ticks"][0]):
+            price = str(feed.instrument.price(int(self.state.markets["mark_ticks"][0])))
+        start_ns = max(now_ns, clock.now_ns(time.time_ns()))
+        return SynthSource(feed, self.spec.venue, start_ns, epoch=epoch + 1 if len(before) else 0, price=price), clock
+
+    def _opening(self, *, restarted: bool) -> np.ndarray:
+        rows = self._source.open()
+        if restarted and isinstance(self._source, SynthSource):
+            now_ns = max(int(self.state.desk["now_ns"][0]), self.clock.now_ns(time.time_ns()))
+            matched = self.spec.venue.matched(self.spec.feed)
+            lost = lost_orders(self.state.markets if matched else self.state.markets[:0], now_ns)
+            rows = np.concatenate([lost, rows])
+            self.figures.say(now_ns, "restarted: journal replayed; the simulated market opened anew", "warn")
+        return rows
+
+    # --- the loop ---
+    def loop(self) -> None:
+        """Turn until a stop command is done."""
+        while not self._ended:
+            self.turn()
+            if self.clock.idle and not self._ended:
+                self.wake.wait(IDLE_S)
+                self.wake.clear()
+        self.publish(time.time_ns())
+        self._journal.close()
+        self._snapshot.close()
+        for command in self._stopping:
+            command.answer.put({"ok": True, "rows": int(self.state.desk["rows"][0]), "resting": 0, "state": "STOPPED"})
+
+    def turn(self) -> None:
+        """Do one turn."""
+        wall_ns = time.time_ns()
+        now_ns = self.clock.now_ns(wall_ns)
+        parts = [self._source.advance(now_ns)]
+        if now_ns >= self._next_timer_ns:
+            parts.append(_timer(max(now_ns, int(self.state.desk["now_ns"][0]))))
+            self._next_timer_ns = (now_ns // self._timer_ns + 1) * self._timer_ns
+        rows = np.concatenate(parts) if len(parts) > 1 else parts[0]
+        if len(rows):
+            self.figures.lag(rows)
+            self._process(rows, sync=False)
+        while not self.inbox.empty():
+            self._command(self.inbox.get(), now_ns)
+        gap_ns = wall_ns - self._last_turn_ns if self._last_turn_ns else 0
+        self._last_turn_ns = wall_ns
+        self.figures.turn(wall_ns, gap_ns, len(rows))
+        if self._stopping and self._nothing_rests():
+            self._ended = True
+        if wall_ns >= self._next_publish_ns:
+            self._next_publish_ns = wall_ns + self._publish_ns
+            self.publish(wall_ns)
+
+    def _process(self, rows: np.ndarray, *, sync: bool) -> None:
+        self._journal.append(rows, sync=sync)
+        began = time.perf_counter_ns()
+        written = self.state.step(self._run, rows)
+        if len(written):
+            requests = written[(written["kind"] >= SUBMIT) & (written["kind"] <= CANCEL)]
+            if len(requests):
+                self.figures.decided(time.perf_counter_ns() - began)
+                self._source.submit(requests)
+
+    def _command(self, command: Command, now_ns: int) -> None:
+        now_ns = max(now_ns, int(self.state.desk["now_ns"][0]))
+        text = command.name + "".join(f" {k}={v}" for k, v in command.values.items())
+        try:
+            rows = rows_of(command.name, command.market, command.values, self.state, now_ns)
+        except HftlabError as error:
+            self._log_message(self.figures.say(now_ns, f"refused {text} by {command.who}: {error}", "warn"))
+            command.answer.put({"ok": False, "error": str(error), "type": type(error).__name__})
+            return
+        self._process(rows, sync=True)
+        level = "warn" if command.name in ("halt", "flatten", "stop") else "info"
+        self._log_message(self.figures.say(now_ns, f"{text} by {command.who}", level))
+        if command.name == "stop":
+            self._stopping.append(command)
+        else:
+            command.answer.put({"ok": True, "rows": int(self.state.desk["rows"][0]), "state": int(self.state.desk["state"][0])})
+
+    def _nothing_rests(self) -> bool:
+        quiet = int(self.state.exchanges["request_count"].sum() + self.state.exchanges["report_count"].sum()) == 0
+        return quiet and int(self.state.markets["working"].sum()) == 0 and int(self.state.desk["state"][0]) == STOPPED
+
+    def publish(self, wall_ns: int) -> None:
+        """Publish the state and the engine's figures."""
+        for message in self.figures.watch(self.state, int(self.state.desk["now_ns"][0])):
+            self._log_message(message)
+        if not self._source_done and self._source.done():
+            self._source_done = True
+            self._log_message(self.figures.say(int(self.state.desk["now_ns"][0]), "the recording is at its end", "warn"))
+        self._snapshot.publish(self.state.desk, self.state.markets, self.figures.to_dict(), wall_ns)
+
+    def _log_message(self, message: Mapping[str, Any]) -> None:
+        log.info("%s", json.dumps(dict(message)))
+
+    def fail(self, text: str) -> None:
+        """Publish a last frame that says why the engine ends."""
+        self.figures.say(int(self.state.desk["now_ns"][0]), text, "error")
+        self._snapshot.publish(self.state.desk, self.state.markets, self.figures.to_dict(), time.time_ns())
+
+
+def _timer(now_ns: int) -> np.ndarray:
+    return np.array([(now_ns, now_ns, 0, 0, 0, 0, 0, TIMER, 0, LAST, 0)], dtype=EVENT)

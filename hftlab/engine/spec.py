@@ -1,0 +1,133 @@
+"""What a run is: one YAML file in its directory, written once, from which the engine process starts and replays."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hftlab.data.state import State, build
+from hftlab.engine.usercode import restore, runner
+from hftlab.errors import DataError
+from hftlab.instrument import Instrument
+from hftlab.kernels import core
+from hftlab.params import Limits, Quoter, UserQuoter, quoter_from_dict
+from hftlab.types import DESK, EVENT, EXCHANGE, MARKET
+from hftlab.venues.feeds import Feed, PaperVenue, feed_from_dict, venue_from_dict
+
+FILE = "spec.yaml"
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Feed, venue, quoter and limits for each instrument, and the pace of timers, samples, bars and publications."""
+
+    feed: Feed
+    venue: PaperVenue
+    instruments: tuple[Instrument, ...]
+    quoters: tuple[Quoter, ...]
+    limits: tuple[Limits, ...]
+    code: Mapping[str, Any] | None = None  # a user's decide, as source
+    strategy: Mapping[str, Any] | None = None  # a Python strategy, by class and parameters
+    timer_ms: float = 100.0
+    sample_ms: float = 250.0
+    bar_s: float = 10.0
+    publish_ms: float = 50.0
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def state(self) -> State:
+        """Return the fresh records of this run."""
+        matched = self.venue.matched(self.feed)
+        return build(
+            self.instruments,
+            self.quoters,
+            self.limits,
+            fees=self.venue.fees,
+            latency=self.venue.latency,
+            queue=self.venue.queue,
+            simulate=not matched,
+            own_in_book=matched,
+            sample_ms=self.sample_ms,
+            bar_s=self.bar_s,
+        )
+
+    def run(self) -> Any:
+        """Return the compiled `run`: the cached one, or one with the user's `decide` in it."""
+        return core.run if self.code is None else runner(restore(self.code))
+
+    def save(self, directory: Path) -> None:
+        """Write the spec into a run directory."""
+        values = {
+            "layout": layout(),
+            "feed": self.feed.to_dict(),
+            "venue": self.venue.to_dict(),
+            "instruments": [i.to_dict() for i in self.instruments],
+            "quoters": [_quoter_dict(q) for q in self.quoters],
+            "limits": [one.to_dict() for one in self.limits],
+            "code": dict(self.code) if self.code else None,
+            "strategy": dict(self.strategy) if self.strategy else None,
+            "timer_ms": self.timer_ms,
+            "sample_ms": self.sample_ms,
+            "bar_s": self.bar_s,
+            "publish_ms": self.publish_ms,
+        }
+        (directory / FILE).write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+
+
+def _quoter_dict(quoter: Quoter) -> dict[str, Any]:
+    values = quoter.to_dict()
+    values.pop("decide", None)
+    if isinstance(quoter, UserQuoter):
+        values["values"] = dict(quoter.values)
+    return values
+
+
+def layout() -> str:
+    """Return a digest of the record layouts: a journal can only be replayed by records of the same shape."""
+    text = repr([EVENT, DESK, MARKET, EXCHANGE])
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def read_values(directory: Path) -> dict[str, Any]:
+    """Return the raw values of a run's spec. Raises DataError when there is none or it cannot be read."""
+    path = directory / FILE
+    if not path.is_file():
+        raise DataError(f"{directory} is no run directory: it holds no {FILE}. Runs lie under ./runs unless run=… said otherwise.")
+    try:
+        values = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise DataError(f"{path} is no YAML: {error}") from error
+    if not isinstance(values, dict) or "instruments" not in values:
+        raise DataError(f"{path} is not the spec of a run; wanted the file that hl.start wrote.")
+    return values
+
+
+def read_instruments(directory: Path) -> tuple[Instrument, ...]:
+    """Return what a run trades: all that a viewer needs of its spec."""
+    return tuple(Instrument(**i) for i in read_values(directory)["instruments"])
+
+
+def load_spec(directory: Path) -> RunSpec:
+    """Return the spec of a run. Raises DataError when it is missing, unreadable, or of another layout."""
+    values = read_values(directory)
+    if values["layout"] != layout():
+        raise DataError(
+            f"{directory / FILE} was written by another version of hftlab (layout {values['layout']}, this one has {layout()})."
+        )
+    code = values["code"]
+    decide = restore(code) if code else None
+    return RunSpec(
+        feed=feed_from_dict(values["feed"]),
+        venue=venue_from_dict(values["venue"]),
+        instruments=tuple(Instrument(**i) for i in values["instruments"]),
+        quoters=tuple(quoter_from_dict(q, decide) for q in values["quoters"]),
+        limits=tuple(Limits(**one) for one in values["limits"]),
+        code=code,
+        strategy=values["strategy"],
+        timer_ms=values["timer_ms"],
+        sample_ms=values["sample_ms"],
+        bar_s=values["bar_s"],
+        publish_ms=values["publish_ms"],
+    )

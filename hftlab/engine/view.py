@@ -1,0 +1,238 @@
+"""Handles on a run: `View` reads what it publishes, `Session` may also command it."""
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from hftlab.analytics.report import Report
+from hftlab.data import journal as jn
+from hftlab.data.frame import Frame
+from hftlab.data.snapshot import SnapshotReader
+from hftlab.engine.spec import load_spec, read_instruments
+from hftlab.errors import CommandRefused, DataError, EngineDied, EngineUnreachable
+from hftlab.instrument import Instrument
+from hftlab.params import QUOTERS
+from hftlab.tunable import TUNABLE, to_human
+
+_HTTP_S = 40.0
+
+
+def engine_alive(directory: Path) -> bool:
+    """Say whether an engine holds the lock of a run directory."""
+    path = directory / "lock"
+    if not path.exists():
+        return False
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def log_tail(directory: Path, lines: int = 12) -> str:
+    """Return the end of a run's log and of what its process printed."""
+    text = ""
+    for name in ("stderr.txt", "log.jsonl"):
+        path = directory / name
+        if path.exists():
+            text += "".join(path.read_text(errors="replace").splitlines(keepends=True)[-lines:])
+    return text.strip() or "(the log is empty)"
+
+
+class View:
+    """A read-only handle: it opens files read-only and holds nothing to command with."""
+
+    def __init__(self, run: str | Path) -> None:
+        self.directory = Path(run).resolve()
+        self._reader: SnapshotReader | None = None
+        self._inode = 0
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """Return what the run trades. Raises DataError when there is no such run."""
+        if not self.directory.is_dir():
+            raise DataError(f"{self.directory} is no directory; wanted a run directory such as runs/btc.")
+        return read_instruments(self.directory)
+
+    @property
+    def name(self) -> str:
+        """Return the name of the run."""
+        return self.directory.name
+
+    def frame(self) -> Frame:
+        """Return the last published frame. Raises DataError when nothing readable was published."""
+        path = self.directory / "snapshot.bin"
+        inode = path.stat().st_ino if path.exists() else 0
+        if self._reader is None or inode != self._inode:  # a run that was deleted and started anew has another file
+            self._reader = SnapshotReader(path, self.instruments)
+            self._inode = inode
+        return self._reader.frame()
+
+    def alive(self) -> bool:
+        """Say whether the engine of this run is running."""
+        return engine_alive(self.directory)
+
+    def report(self) -> Report:
+        """Return the report of the run so far, by replaying its journal."""
+        spec = load_spec(self.directory)
+        state = spec.state()
+        rows = jn.read(self.directory / "journal")
+        written = state.step(spec.run(), rows)
+        return Report.of(state, written, rows=len(rows), assumptions=assumptions(spec))
+
+    def wait(self, condition: Any, timeout_s: float = 10.0) -> Frame:
+        """Return the first frame for which `condition(frame)` holds. Raises EngineDied, or TimeoutError with the last state."""
+        end = time.monotonic() + timeout_s
+        while True:
+            frame = self.frame()
+            if condition(frame):
+                return frame
+            if not self.alive():
+                raise EngineDied(f"the engine of {self.name} ended. Its last words:\n{log_tail(self.directory)}")
+            if time.monotonic() > end:
+                raise TimeoutError(
+                    f"{self.name}: not so within {timeout_s:g} s; the desk is {frame.state}, {int(frame.desk['rows'])} rows."
+                )
+            time.sleep(0.02)
+
+    def __repr__(self) -> str:
+        if not self.directory.is_dir():
+            return f"<{type(self).__name__} {self.name}: no such run yet>"
+        names = ", ".join(i.name for i in self.instruments)
+        return f"<{type(self).__name__} {self.name}: {names}, {'running' if self.alive() else 'not running'}>"
+
+
+class Session(View):
+    """A View that may command: it holds the url and the token of the engine's door."""
+
+    def __init__(self, run: str | Path) -> None:
+        super().__init__(run)
+        _ = self.instruments  # says at once when there is no such run
+        self._control = self._read_control()
+
+    def _read_control(self) -> dict[str, Any]:
+        path = self.directory / "control.json"
+        if not self.alive():
+            left = " A control file of a dead engine is left there." if path.exists() else ""
+            raise EngineDied(
+                f"no engine runs in {self.directory}.{left} Start it again with hl.resume({self.name!r}) or read it with hl.attach."
+            )
+        try:
+            control = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise EngineUnreachable(
+                f"{path} cannot be read ({error}); wanted url and token. Only the user who started the run may command it."
+            ) from error
+        return dict(control)
+
+    def command(self, name: str, market: int = 0, **values: Any) -> dict[str, Any]:
+        """Send one command; return its acknowledgement, given when it was journaled and run.
+
+        Raises CommandRefused with the engine's reason, EngineUnreachable when its door does not answer, EngineDied.
+        """
+        import httpx
+
+        body = {"command": name, "market": market, "values": {k: _plain(v) for k, v in values.items()}, "who": f"pid {os.getpid()}"}
+        headers = {"authorization": f"Bearer {self._control['token']}"}
+        try:
+            # Loopback only: a proxy of the environment must never see the token.
+            with httpx.Client(trust_env=False, timeout=_HTTP_S) as client:
+                answer = client.post(self._control["url"] + "/command", json=body, headers=headers)
+        except httpx.HTTPError as error:
+            if not self.alive():
+                raise EngineDied(f"the engine of {self.name} has ended; {name} was not confirmed.\n{log_tail(self.directory)}") from None
+            raise EngineUnreachable(
+                f"{name}: no answer from the engine of {self.name} ({type(error).__name__}); it may or may not have acted."
+            ) from None
+        if answer.status_code != 200:
+            detail = answer.json().get("detail", answer.text)
+            raise CommandRefused(detail["error"] if isinstance(detail, dict) else str(detail))
+        return dict(answer.json())
+
+    def pause(self) -> dict[str, Any]:
+        """Withdraw the quotes; keep watching."""
+        return self.command("pause")
+
+    def resume(self) -> dict[str, Any]:
+        """Quote again, also after a halt."""
+        return self.command("resume")
+
+    def halt(self) -> dict[str, Any]:
+        """Cancel everything and stay so, over restarts too, until resume."""
+        return self.command("halt")
+
+    def flatten(self) -> dict[str, Any]:
+        """Cancel the quotes and take the position to zero."""
+        return self.command("flatten")
+
+    def set(self, market: int = 0, **params: Any) -> dict[str, Any]:
+        """Change parameters of the running quoter, in human units."""
+        return self.command("set", market, **params)
+
+    def set_limits(self, market: int = 0, **limits: Any) -> dict[str, Any]:
+        """Change limits of the running desk, in human units."""
+        return self.command("set_limits", market, **limits)
+
+    def target(self, qty: Any, market: int = 0) -> dict[str, Any]:
+        """Wish for a position in base units, to be worked as a one-sided quote; None withdraws the wish."""
+        return self.command("target", market, qty=qty)
+
+    def stop(self, timeout_s: float = 30.0) -> Report:
+        """Cancel everything, wait until nothing rests and the engine has ended, and return the report."""
+        self.command("stop")
+        end = time.monotonic() + timeout_s
+        while self.alive():
+            if time.monotonic() > end:
+                raise EngineUnreachable(f"the engine of {self.name} has no resting orders but did not end within {timeout_s:g} s.")
+            time.sleep(0.02)
+        return self.report()
+
+    def tunable(self, market: int = 0) -> list[dict[str, Any]]:
+        """Return the live parameters of the quoter: name, label, unit, value, min, max, step, log; human units."""
+        from hftlab.engine.spec import read_values
+
+        quoter = QUOTERS[read_values(self.directory)["quoters"][market]["type"]]
+        record = self.frame().markets[market]["params"]
+        return [_slider(name, to_human(name, record, self.instruments[market]), self.instruments[market]) for name in quoter.LIVE]
+
+
+def _slider(name: str, value: float, instrument: Instrument) -> dict[str, Any]:
+    rule = TUNABLE[name]
+    low, high = (value / 10, value * 10) if value > 0 else (rule.low, 10.0)
+    step = float(instrument.lot_size) if rule.sized else (1.0 if rule.whole else (high - low) / 100)
+    if rule.sized:
+        low, high = step, max(10 * value, step)
+    if rule.whole:
+        low, high = rule.low, min(rule.high, max(10.0, value))
+    unit = rule.unit.replace("base", instrument.base).replace("quote", instrument.quote).replace("price", instrument.quote)
+    return {
+        "name": name,
+        "label": name.replace("_", " "),
+        "unit": unit,
+        "value": value,
+        "min": low,
+        "max": high,
+        "step": step,
+        "log": rule.log and value > 0,
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, int | float | str) else str(value)
+
+
+def assumptions(spec: Any) -> dict[str, str]:
+    """Return what a paper run assumes, for its report."""
+    matched = spec.venue.matched(spec.feed)
+    order_ns, report_ns = spec.venue.latency.ns()
+    return {
+        "fills": "matched in the simulated market's own queues" if matched else f"modelled, queue {spec.venue.queue}",
+        "latency": f"order {order_ns / 1e6:g} ms, report {report_ns / 1e6:g} ms",
+        "fees": f"maker {spec.venue.fees.maker_bps:g} bps, taker {spec.venue.fees.taker_bps:g} bps",
+    }

@@ -1,0 +1,142 @@
+"""What the risk gate asks: of the desk, of a market, of one order. Pure questions, except for the halt that a loss trips."""
+
+from hftlab.kernels import orders
+from hftlab.kernels.jit import kernel
+from hftlab.types import (
+    ASK,
+    BID,
+    CROSSED,
+    FREE,
+    HALTED,
+    NO_BOOK,
+    NO_CAPITAL,
+    NO_CROSSED,
+    NO_DAILY_LOSS,
+    NO_DRAWDOWN,
+    NO_HALTED,
+    NO_MIN_NOTIONAL,
+    NO_NOTIONAL,
+    NO_OPEN_ORDERS,
+    NO_ORDER_SIZE,
+    NO_POSITION,
+    NO_PRICE_BAND,
+    NO_REQUEST_RATE,
+    NO_SELF_CROSS,
+    NO_STALE,
+    OK,
+    ORDERS,
+    VALID,
+)
+
+DAY_NS = 86_400_000_000_000
+
+
+# --- the desk --------------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def trip(desk, verdict):
+    """Halt the desk for a reason. Only an explicit RESUME clears it."""
+    if desk.state != HALTED:
+        desk.state = HALTED
+        desk.halt_verdict = verdict
+        desk.verdicts[verdict] += 1
+
+
+@kernel
+def watch(desk, markets):
+    """Mark the desk: day, P&L, peak, drawdown. Returns True when a loss limit has just halted it."""
+    pnl = 0.0
+    for i in range(markets.shape[0]):
+        pnl += markets[i].pnl_quote
+    desk.pnl_quote = pnl
+    day = desk.now_ns // DAY_NS
+    if day != desk.day:
+        desk.day = day
+        desk.day_open_pnl_quote = pnl
+    desk.peak_pnl_quote = max(desk.peak_pnl_quote, pnl)
+    desk.drawdown_quote = desk.peak_pnl_quote - pnl
+    if desk.state == HALTED:
+        return False
+    if desk.day_open_pnl_quote - pnl > desk.limits.loss_quote_max:
+        trip(desk, NO_DAILY_LOSS)
+    elif desk.drawdown_quote > desk.limits.drawdown_frac_max * (desk.limits.capital_quote + max(desk.peak_pnl_quote, 0.0)):
+        trip(desk, NO_DRAWDOWN)
+    return desk.state == HALTED
+
+
+@kernel
+def quoting_verdict(desk, market):
+    """Return why this market must not be quoted at all now, or OK."""
+    if desk.state == HALTED:
+        return NO_HALTED
+    if market.validity == CROSSED:
+        return NO_CROSSED
+    if market.validity != VALID or market.fair_ticks != market.fair_ticks:
+        return NO_BOOK
+    if desk.now_ns - market.last_recv_ns > market.limits.stale_ns_max:
+        return NO_STALE
+    return OK
+
+
+# --- one order ---------------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def worst_notional(market, extra_bid_lots, extra_ask_lots):
+    """Return the largest notional [ticklots] that the position and all open orders, and these, could come to."""
+    longest = market.position_lots + orders.open_lots(market, BID) + extra_bid_lots
+    shortest = market.position_lots - orders.open_lots(market, ASK) - extra_ask_lots
+    return max(abs(longest), abs(shortest)) * abs(market.fair_ticks)
+
+
+@kernel
+def room_lots(market, side, replaced_lots):
+    """Return how much more may be shown on a side before the position limit, counting every open order as filled."""
+    held = side * market.position_lots + orders.open_lots(market, side) - replaced_lots
+    return int(market.limits.position_lots_max) - held
+
+
+@kernel
+def order_verdict(desk, markets, i, side, price_ticks, lots, replaced):
+    """Return the first check that a new order (or `replaced`, the slot of one to be amended, else -1) does not pass."""
+    market = markets[i]
+    limits = market.limits
+    if lots > limits.order_lots_max:
+        return NO_ORDER_SIZE
+    if abs(price_ticks - market.fair_ticks) > limits.price_band_bps * 1e-4 * abs(market.fair_ticks):
+        return NO_PRICE_BAND
+    if _crosses_own(market, side, price_ticks):
+        return NO_SELF_CROSS
+    if abs(price_ticks) * lots < market.spec.notional_ticklots_min:
+        return NO_MIN_NOTIONAL
+    was = orders.worst_leaves(market.orders[replaced]) if replaced >= 0 else 0
+    if lots > room_lots(market, side, was):
+        return NO_POSITION
+    more = max(lots - was, 0)
+    bid_lots = more if side == BID else 0
+    ask_lots = more if side == ASK else 0
+    if worst_notional(market, bid_lots, ask_lots) > limits.notional_ticklots_max:
+        return NO_NOTIONAL
+    used = 0.0
+    for j in range(markets.shape[0]):
+        this = j == i
+        used += worst_notional(markets[j], bid_lots if this else 0, ask_lots if this else 0) * markets[j].spec.ticklot_quote
+    if used > desk.limits.capital_quote + min(desk.pnl_quote, 0.0):
+        return NO_CAPITAL
+    if replaced < 0 and (market.working >= limits.orders_max or market.working >= ORDERS):
+        return NO_OPEN_ORDERS
+    return OK if desk.request_tokens >= 1.0 else NO_REQUEST_RATE
+
+
+@kernel
+def _crosses_own(market, side, price_ticks):
+    if market.working == 0:
+        return False
+    for slot in range(ORDERS):
+        order = market.orders[slot]
+        if order.status != FREE and order.side == -side and (price_ticks - order.price_ticks) * side >= 0:
+            return True
+        if order.status != FREE and order.side == -side and (price_ticks - order.wish_ticks) * side >= 0:
+            return True
+    return False

@@ -1,0 +1,155 @@
+"""`run`: the one compiled function that consumes rows and changes records, in a backtest and live.
+
+Partition law: `run(rows)` leaves the same bytes as `run(rows[:k]); run(rows[k:])` for every k. So nothing here may depend
+on where a call begins or ends: time is the time of the rows, and all memory is in the records.
+"""
+
+from hftlab.kernels import checks, flight, match, orders, quote, risk
+from hftlab.kernels import desk as dk
+from hftlab.kernels import market as mk
+from hftlab.kernels.jit import kernel
+from hftlab.types import (
+    ACCEPTED,
+    ACTIVE,
+    AT_DESK,
+    AT_EXCHANGE,
+    BBO,
+    CANCEL_REJECTED,
+    FAULT_INSTRUMENT,
+    FAULT_KIND,
+    FAULT_OUT_FULL,
+    FILL,
+    IN_FLIGHT,
+    LAST,
+    NEVER_NS,
+    PAUSE,
+    SET_LIMITS,
+    TIMER,
+)
+
+# Most rows that one input row can write: every report in flight may come due before it and lead to a full requote.
+OUT_ROOM = 8192
+
+
+@kernel
+def loop(desk, markets, exchanges, events, out, decide):
+    """Run rows through the desk until they are used up, `out` is nearly full, or a fault. Returns the rows consumed.
+
+    desk: DESK[1]; markets: MARKET[m]; exchanges: EXCHANGE[m]; events: EVENT[n]; out: EVENT[k], k > OUT_ROOM, in which
+    row 0 is a header whose `seq` counts the rows written after it; decide: compiled (desk, market, params, quote).
+    """
+    head = desk[0]
+    for n in range(events.shape[0]):
+        if out.shape[0] - out[0].seq <= OUT_ROOM or head.fault != 0:
+            return n
+        row = events[n]
+        if row.instrument >= markets.shape[0]:
+            head.fault = FAULT_INSTRUMENT
+            return n
+        at_exchange = (row.flags & AT_EXCHANGE) != 0
+        at_desk = (row.flags & AT_DESK) != 0 or not at_exchange
+        ts_ns = row.ts_recv_ns if at_desk else row.ts_exch_ns
+        advance(head, markets, exchanges, ts_ns, out, decide)
+        if ts_ns > head.now_ns:
+            if head.now_ns == 0:
+                head.start_ns = ts_ns
+            head.now_ns = ts_ns
+        if row.kind <= BBO:
+            # A live row without marks happens on both sides when it comes.
+            if exchanges[row.instrument].active != 0 and (at_exchange or (row.flags & AT_DESK) == 0):
+                match.on_row(head, exchanges[row.instrument], row)
+            if at_desk:
+                mk.on_row(markets[row.instrument], row, head.now_ns)
+                if (row.flags & LAST) != 0:
+                    after(head, markets, exchanges, row.instrument, out, decide)
+        else:
+            other_row(head, markets, exchanges, row, out, decide)
+        if out[0].seq >= out.shape[0] - IN_FLIGHT:
+            head.fault = FAULT_OUT_FULL
+        head.rows += 1
+    return events.shape[0]
+
+
+@kernel
+def other_row(desk, markets, exchanges, row, out, decide):
+    """Apply a timer, a report that came from outside, or a command."""
+    if row.kind == TIMER:
+        desk.timers += 1
+        desk.timer_ns = row.ts_recv_ns
+        dk.close_bars(desk, markets)
+        for i in range(markets.shape[0]):
+            after(desk, markets, exchanges, i, out, decide)
+    elif ACCEPTED <= row.kind <= CANCEL_REJECTED:
+        report(desk, markets, exchanges, row, out, decide)
+    elif PAUSE <= row.kind <= SET_LIMITS:
+        dk.command(desk, markets, row)
+        for i in range(markets.shape[0]):
+            after(desk, markets, exchanges, i, out, decide)
+    else:
+        desk.fault = FAULT_KIND
+
+
+@kernel
+def report(desk, markets, exchanges, row, out, decide):
+    """Apply one venue report to our orders and ledger, record a fill for the report, and decide again."""
+    orders.apply_report(desk, markets[row.instrument], row)
+    if row.kind == FILL:
+        dk.write_fill(markets[row.instrument], row, desk.now_ns, out)
+    after(desk, markets, exchanges, row.instrument, out, decide)
+
+
+@kernel
+def advance(desk, markets, exchanges, until_ns, out, decide):
+    """Let everything in flight that is due by `until_ns` happen, in time order; on one exchange requests before reports."""
+    while True:
+        due_ns = NEVER_NS
+        which = -1
+        for i in range(exchanges.shape[0]):
+            if exchanges[i].due_ns < due_ns:
+                due_ns = exchanges[i].due_ns
+                which = i
+        if due_ns > until_ns or which < 0:
+            return
+        x = exchanges[which]
+        if flight.next_request_ns(x) == due_ns:
+            match.on_request(desk, x, markets[which].spec, flight.pop_request(x))
+        else:
+            row = flight.pop_report(x)
+            desk.now_ns = max(desk.now_ns, row.ts_recv_ns)
+            report(desk, markets, exchanges, row, out, decide)
+
+
+@kernel
+def after(desk, markets, exchanges, i, out, decide):
+    """Do what follows any change that we know of: mark, watch the limits, wish, and let the risk gate act on the wish."""
+    market = markets[i]
+    was_halted = desk.state
+    mk.revalue(market, desk.now_ns)
+    if checks.watch(desk, markets) and desk.state != was_halted:
+        risk.cancel_all(desk, markets, exchanges, out)
+    wish = market.quote
+    wish.bid_lots = 0
+    wish.ask_lots = 0
+    wish.levels = 0
+    wish.step_ticks = 0
+    wish.fair_ticks = market.fair_ticks
+    if desk.flattening != 0:
+        risk.cancel_quotes(desk, market, exchanges[i], i, out)
+        risk.flatten(desk, markets, exchanges, i, out)
+        dk.end_flattening(desk, markets)
+    else:
+        if desk.state == ACTIVE and market.fair_ticks == market.fair_ticks:
+            if market.has_target != 0:
+                quote.work_target(market, wish)
+            else:
+                decide(desk, market, market.params, wish)
+        risk.permit(desk, markets, exchanges, i, out)
+    dk.quoting_time(desk, market)
+    if desk.now_ns >= desk.next_sample_ns:
+        dk.sample(desk, markets, out)
+
+
+@kernel
+def run(desk, markets, exchanges, events, out):
+    """Run rows with the built-in quoters. See `loop`."""
+    return loop(desk, markets, exchanges, events, out, quote.decide)

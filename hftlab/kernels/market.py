@@ -1,0 +1,130 @@
+"""What market rows do to what we know of one instrument."""
+
+import math
+
+from hftlab.kernels import book as bk
+from hftlab.kernels import ledger, orders, queue, quote
+from hftlab.kernels.jit import kernel
+from hftlab.types import (
+    BBO,
+    BID,
+    CLEAR,
+    CROSSED,
+    DEPTH,
+    GAP,
+    LAST,
+    LEVELS_MAX,
+    NO_PRICE,
+    QUEUE_POWER,
+    RESYNC,
+    SNAPSHOT,
+    TRADE,
+    VALID,
+)
+
+# The queue estimate of the live table: proportional cancels (power 1) need no calibration.
+_ESTIMATE_POWER = 1.0
+
+
+@kernel
+def on_row(market, row, now_ns):
+    """Apply one market row to the book, the queue estimates and the estimators."""
+    kind = row.kind
+    if kind == DEPTH:
+        old = bk.apply_level(market.book, row.side, row.price_ticks, row.qty_lots)
+        if market.working > 0:
+            _queues_on_depth(market, row, old)
+    elif kind == TRADE:
+        quote.update_intensity(market, row, now_ns)
+        market.bar_open.traded_lots += row.qty_lots
+        if market.working > 0:
+            _queues_on_trade(market, row)
+    elif kind == CLEAR:
+        bk.clear(market.book, row.side)
+        market.validity = RESYNC
+        market.fair_ticks = math.nan
+    elif kind == GAP:
+        market.gaps += 1
+        market.validity = RESYNC
+        market.fair_ticks = math.nan
+    elif kind == BBO:
+        _compare_bbo(market, row)
+        return
+    if (row.flags & LAST) != 0:
+        _end_of_message(market, row, now_ns)
+
+
+@kernel
+def _end_of_message(market, row, now_ns):
+    market.messages += 1
+    market.last_exch_ns = max(market.last_exch_ns, row.ts_exch_ns)
+    market.last_recv_ns = max(market.last_recv_ns, now_ns)
+    if row.kind == TRADE:
+        return
+    market.book.seq = row.seq
+    bk.settle(market.book)
+    if market.validity == RESYNC and (row.flags & SNAPSHOT) == 0:
+        return  # after a gap or a clear only a whole snapshot makes the book trustworthy again
+    bid = market.book.best_bid_ticks
+    ask = market.book.best_ask_ticks
+    if bid != NO_PRICE and ask != NO_PRICE and bid >= ask:
+        if market.validity != CROSSED:
+            market.crosses += 1
+        market.validity = CROSSED
+    else:
+        market.validity = VALID
+
+
+@kernel
+def revalue(market, now_ns):
+    """Bring the fair price, the volatility, the open bar and the P&L up to date."""
+    if market.validity == VALID:
+        fair = quote.fair_ticks(market)
+        if fair == fair:
+            market.fair_ticks = fair
+            market.mark_ticks = fair
+            quote.update_volatility(market, now_ns)
+            bar = market.bar_open
+            if bar.open_ticks == 0.0:
+                bar.open_ticks = fair
+                bar.high_ticks = fair
+                bar.low_ticks = fair
+            bar.high_ticks = max(bar.high_ticks, fair)
+            bar.low_ticks = min(bar.low_ticks, fair)
+            bar.close_ticks = fair
+    ledger.mark(market)
+
+
+@kernel
+def _compare_bbo(market, row):
+    """Hold the book against the venue's own best price when both speak of the same update."""
+    if row.seq != market.book.seq or market.validity == RESYNC:
+        return
+    best = market.book.best_bid_ticks if row.side == BID else market.book.best_ask_ticks
+    market.bbo_compared += 1
+    if best != row.price_ticks or bk.lots_at(market.book, row.side, row.price_ticks) != row.qty_lots:
+        market.bbo_different += 1
+
+
+@kernel
+def _queues_on_depth(market, row, old_lots):
+    own = orders.own_lots(market, row.side, row.price_ticks) if market.spec.own_in_book != 0 else 0
+    first = 0 if row.side == BID else LEVELS_MAX
+    for key in range(first, first + LEVELS_MAX):
+        slot = market.slots[key] - 1
+        if slot >= 0:
+            order = market.orders[slot]
+            if order.price_ticks == row.price_ticks and order.live_ns > 0:
+                queue.on_depth(order, max(old_lots - own, 0), max(row.qty_lots - own, 0), QUEUE_POWER, _ESTIMATE_POWER)
+
+
+@kernel
+def _queues_on_trade(market, row):
+    first = LEVELS_MAX if row.side == BID else 0  # a buyer takes from the asks
+    for key in range(first, first + LEVELS_MAX):
+        slot = market.slots[key] - 1
+        if slot >= 0:
+            order = market.orders[slot]
+            if order.price_ticks == row.price_ticks and order.live_ns > 0:
+                queue.on_trade(order, row.qty_lots)
+                order.ahead_lots = max(order.ahead_lots, 0.0)

@@ -1,0 +1,240 @@
+"""Our orders: the table, its life cycle, and when a working order is moved.
+
+The life cycle is one table of pairs (status, report); every pair that is not in it is refused and counted.
+"""
+
+import numpy as np
+
+from hftlab.kernels import book as bk
+from hftlab.kernels import ledger, queue
+from hftlab.kernels.jit import kernel
+from hftlab.types import (
+    ACCEPTED,
+    AMEND_KEEPS_SMALLER,
+    AMEND_NEVER,
+    AMENDED,
+    BID,
+    CANCEL_REJECTED,
+    CANCELED,
+    FILL,
+    FREE,
+    LEVELS_MAX,
+    LIVE,
+    LOST,
+    MAKER,
+    ORDERS,
+    PENDING_AMEND,
+    PENDING_CANCEL,
+    PENDING_NEW,
+    REJECTED,
+    UNKNOWN,
+)
+
+REFUSED = -1
+REPORTS = (ACCEPTED, REJECTED, AMENDED, CANCELED, FILL, UNKNOWN, CANCEL_REJECTED)
+
+
+def _transitions() -> np.ndarray:
+    """Return the next status for [status, kind]. A FILL that leaves nothing frees the slot whatever stands here."""
+    table = np.full((6, 128), REFUSED, dtype=np.int64)
+    for status in (PENDING_NEW, LIVE, PENDING_AMEND, PENDING_CANCEL, LOST):
+        table[status, CANCELED] = FREE
+        table[status, UNKNOWN] = LOST
+        table[status, FILL] = status
+    table[PENDING_NEW, ACCEPTED] = LIVE
+    table[PENDING_NEW, REJECTED] = FREE
+    table[PENDING_NEW, FILL] = LIVE  # the acknowledgement was lost or is late: a fill proves that the order rests
+    table[PENDING_CANCEL, ACCEPTED] = PENDING_CANCEL  # cancelled before its acknowledgement came
+    table[PENDING_CANCEL, REJECTED] = FREE
+    table[PENDING_CANCEL, AMENDED] = PENDING_CANCEL
+    table[PENDING_CANCEL, CANCEL_REJECTED] = LOST  # "no such order" is not "filled": ask, never guess
+    table[PENDING_AMEND, AMENDED] = LIVE
+    table[PENDING_AMEND, REJECTED] = LIVE  # the amend was refused, the order stands as it was
+    table[LOST, ACCEPTED] = LIVE
+    table[LOST, AMENDED] = LIVE
+    table[LOST, REJECTED] = FREE
+    table[LOST, FILL] = LIVE
+    return table
+
+
+TRANSITIONS = _transitions()
+
+KEEP, DO_SUBMIT, DO_AMEND, DO_CANCEL, DO_REPLACE = 0, 1, 2, 3, 4
+
+
+@kernel
+def slot_key(side, level):
+    """Return the index of a side and level in `market.slots`."""
+    return level if side == BID else LEVELS_MAX + level
+
+
+@kernel
+def find(market, order_id):
+    """Return the slot of an order id, or -1. Ids are made as number x ORDERS + slot, so this is one look."""
+    slot = order_id % ORDERS
+    order = market.orders[slot]
+    return slot if order_id > 0 and order.status != FREE and order.order_id == order_id else -1
+
+
+@kernel
+def free_slot(market):
+    """Return an empty slot, or -1."""
+    for slot in range(ORDERS):
+        if market.orders[slot].status == FREE:
+            return slot
+    return -1
+
+
+@kernel
+def open_lots(market, side):
+    """Return what could still be filled on a side: every order that is not known to be gone, at its largest size."""
+    total = 0
+    for slot in range(ORDERS):
+        order = market.orders[slot]
+        if order.status != FREE and order.side == side:
+            total += worst_leaves(order)
+    return total
+
+
+@kernel
+def worst_leaves(order):
+    """Return the most that an order can still fill: an amend in flight may or may not have happened."""
+    if order.status == PENDING_AMEND or order.status == LOST:
+        return max(order.leaves_lots, order.wish_lots)
+    return order.leaves_lots
+
+
+@kernel
+def add(market, order_id, side, level, price_ticks, lots, flags, now_ns):
+    """Enter a new order, on its way to the venue, into slot `order_id % ORDERS`."""
+    order = market.orders[order_id % ORDERS]
+    order.order_id = order_id
+    order.price_ticks = price_ticks
+    order.qty_lots = lots
+    order.leaves_lots = lots
+    order.wish_ticks = price_ticks
+    order.wish_lots = lots
+    order.sent_ns = now_ns
+    order.live_ns = 0
+    order.ahead_lots = 0.0
+    order.traded_lots = 0.0
+    order.status = PENDING_NEW
+    order.side = side
+    order.level = level
+    order.flags = flags
+    market.working += 1
+    market.levels_used = max(market.levels_used, level + 1)
+    market.slots[slot_key(side, level)] = order_id % ORDERS + 1
+
+
+@kernel
+def release(market, slot):
+    """Empty a slot after a terminal report."""
+    order = market.orders[slot]
+    key = slot_key(order.side, order.level)
+    if market.slots[key] == slot + 1:
+        market.slots[key] = 0
+    order.status = FREE
+    market.working -= 1
+    if market.working == 0:
+        market.levels_used = 0
+
+
+@kernel
+def apply_report(desk, market, event):
+    """Apply a venue report to the order that it names. Returns False for a report that fits no order or no transition.
+
+    A fill is always booked: the money moved whether or not we still know the order.
+    """
+    kind = event.kind
+    slot = find(market, event.order_id)
+    if kind == FILL:
+        ledger.apply_fill(market, event, (event.flags & MAKER) != 0, desk.now_ns)
+    if slot < 0:
+        # The answer to an amend or cancel that crossed with the order's last fill is no surprise.
+        if kind == REJECTED or kind == CANCEL_REJECTED:
+            desk.rejects += 1
+        else:
+            desk.unexpected += 1
+        return False
+    order = market.orders[slot]
+    status = TRANSITIONS[order.status, kind]
+    if status == REFUSED:
+        desk.unexpected += 1
+        return False
+    if kind == FILL:
+        order.leaves_lots = event.leaves_lots
+        if order.live_ns == 0:
+            order.live_ns = desk.now_ns
+        if event.leaves_lots == 0:
+            status = FREE
+    elif kind == ACCEPTED:
+        order.live_ns = desk.now_ns
+        queue.place(order, public_lots(market, order.side, order.price_ticks))
+    elif kind == AMENDED:
+        _amended(market, order, event, desk.now_ns)
+    elif kind == REJECTED:
+        desk.rejects += 1
+        order.wish_ticks = order.price_ticks
+        order.wish_lots = order.leaves_lots
+    if status == FREE:
+        release(market, slot)
+    else:
+        order.status = status
+    return True
+
+
+@kernel
+def _amended(market, order, event, now_ns):
+    smaller = event.price_ticks == order.price_ticks and event.leaves_lots <= order.leaves_lots
+    order.price_ticks = event.price_ticks
+    order.leaves_lots = event.leaves_lots
+    order.qty_lots = event.qty_lots
+    order.live_ns = now_ns
+    if not (smaller and market.spec.amend_rule == AMEND_KEEPS_SMALLER):
+        queue.place(order, public_lots(market, order.side, order.price_ticks))
+
+
+@kernel
+def own_lots(market, side, price_ticks):
+    """Return what we ourselves show at a level."""
+    total = 0
+    if market.working > 0:
+        for slot in range(ORDERS):
+            order = market.orders[slot]
+            if order.status >= LIVE and order.side == side and order.price_ticks == price_ticks and order.live_ns > 0:
+                total += order.leaves_lots
+    return total
+
+
+@kernel
+def public_lots(market, side, price_ticks):
+    """Return what others show at a level: our own orders are taken out where the feed contains them."""
+    lots = bk.lots_at(market.book, side, price_ticks)
+    if market.spec.own_in_book != 0:
+        lots = max(lots - own_lots(market, side, price_ticks), 0)
+    return lots
+
+
+@kernel
+def stage(market, order, price_ticks, lots, now_ns):
+    """Say what to do with a working order when `lots` at `price_ticks` are wished now.
+
+    Keep when the price is less than the hysteresis away, or when the order is younger than its minimum life and the wish
+    is *closer* to the market: a quote may always step back. Size alone never moves an order (its place in the queue is
+    worth more), unless less is wished than rests. Otherwise amend where the venue can, or cancel and replace.
+    """
+    if order.status != LIVE:
+        # What is on its way must land first; only a withdrawn wish does not wait.
+        return DO_CANCEL if lots == 0 and order.status != PENDING_CANCEL else KEEP
+    if lots == 0:
+        return DO_CANCEL
+    replace = DO_REPLACE if market.spec.amend_rule == AMEND_NEVER else DO_AMEND
+    if lots < order.leaves_lots:
+        return replace
+    moved = (price_ticks - order.price_ticks) * order.side  # > 0: closer to the market
+    if moved == 0 or abs(moved) < market.params.hysteresis_ticks:
+        return KEEP
+    if moved > 0 and now_ns - order.live_ns < market.params.life_ns_min:
+        return KEEP
+    return replace

@@ -1,0 +1,251 @@
+"""The one exit to the market. Only this file writes requests, and every request has passed every check.
+
+Checks run in the order of `types.VERDICT_NAMES`. A refusal has a reason and is counted; the same refusal of the same wish
+is one refusal, however often it is asked again. Cancels are never refused.
+"""
+
+from hftlab.kernels import checks, flight, orders, quote
+from hftlab.kernels.jit import kernel
+from hftlab.types import (
+    AMEND,
+    ASK,
+    BID,
+    CANCEL,
+    FREE,
+    IOC,
+    LEVELS_MAX,
+    LOST,
+    NO_BAD_QUOTE,
+    NO_POSITION,
+    NO_PRICE,
+    NO_REQUEST_RATE,
+    OK,
+    ORDERS,
+    PENDING_AMEND,
+    PENDING_CANCEL,
+    POST_ONLY,
+    SUBMIT,
+    VALID,
+)
+
+# A taking order of FLATTEN reaches this far through the touch: deep enough to fill, near enough not to be a market order.
+FLATTEN_BPS = 10.0
+# An order whose fate is unknown is asked to be cancelled at most this often.
+LOST_RETRY_NS = 1_000_000_000
+
+
+# --- writing requests ------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def refill(desk):
+    """Let the request budget grow with time."""
+    if desk.tokens_ns == 0:
+        desk.request_tokens = desk.limits.requests_burst
+    else:
+        gained = (desk.now_ns - desk.tokens_ns) * 1e-9 * desk.limits.requests_per_s_max
+        desk.request_tokens = min(desk.request_tokens + gained, desk.limits.requests_burst)
+    desk.tokens_ns = desk.now_ns
+
+
+@kernel
+def _write(desk, exchange, out, kind, order_id, side, price_ticks, lots, flags, instrument):
+    out[0].seq += 1
+    row = out[out[0].seq]
+    row.ts_exch_ns = 0
+    row.ts_recv_ns = desk.now_ns
+    row.price_ticks = price_ticks
+    row.qty_lots = lots
+    row.leaves_lots = 0
+    row.order_id = order_id
+    row.seq = desk.submits + desk.amends + desk.cancels
+    row.kind = kind
+    row.side = side
+    row.flags = flags
+    row.instrument = instrument
+    # A cancel may overdraw the budget: getting out is never refused, and what follows waits longer.
+    desk.request_tokens = max(desk.request_tokens - 1.0, -desk.limits.requests_burst)
+    if exchange.active != 0:
+        flight.send(desk, exchange, row)
+
+
+@kernel
+def cancel(desk, market, exchange, i, slot, out):
+    """Ask for an order to be cancelled, unless that is already asked."""
+    order = market.orders[slot]
+    if order.status == FREE or order.status == PENDING_CANCEL:
+        return
+    if order.status == LOST:
+        # It keeps its place in `slots`, so that nothing new is shown there before its fate is known.
+        if desk.now_ns - order.sent_ns < LOST_RETRY_NS:
+            return
+    else:
+        order.leaves_lots = orders.worst_leaves(order)
+        order.status = PENDING_CANCEL
+        key = orders.slot_key(order.side, order.level)
+        if market.slots[key] == slot + 1:
+            market.slots[key] = 0
+    order.sent_ns = desk.now_ns
+    desk.cancels += 1
+    _write(desk, exchange, out, CANCEL, order.order_id, order.side, order.price_ticks, order.leaves_lots, 0, i)
+
+
+@kernel
+def cancel_quotes(desk, market, exchange, i, out):
+    """Ask for every post-only order of one market to be cancelled; taking orders are on their way out by themselves."""
+    if market.working > 0:
+        for slot in range(ORDERS):
+            if (market.orders[slot].flags & POST_ONLY) != 0:
+                cancel(desk, market, exchange, i, slot, out)
+
+
+@kernel
+def cancel_all(desk, markets, exchanges, out):
+    """Ask for every order of every market to be cancelled."""
+    for i in range(markets.shape[0]):
+        if markets[i].working > 0:
+            for slot in range(ORDERS):
+                cancel(desk, markets[i], exchanges[i], i, slot, out)
+
+
+@kernel
+def _submit(desk, market, exchange, i, side, level, price_ticks, lots, flags, out):
+    desk.next_order_id += 1
+    order_id = desk.next_order_id * ORDERS + orders.free_slot(market)
+    orders.add(market, order_id, side, level, price_ticks, lots, flags & 0xFF, desk.now_ns)
+    desk.submits += 1
+    _write(desk, exchange, out, SUBMIT, order_id, side, price_ticks, lots, flags, i)
+
+
+@kernel
+def _amend(desk, market, exchange, i, slot, price_ticks, lots, out):
+    order = market.orders[slot]
+    order.status = PENDING_AMEND
+    order.wish_ticks = price_ticks
+    order.wish_lots = lots
+    order.sent_ns = desk.now_ns
+    desk.amends += 1
+    total = order.qty_lots - order.leaves_lots + lots  # venues want the new total, executed part included
+    _write(desk, exchange, out, AMEND, order.order_id, order.side, price_ticks, total, POST_ONLY, i)
+
+
+@kernel
+def _refuse(desk, market, key, price_ticks, verdict):
+    if market.refused_verdict[key] != verdict or market.refused_ticks[key] != price_ticks:
+        market.refused_verdict[key] = verdict
+        market.refused_ticks[key] = price_ticks
+        desk.verdicts[verdict] += 1
+
+
+# --- the gate ----------------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def permit(desk, markets, exchanges, i, out):
+    """Turn the wish in `market.quote` into requests: withdraw first, then what passes every check."""
+    market = markets[i]
+    wish = market.quote
+    verdict = checks.quoting_verdict(desk, market)
+    if verdict == OK and wish.bid_lots > 0 and wish.ask_lots > 0 and wish.bid_ticks >= wish.ask_ticks:
+        verdict = NO_BAD_QUOTE
+    if verdict != market.gate_verdict:
+        market.gate_verdict = verdict
+        if verdict != OK:
+            desk.verdicts[verdict] += 1
+    if verdict != OK:
+        wish.bid_lots = 0
+        wish.ask_lots = 0
+    refill(desk)
+    if wish.bid_lots == 0 and wish.ask_lots == 0 and market.working == 0:
+        return
+    _pass(desk, markets, exchanges, i, out, True)
+    if verdict == OK:
+        _pass(desk, markets, exchanges, i, out, False)
+
+
+@kernel
+def _pass(desk, markets, exchanges, i, out, withdrawing):
+    market = markets[i]
+    wish = market.quote
+    best_bid = quote.public_touch(market, BID)
+    best_ask = quote.public_touch(market, ASK)
+    for level in range(min(max(wish.levels, market.levels_used), LEVELS_MAX)):
+        wanted = level < wish.levels
+        bid_ticks = wish.bid_ticks - level * wish.step_ticks
+        ask_ticks = wish.ask_ticks + level * wish.step_ticks
+        # A quote is post-only: at or through the other side it would only be rejected, so it stands one tick away.
+        if best_ask != NO_PRICE:
+            bid_ticks = min(bid_ticks, best_ask - 1 - level * wish.step_ticks)
+        if best_bid != NO_PRICE:
+            ask_ticks = max(ask_ticks, best_bid + 1 + level * wish.step_ticks)
+        bid_lots = wish.bid_lots if wanted else 0
+        ask_lots = wish.ask_lots if wanted else 0
+        _side(desk, markets, exchanges, i, BID, level, bid_ticks, bid_lots, out, withdrawing)
+        _side(desk, markets, exchanges, i, ASK, level, ask_ticks, ask_lots, out, withdrawing)
+
+
+@kernel
+def _side(desk, markets, exchanges, i, side, level, price_ticks, lots, out, withdrawing):
+    market = markets[i]
+    key = orders.slot_key(side, level)
+    slot = market.slots[key] - 1
+    if slot < 0 and (lots == 0 or withdrawing):
+        return
+    resting = orders.worst_leaves(market.orders[slot]) if slot >= 0 else 0
+    if lots > 0:
+        room = checks.room_lots(market, side, resting)
+        if room <= 0:
+            _refuse(desk, market, key, price_ticks, NO_POSITION)
+            lots = 0
+        else:
+            lots = min(lots, room)
+    if slot < 0:
+        if lots > 0:
+            _try_submit(desk, markets, exchanges, i, side, level, price_ticks, lots, out)
+        return
+    action = orders.stage(market, market.orders[slot], price_ticks, lots, desk.now_ns)
+    if action == orders.KEEP:
+        return
+    if action == orders.DO_CANCEL or (withdrawing and action == orders.DO_REPLACE):
+        cancel(desk, market, exchanges[i], i, slot, out)
+    elif not withdrawing and action == orders.DO_AMEND:
+        verdict = checks.order_verdict(desk, markets, i, side, price_ticks, lots, slot)
+        if verdict == OK:
+            _amend(desk, market, exchanges[i], i, slot, price_ticks, lots, out)
+        else:
+            _refuse(desk, market, key, price_ticks, verdict)
+            # The new price is not allowed and the old one no longer wished. Out of budget, an order that only stands too
+            # far away may stay; any other is taken away.
+            if verdict != NO_REQUEST_RATE or (price_ticks - market.orders[slot].price_ticks) * side < 0:
+                cancel(desk, market, exchanges[i], i, slot, out)
+
+
+@kernel
+def _try_submit(desk, markets, exchanges, i, side, level, price_ticks, lots, out):
+    market = markets[i]
+    key = orders.slot_key(side, level)
+    verdict = checks.order_verdict(desk, markets, i, side, price_ticks, lots, -1)
+    if verdict == OK:
+        market.refused_verdict[key] = OK
+        _submit(desk, market, exchanges[i], i, side, level, price_ticks, lots, POST_ONLY, out)
+    else:
+        _refuse(desk, market, key, price_ticks, verdict)
+
+
+@kernel
+def flatten(desk, markets, exchanges, i, out):
+    """Work the position of a market to zero with taking orders, one at a time, once nothing of ours rests."""
+    market = markets[i]
+    if market.working > 0 or market.position_lots == 0:
+        return
+    if market.validity != VALID:
+        return
+    side = ASK if market.position_lots > 0 else BID
+    touch = quote.public_touch(market, -side)
+    if touch == NO_PRICE:
+        return
+    refill(desk)
+    lots = min(abs(market.position_lots), max(int(market.limits.order_lots_max), 1))
+    price_ticks = touch + side * int(abs(touch) * FLATTEN_BPS * 1e-4 + 1)
+    if desk.request_tokens >= 1.0:
+        _submit(desk, market, exchanges[i], i, side, 0, price_ticks, lots, IOC, out)

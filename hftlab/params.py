@@ -1,0 +1,271 @@
+"""What a person sets, in human units, and its way into the records of the kernels.
+
+Every parameter that can change while a quoter runs stands in one table, `tunable.TUNABLE`: its machine field and the exact
+factor between the two. Both directions (a slider's value in, the running value out) read that table and nothing else.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import field
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hftlab.errors import InputError, UnknownName, did_you_mean
+from hftlab.instrument import Instrument, Number, decimal
+from hftlab.strict import choice, number, strict
+from hftlab.tunable import TUNABLE, to_machine
+from hftlab.types import (
+    FAIR_MICRO,
+    FAIR_MID,
+    HORIZON_FINITE,
+    HORIZON_ROLLING,
+    HORIZON_STATIONARY,
+    LIMITS,
+    ORDERS,
+    PARAMS,
+    QUEUE_POWER,
+    QUEUE_RISK_AVERSE,
+    QUOTER_AS,
+    QUOTER_FIXED,
+    QUOTER_NONE,
+    QUOTER_USER,
+    USER_VALUES,
+)
+
+FAIRS = {"mid": FAIR_MID, "micro": FAIR_MICRO}
+HORIZONS = {"rolling": HORIZON_ROLLING, "finite": HORIZON_FINITE, "stationary": HORIZON_STATIONARY}
+QUEUES = {"risk_averse": QUEUE_RISK_AVERSE, "power": QUEUE_POWER}
+UNLIMITED = math.inf
+
+
+@strict
+class Quoter:
+    """What every quoter has. Quantities in base units, spreads in ticks or basis points, times as named."""
+
+    KIND: ClassVar[int] = QUOTER_NONE
+    LIVE: ClassVar[tuple[str, ...]] = ("order_qty",)
+
+    order_qty: Number
+    levels: int = 1
+    level_step_ticks: int = 1
+    target_qty: Number = 0
+    fair: str = "mid"
+    volatility_half_life_s: float = 60.0
+    intensity_half_life_s: float = 60.0
+    half_spread_ticks_min: float = 0.5
+    half_spread_ticks_max: float = 1e9
+    half_spread_bps_min: float = 0.0
+    hysteresis_ticks: float = 1.0
+    life_ms_min: float = 100.0
+
+    def record(self, instrument: Instrument) -> np.ndarray:
+        """Return a PARAMS array of shape (1,) in machine units. Raises InputError for values that cannot be used."""
+        record = np.zeros(1, PARAMS)
+        record["kind"] = self.KIND
+        record["fair"] = choice(self.fair, FAIRS, "fair")
+        self._special(record, instrument)
+        for name in sorted(TUNABLE, key=lambda name: name != "order_qty"):
+            value = getattr(self, name, None)
+            if value is not None:
+                record[TUNABLE[name].machine] = to_machine(name, value, instrument, record)
+        return record
+
+    def _special(self, record: np.ndarray, instrument: Instrument) -> None:
+        """Fill what is no live parameter."""
+
+    def tunable(self) -> tuple[str, ...]:
+        """Return the names of the parameters worth a slider."""
+        return self.LIVE
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; `quoter_from_dict` makes the same quoter of them."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {"type": type(self).__name__} | {k: str(v) if isinstance(v, Decimal) else v for k, v in values.items()}
+
+
+@strict
+class FixedSpread(Quoter):
+    """Quote a fixed half-spread around fair, leaning by `skew_ticks_per_order` ticks for each order's worth of inventory."""
+
+    KIND: ClassVar[int] = QUOTER_FIXED
+    LIVE: ClassVar[tuple[str, ...]] = (
+        "half_spread_ticks",
+        "skew_ticks_per_order",
+        "order_qty",
+        "levels",
+        "hysteresis_ticks",
+        "life_ms_min",
+    )
+
+    half_spread_ticks: float = 1.0
+    skew_ticks_per_order: float = 0.0
+
+
+@strict
+class AvellanedaStoikov(Quoter):
+    """Quote around the reservation price of Avellaneda & Stoikov (2008).
+
+    `risk_aversion` is gamma in 1/quote currency, applied to the money at risk, so that it means the same for any order
+    size; `horizon` "rolling" keeps T - t at `horizon_s`, "finite" runs down to `end_ns`, "stationary" is the closed form of
+    Gueant, Lehalle & Fernandez-Tapia (2013), which has no horizon. `decay_per_price` is k [1/price] and `arrival_per_s` is
+    A [1/s] of the fill intensity A exp(-k depth); None estimates them from the prints.
+    """
+
+    KIND: ClassVar[int] = QUOTER_AS
+    LIVE: ClassVar[tuple[str, ...]] = (
+        "risk_aversion",
+        "horizon_s",
+        "order_qty",
+        "half_spread_ticks_min",
+        "levels",
+        "hysteresis_ticks",
+        "life_ms_min",
+    )
+
+    risk_aversion: float = 0.1
+    horizon: str = "rolling"
+    horizon_s: float = 30.0
+    end_ns: int | None = None
+    decay_per_price: float | None = None
+    arrival_per_s: float | None = None
+
+    def _special(self, record: np.ndarray, instrument: Instrument) -> None:
+        record["horizon_mode"] = choice(self.horizon, HORIZONS, "horizon")
+        if self.horizon == "finite":
+            if self.end_ns is None:
+                raise InputError("horizon='finite' needs end_ns=…, the time T in nanoseconds since 1970 UTC.")
+            record["end_ns"] = float(self.end_ns)
+
+
+@strict
+class WorkTarget(Quoter):
+    """Quote nothing by itself; work the position that a strategy sets as a target, one side at the touch."""
+
+
+@strict
+class UserQuoter(Quoter):
+    """Quote by the user's own compiled `decide(desk, market, params, quote)`.
+
+    `values` are up to 16 numbers of the user's, read in `decide` as `params.user0`, `params.user1`, … in the given order.
+    """
+
+    KIND: ClassVar[int] = QUOTER_USER
+
+    decide: Any
+    values: Mapping[str, float] = field(default_factory=dict)
+
+    def _special(self, record: np.ndarray, instrument: Instrument) -> None:
+        if len(self.values) > USER_VALUES:
+            raise InputError(f"values has {len(self.values)} entries; wanted at most {USER_VALUES}.")
+        for i, (name, value) in enumerate(self.values.items()):
+            record[f"user{i}"] = number(value, name)
+
+
+@strict
+class Limits:
+    """Hard stops in human units. A value that is not given has a default that a small account can live with."""
+
+    position_qty_max: Number
+    order_qty_max: Number | None = None
+    orders_max: int = 20
+    notional_quote_max: float = UNLIMITED
+    capital_quote: float = 10_000.0
+    loss_quote_max: float = 500.0
+    drawdown_frac_max: float = 0.05
+    requests_per_s_max: float = 10.0
+    requests_burst: float = 20.0
+    price_band_bps: float = 200.0
+    stale_s_max: float = 5.0
+
+    def record(self, instrument: Instrument) -> np.ndarray:
+        """Return a LIMITS array of shape (1,) in machine units. Raises InputError, OffGridQuantity."""
+        record = np.zeros(1, LIMITS)
+        record["position_lots_max"] = instrument.lots(self.position_qty_max)
+        size = self.position_qty_max if self.order_qty_max is None else self.order_qty_max
+        record["order_lots_max"] = instrument.lots(size)
+        record["orders_max"] = number(self.orders_max, "orders_max", 1, ORDERS)
+        notional = number(self.notional_quote_max, "notional_quote_max", 0)
+        record["notional_ticklots_max"] = notional / instrument.ticklot_quote
+        for name, low, high in (
+            ("capital_quote", 0, math.inf),
+            ("loss_quote_max", 0, math.inf),
+            ("drawdown_frac_max", 0, math.inf),
+            ("requests_per_s_max", 0, 1e6),
+            ("requests_burst", 1, 1e6),
+            ("price_band_bps", 0, 1e6),
+        ):
+            record[name] = number(getattr(self, name), name, low, high)
+        record["stale_ns_max"] = number(self.stale_s_max, "stale_s_max", 0.001) * 1e9
+        return record
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; `Limits(**…)` makes the same limits."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {k: str(v) if isinstance(v, Decimal) else v for k, v in values.items() if v is not None and v != UNLIMITED}
+
+
+@strict
+class Fees:
+    """Fees in basis points of notional; negative is a rebate. Down to a hundredth of a basis point."""
+
+    maker_bps: float = 0.0
+    taker_bps: float = 0.0
+
+    def centibps(self) -> tuple[int, int]:
+        """Return maker and taker fees in hundredths of a basis point. Raises InputError for a finer fee."""
+        result = []
+        for name in ("maker_bps", "taker_bps"):
+            exact = decimal(getattr(self, name), name) * 100
+            if exact != int(exact):
+                raise InputError(f"{name} was {getattr(self, name)}; wanted steps of 0.01 bps.")
+            result.append(int(exact))
+        return result[0], result[1]
+
+
+@strict
+class Latency:
+    """Constant latencies: a request needs `order_ms` to the exchange, a report `report_ms` back (the same if None)."""
+
+    order_ms: float = 0.0
+    report_ms: float | None = None
+
+    def ns(self) -> tuple[int, int]:
+        """Return entry and response latency in nanoseconds. Raises InputError for a negative one."""
+        back = self.order_ms if self.report_ms is None else self.report_ms
+        return int(number(self.order_ms, "order_ms", 0) * 1e6), int(number(back, "report_ms", 0) * 1e6)
+
+
+@strict
+class Queue:
+    """How the place in a queue is modelled: "risk_averse" or "power" with its exponent."""
+
+    model: str = "power"
+    power: float = 2.0
+    partial_fills: bool = True
+
+    @classmethod
+    def of(cls, value: "str | Queue") -> "Queue":
+        """Return `value`, or the Queue of that name."""
+        return value if isinstance(value, Queue) else cls(model=value)
+
+    def code(self) -> int:
+        """Return QUEUE_*. Raises InputError."""
+        number(self.power, "power", 0, 100)
+        return choice(self.model, QUEUES, "queue model")
+
+
+QUOTERS: dict[str, type[Quoter]] = {c.__name__: c for c in (FixedSpread, AvellanedaStoikov, WorkTarget, UserQuoter)}
+
+
+def quoter_from_dict(values: Mapping[str, Any], decide: Any = None) -> Quoter:
+    """Return the quoter that `to_dict` described; a UserQuoter needs its `decide` again."""
+    values = dict(values)
+    name = values.pop("type")
+    if name not in QUOTERS:
+        raise UnknownName(f"no quoter {name!r}.{did_you_mean(name, QUOTERS)}")
+    if name == "UserQuoter":
+        values["decide"] = decide
+    return QUOTERS[name](**values)

@@ -1,0 +1,106 @@
+"""Compile every kernel that Python calls, once, into the cache that all later processes read.
+
+Each group below drives the callers' own code on a moment of market instead of listing signatures: what is compiled is then
+exactly what the callers will ask for. A new kernel that Python calls belongs to a group here; `python -m hftlab warm --check`
+in a second process fails when any of them still compiles.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hftlab.data.tape import Tape
+
+START_NS = 1_700_000_000_000_000_000
+
+
+def _pricing() -> None:
+    from hftlab.kernels import pricing
+
+    pricing.as_reservation_ticks(100.0, 1.0, 0.1, 1.0, 1.0)
+    pricing.as_spread(0.1, 1.0, 1.0, 1.5, 1.0)
+    pricing.glft_depths(1.0, 0.1, 1.0, 1.5, 1.0, 1.0)
+    pricing.ewma_weight(1_000_000, 1.0)
+
+
+def _market() -> None:
+    from hftlab.instrument import Instrument
+    from hftlab.types import SUBMIT
+    from hftlab.venues.simulated import SimulatedMarket
+
+    market = SimulatedMarket(Instrument.bundled("binance:BTC/USDT"), seed=1, start_ns=START_NS, entry_ns=0, response_ns=0)
+    request = market.snapshot()[-1:]
+    request["kind"], request["order_id"] = SUBMIT, 1
+    market.submit(request)
+    market.advance(START_NS)
+    market.queue_ahead(1)
+
+
+def _tape() -> None:
+    _moment().merge()
+    _moment().report  # noqa: B018  # reading it validates the tape
+
+
+def _desk() -> None:
+    from hftlab.backtest.run import backtest
+    from hftlab.params import AvellanedaStoikov, Limits
+
+    tape = _moment()
+    (btc,) = tape.instruments
+    backtest(tape, btc, AvellanedaStoikov(order_qty=btc.lot_size), Limits(position_qty_max=btc.lot_size * 10))
+
+
+def _moment() -> "Tape":
+    """Return the opening book of a simulated market as a tape."""
+    from hftlab.data.tape import Tape
+    from hftlab.instrument import Instrument
+    from hftlab.venues.simulated import SimulatedMarket
+
+    btc = Instrument.bundled("binance:BTC/USDT")
+    return Tape(SimulatedMarket(btc, seed=1, start_ns=START_NS).snapshot(), (btc,))
+
+
+GROUPS: dict[str, Callable[[], None]] = {
+    "formulas": _pricing,
+    "matching engine and order flow": _market,
+    "tapes: merge and check": _tape,
+    "desk: book, orders, quotes, risk": _desk,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Warmed:
+    """What one group cost: seconds, and the names of the kernels that had to be compiled (none when the cache had them)."""
+
+    group: str
+    seconds: float
+    compiled: tuple[str, ...]
+
+
+def warm_up(tell: Callable[[str, int], None] = lambda _group, _count: None) -> Iterator[Warmed]:
+    """Run every group in turn, yielding what it cost. `tell` hears the group and how many kernels it has begun to compile."""
+    from numba.core import event
+
+    class Counter(event.Listener):
+        """Note the names of the kernels whose compilation begins."""
+
+        def __init__(self, group: str) -> None:
+            self.group, self.compiled = group, list[str]()
+
+        def on_start(self, event: Any) -> None:
+            self.compiled.append(event.data["dispatcher"].py_func.__name__)
+            tell(self.group, len(self.compiled))
+
+        def on_end(self, event: Any) -> None:
+            """Nothing to note."""
+
+    for group, call in GROUPS.items():
+        tell(group, 0)
+        began = time.perf_counter()
+        counter = Counter(group)
+        # numba reports a compile only after it has looked into its cache in vain.
+        with event.install_listener("numba:compile", counter):
+            call()
+        yield Warmed(group, time.perf_counter() - began, tuple(counter.compiled))

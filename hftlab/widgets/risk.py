@@ -1,0 +1,131 @@
+"""Limits: how much of each is used, and what the gate refused. The P&L, split into where it came from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hftlab.data.frame import Frame, Gauge
+from hftlab.instrument import Instrument
+from hftlab.types import FILLS
+from hftlab.widgets.panel import HtmlPanel
+from hftlab.widgets.text import esc, number
+
+AMBER, RED = 0.7, 0.9
+
+
+def level(share: float) -> str:
+    """Return ok, warn or bad for a share of a limit."""
+    return "bad" if share > RED else "warn" if share > AMBER else "ok"
+
+
+UNIT_CHARS = 6  # a longer unit is an explanation, and is read by pointing at the figure
+
+
+def decimals(gauge: Gauge, instrument: Instrument) -> int:
+    """Return the fixed decimals of a gauge, so that nothing jumps as it changes."""
+    if gauge.unit == instrument.base:
+        return instrument.qty_decimals
+    if gauge.unit == instrument.quote:
+        return 0 if gauge.limit >= 5000 else 2
+    return 0 if gauge.unit == "" else 1
+
+
+def gauge_html(gauge: Gauge, places: int) -> str:
+    """Return one gauge: name, amount beside limit, and a bar that is the share of the limit."""
+    limited = np.isfinite(gauge.limit) and gauge.limit > 0
+    limit = number(gauge.limit, 0 if gauge.limit == int(gauge.limit) else places) if limited else "no limit"
+    unit = f' <span class="hft-dim">{esc(gauge.unit)}</span>' if 0 < len(gauge.unit) <= UNIT_CHARS else ""
+    share = min(1.0, gauge.share)
+    css = level(gauge.share)
+    colour = f"hft-level-{css}" if css != "ok" else ""
+    return (
+        f'<div class="hft-row" title="{esc(gauge.unit)}"><span>{esc(gauge.name)}</span>'
+        f'<span class="hft-n {colour}">{number(gauge.amount, places)} / {limit}{unit}</span></div>'
+        f'<div class="hft-gauge"><i style="width:{100 * share:.1f}%;background:var(--hft-{css})"></i></div>'
+    )
+
+
+class Risk(HtmlPanel):
+    """Gauges and refusals by reason."""
+
+    hz = 3.0
+    title = "Risk"
+
+    def render(self, frame: Frame) -> str:
+        """Return gauges, then refusals."""
+        instrument, refused = frame.instruments[self.market], frame.refusals()
+        refusals, total = sorted(refused.items(), key=lambda item: -item[1]), sum(refused.values())
+        self.heading(f"{total} refused" if total else "nothing refused")
+        gauges = "".join(gauge_html(gauge, decimals(gauge, instrument)) for gauge in frame.gauges(self.market))
+        rows = "".join(
+            f'<div class="hft-row"><span>{esc(name)}</span><span class="hft-n">{count}</span></div>' for name, count in refusals[:5]
+        )
+        return gauges + (f'<div class="hft-dim" style="margin-top:2px">refused because of</div>{rows}' if rows else "")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """P&L of the remembered fills, in quote currency: `spread` + `carry` - `fees` is what the account should show."""
+
+    spread: float
+    carry: float
+    fees: float
+    account: float
+    complete: bool  # every fill since the start is remembered, so `account` must agree
+
+    @property
+    def residual(self) -> float:
+        """Return what the parts do not explain."""
+        return self.account - (self.spread + self.carry - self.fees)
+
+
+def identity(frame: Frame, i: int) -> Identity | None:
+    """Return the split of the P&L of market `i`, or None before the first fill.
+
+    With fills j at price p, fair price f, side s and quantity q, and positions Q between them, the change of the marked
+    P&L is exactly sum s q (f - p) [earned against fair] + sum Q (f' - f) [price moved while we held] - fees.
+    """
+    market, fills = frame.markets[i], frame.fills(i)
+    fair = float(market["fair_ticks"])
+    if not len(fills) or not np.isfinite(fair):
+        return None
+    money = float(market["spec"]["ticklot_quote"])
+    spread = float(np.sum(fills["side"] * fills["qty_lots"] * (fills["fair_ticks"] - fills["price_ticks"]))) * money
+    moves = np.diff(np.append(fills["fair_ticks"], fair))
+    carry = float(np.sum(fills["position_lots"] * moves)) * money
+    fees = float(np.sum(fills["fee_uticklots"])) * 1e-6 * money
+    complete = int(market["fills_count"]) <= FILLS
+    account = float(market["pnl_quote"]) if complete else spread + carry - fees
+    return Identity(spread, carry, fees, account, complete)
+
+
+class PnlIdentity(HtmlPanel):
+    """Are we making money, and why."""
+
+    hz = 2.0
+    title = "P&L identity"
+
+    def render(self, frame: Frame) -> str:
+        """Return the parts, each with a bar from where the one before ended, and the sum."""
+        quote = frame.instruments[self.market].quote
+        parts = identity(frame, self.market)
+        if parts is None:
+            self.heading(esc(quote))
+            return '<div class="hft-none">no fills yet</div>'
+        self.heading(f"{esc(quote)} · {'since start' if parts.complete else f'last {FILLS} fills'}")
+        lines = [("earned vs fair", parts.spread), ("moves while held", parts.carry), ("fees and rebates", -parts.fees)]
+        edges = np.concatenate([[0.0], np.cumsum([value for _, value in lines])])
+        low, span = float(edges.min()), float(np.ptp(edges)) or 1.0
+        rows = ""
+        for (name, value), start in zip(lines, edges, strict=False):
+            left, wide = 100 * (min(start, start + value) - low) / span, 100 * abs(value) / span
+            bar = f'<i style="display:block;height:7px;margin-left:{left:.1f}%;width:{wide:.1f}%;background:var(--hft-{"ok" if value >= 0 else "bad"})"></i>'
+            rows += (
+                f'<tr><td class="l">{name}</td><td class="hft-n">{number(value, 2, sign=True)}</td><td style="width:26%">{bar}</td></tr>'
+            )
+        residual = f"resid. {number(parts.residual, 2)}" if parts.complete else ""
+        rows += (
+            f'<tr class="sum"><td class="l">account P&amp;L</td><td class="hft-n">{number(parts.account, 2, sign=True)}</td>'
+            f'<td class="hft-dim" style="font-weight:400">{residual}</td></tr>'
+        )
+        return f"<table>{rows}</table>"

@@ -1,0 +1,101 @@
+// The health line. It is the one place that says, by its own clock, that what the desk shows has become old.
+
+const FIELDS = [["feed", "feed"], ["loop", "loop"], ["clock", "clock"], ["book", "book"], ["rate", ""], ["up", "up"], ["quoting", "quoting"], ["age", "age"]];
+
+function duration(ms) {
+  const s = Math.floor(ms / 1000);
+  return s < 120 ? `${s} s` : `${Math.floor(s / 60)} min`;
+}
+
+function span(parent, className, text) {
+  const node = document.createElement("span");
+  node.className = className;
+  node.textContent = text || "";
+  return parent.appendChild(node);
+}
+
+// Output areas of JupyterLab clip, so `position: sticky` finds the wrong scroller: follow the scrolling by hand.
+function stick(el) {
+  const follow = () => {
+    const desk = el.closest(".hft-desk");
+    if (!desk) return;
+    let top = 0;
+    for (let node = desk.parentElement; node; node = node.parentElement) {
+      const how = getComputedStyle(node).overflowY;
+      if ((how === "auto" || how === "scroll") && node.scrollHeight > node.clientHeight + 1) {
+        top = Math.max(top, node.getBoundingClientRect().top);
+      }
+    }
+    const box = desk.getBoundingClientRect();
+    const shift = Math.max(0, Math.min(top - box.top, box.height - el.offsetHeight));
+    el.style.transform = shift ? `translateY(${Math.round(shift)}px)` : "";
+  };
+  document.addEventListener("scroll", follow, { capture: true, passive: true });
+  follow();
+  return () => document.removeEventListener("scroll", follow, { capture: true });
+}
+
+export default {
+  render({ model, el }) {
+    el.classList.add("hft", "hft-top");
+    const bar = document.createElement("div");
+    bar.className = "hft-bar";
+    el.appendChild(bar);
+    const name = span(bar, "hft-run"), market = span(bar, "hft-dim"), mode = span(bar, "hft-badge"), state = span(bar, "hft-state");
+    const values = {};
+    for (const [key, label] of FIELDS) {
+      const cell = span(bar, "hft-field hft-field-" + key);
+      if (label) span(cell, "hft-dim", label + " ");
+      values[key] = span(cell, "hft-n", "\u2013");
+    }
+    const age = span(bar, "hft-age hft-n");
+    const notice = span(bar, "hft-notice");
+    let halt = null;
+    if (model.get("controls")) {
+      el.classList.add("hft-with-halt");
+      halt = document.createElement("button");
+      halt.className = "hft-halt";
+      halt.type = "button";
+      halt.textContent = "HALT";
+      halt.title = "Stop quoting now and cancel every order";
+      halt.addEventListener("click", () => {
+        model.send({ k: "halt" });
+        halt.textContent = "HALT\u2026";
+        setTimeout(() => { halt.textContent = "HALT"; }, 1500);
+      });
+      bar.appendChild(halt);
+    }
+
+    const fresh = new Freshness();
+    let number = 0, problem = "";
+    const ageing = () => {
+      const stale = fresh.stale || Boolean(problem);
+      age.textContent = stale ? `stale since ${fresh.since} (${duration(fresh.ms)})` : "";
+      values.age.textContent = (fresh.ms / 1000).toFixed(1) + " s";
+      notice.textContent = problem;
+      bar.classList.toggle("hft-stale-bar", stale);
+      const desk = el.closest(".hft-desk");
+      if (desk) desk.classList.toggle("hft-stale-desk", stale);
+    };
+    const onMessage = (m) => {
+      if (m.k !== "top") return;
+      number = m.n;
+      problem = m.problem;
+      if (m.age !== null) fresh.hear(m.age);
+      name.textContent = m.run; market.textContent = m.market;
+      mode.textContent = m.mode; mode.className = "hft-badge hft-mode-" + m.mode_class;
+      state.textContent = m.state ? "\u25cf " + m.state : ""; state.className = "hft-state hft-level-" + m.state_level;
+      for (const [key] of FIELDS) {
+        if (key === "age") continue;
+        const [text, level] = m.fields[key] || ["\u2013", ""];
+        values[key].textContent = text;
+        values[key].className = "hft-n" + (level ? " hft-level-" + level : "");
+      }
+      ageing();
+    };
+    model.on("msg:custom", onMessage);
+    const timer = setInterval(ageing, 200);
+    const stops = [onTheme(el, () => {}), heartbeat(model, el, () => number), stick(el)];
+    return () => { model.off("msg:custom", onMessage); clearInterval(timer); stops.forEach((stop) => stop()); };
+  },
+};

@@ -1,0 +1,59 @@
+"""Numbers and small HTML for the panels. Everything that comes from outside goes through `esc`."""
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from html import escape
+
+DASH = "–"
+
+
+def esc(value: object) -> str:
+    """Return `value` as text that is safe inside HTML."""
+    return escape(str(value), quote=True)
+
+
+def number(value: float | None, decimals: int = 2, *, sign: bool = False, unit: str = "") -> str:
+    """Return `value` with fixed decimals, a real minus sign and its unit; a dash for None, NaN and infinities."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    text = f"{value:{'+' if sign else ''}.{decimals}f}"
+    if float(text) == 0.0:
+        text = text.replace("-", "+" if sign else "")
+    return text.replace("-", "\u2212") + (f" {unit}" if unit else "")
+
+
+def amount(value: float, unit: str = "") -> str:
+    """Return an amount of unknown size with about four significant digits."""
+    if not math.isfinite(value):
+        return DASH
+    size = abs(value)
+    decimals = 0 if size >= 1000 or value == int(value) else 1 if size >= 100 else 2 if size >= 1 else 4
+    return number(value, decimals, unit=unit)
+
+
+def clock(ts_ns: int, decimals: int = 0) -> str:
+    """Return HH:MM:SS UTC, with milliseconds when `decimals` is 3."""
+    seconds, rest = divmod(int(ts_ns), 1_000_000_000)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S")
+    return f"{text}.{rest // 1_000_000:03d}" if decimals else text
+
+
+def duration(seconds: float) -> str:
+    """Return HH:MM:SS, with days in front when there are any."""
+    total = max(0, int(seconds))
+    days, rest = divmod(total, 86_400)
+    text = f"{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
+    return f"{days} d {text}" if days else text
+
+
+def head(title: str, right: str = "") -> str:
+    """Return a panel's heading; `right` may carry HTML."""
+    return f'<div class="hft-head"><span>{esc(title)}</span><span class="hft-n">{right}</span></div>'
+
+
+def table(headings: Sequence[tuple[str, str]], rows: Sequence[Sequence[tuple[str, str]]]) -> str:
+    """Return a table. A heading is (text, class); a cell is (text, class), its text escaped here."""
+    top = "".join(f'<th class="{css}">{esc(text)}</th>' for text, css in headings)
+    body = "".join("<tr>" + "".join(f'<td class="{css}">{esc(text)}</td>' for text, css in row) + "</tr>" for row in rows)
+    return f"<table>{'<tr>' + top + '</tr>' if top else ''}{body}</table>"

@@ -1,0 +1,73 @@
+"""The command line, in processes of its own: what a person types is what is tested."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hftlab import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def hftlab(*arguments, **environment):
+    command = [sys.executable, "-m", "hftlab", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False)
+
+
+def test_a_second_process_compiles_nothing():
+    # The cache of this test run: the first call fills whatever is missing, the second must find everything there.
+    assert hftlab("warm").returncode == 0
+    again = hftlab("warm", "--check")
+    assert again.returncode == 0, again.stderr
+    assert len(re.findall("from the cache", again.stdout)) >= 3
+    assert not re.search(r"\d compiled", again.stdout)
+
+
+def test_the_check_fails_while_something_is_not_compiled(tmp_path, monkeypatch, capsys):
+    # One group with one kernel is enough to see that the check can fail: an empty cache has nothing.
+    import numba
+    import numpy as np
+
+    from hftlab import warm
+
+    @numba.njit
+    def fresh(x):
+        return x + 1
+
+    monkeypatch.setattr(warm, "GROUPS", {"fresh": lambda: fresh(np.zeros(1))})
+    assert cli.main(["warm", "--check"]) == 1
+    assert "compiled: fresh" in capsys.readouterr().err
+
+
+def test_doctor_shows_versions_cache_and_ports(capsys):
+    cli.main(["doctor"])
+    said = capsys.readouterr().out
+    for word in ("python", "numba", "jupyterlab", "voila", "cache", "chromium", "port 8888"):
+        assert re.search(rf"^{word}\s", said, re.MULTILINE), f"{word} is missing in:\n{said}"
+
+
+def test_doctor_fails_when_the_cache_cannot_be_written(monkeypatch, capsys):
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    assert cli.main(["doctor"]) == 1
+    assert "Set HFTLAB_CACHE_DIR" in capsys.readouterr().err
+
+
+def test_an_unknown_option_is_refused_by_name(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["warm", "--chek"])
+    assert "--chek" in capsys.readouterr().err
+
+
+def test_options_of_lab_reach_jupyterlab(monkeypatch):
+    started = []
+    monkeypatch.setattr(os, "execv", lambda program, command: started.append((program, command)) or (_ for _ in ()).throw(SystemExit(0)))
+    with pytest.raises(SystemExit):
+        cli.main(["lab", "--no-browser", "--port=9999"])
+    program, command = started[0]
+    assert program == command[0] == sys.executable
+    assert command[1:3] == ["-m", "jupyterlab"]
+    assert command[-2:] == ["--no-browser", "--port=9999"]
