@@ -1,5 +1,9 @@
 """The crowd: cuts change nothing, seeds decide everything, the book stays sound, and the market looks like one."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -36,6 +40,34 @@ def test_cutting_the_way_changes_neither_rows_nor_state(seed, cuts):
     parts = [run(stepped, cut) for cut in sorted(cuts)] + [run(stepped, end)]
     assert np.concatenate(parts).tobytes() == rows.tobytes()
     assert stepped.tobytes() == straight.tobytes()
+
+
+DIGEST = """
+import hashlib, numpy as np
+from hftlab.kernels import world
+from hftlab.types import EVENT
+small = dict(limit_per_s=150.0, cancel_per_s_max=2.0, activity_sd=0.1)
+state = world.world_new(seed=4, start_ns=0, price_ticks=-3, **small).view(np.recarray)
+out = np.zeros(world.OUT_ROWS, EVENT).view(np.recarray)
+count = world.advance_world(state, out, 10**9)
+asked = np.zeros(1, EVENT).view(np.recarray)
+asked.kind, asked.order_id, asked.side, asked.price_ticks, asked.qty_lots = 96, 5, 1, 40, 40
+more = world.request_world(state, out[count:], asked, 0, 10**9, 1)
+rows = out[: count + more]
+print(len(rows), sorted(set(rows["kind"].tolist())), hashlib.sha256(rows.tobytes() + state.tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("setting", ["NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK"])
+def test_plain_python_and_checked_bounds_give_the_bytes_of_the_compiled_kernels(setting, tmp_path):
+    def digest(**environment):
+        # -W error: an overflow or an invalid cast in the plain run is a fault
+        command = [sys.executable, "-W", "error", "-c", DIGEST]
+        return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True).stdout
+
+    compiled = digest()
+    assert " [1, 2, 32, 36] " in compiled
+    assert digest(**{setting: "1", "HFTLAB_CACHE_DIR": str(tmp_path)}) == compiled
 
 
 def test_a_short_output_is_filled_in_turns_with_the_same_rows():
@@ -166,7 +198,8 @@ def test_the_draws_have_the_moments_of_their_laws():
     normal = np.array([rng.normal(state[0]) for _ in range(n)])
     exponential = np.array([rng.exponential(state[0]) for _ in range(n)])
     pareto = np.array([rng.pareto(state[0], 1.5) for _ in range(n)])
-    assert abs(normal.mean()) < 4 / np.sqrt(n) and abs(normal.var() - 1) < 4 * np.sqrt(2 / n)
+    assert abs(normal.mean()) < 4 / np.sqrt(n)
+    assert abs(normal.var() - 1) < 4 * np.sqrt(2 / n)
     assert abs(exponential.mean() - 1) < 4 / np.sqrt(n)
     assert abs(np.mean(pareto > 4) - 4**-1.5) < 4 * np.sqrt(0.125 * 0.875 / n)
 
@@ -174,7 +207,8 @@ def test_the_draws_have_the_moments_of_their_laws():
 def test_the_shipped_sample_is_what_its_seed_makes():
     rows = sample_rows()
     assert rows.dtype == EVENT
-    assert rows[0]["kind"] == CLEAR and rows[0]["price_ticks"] == NO_PRICE
+    assert rows[0]["kind"] == CLEAR
+    assert rows[0]["price_ticks"] == NO_PRICE
     assert make_sample().tobytes() == rows.tobytes()
 
 

@@ -47,9 +47,15 @@ def market(seed=1, **options):
 def request(kind, order_id, sent_ns, side=0, price_ticks=0, qty_lots=0, flags=0):
     """Return one request row."""
     row = np.zeros(1, EVENT)
-    for name, value in dict(
-        kind=kind, order_id=order_id, ts_recv_ns=sent_ns, side=side, price_ticks=price_ticks, qty_lots=qty_lots, flags=flags
-    ).items():
+    for name, value in {
+        "kind": kind,
+        "order_id": order_id,
+        "ts_recv_ns": sent_ns,
+        "side": side,
+        "price_ticks": price_ticks,
+        "qty_lots": qty_lots,
+        "flags": flags,
+    }.items():
         row[name] = value
     return row
 
@@ -79,7 +85,8 @@ def book_of(rows):
 def test_the_snapshot_and_the_rows_after_it_equal_the_later_snapshot():
     sim = market()
     first = sim.snapshot()
-    assert first[0]["kind"] == CLEAR and first[0]["side"] == 0
+    assert first[0]["kind"] == CLEAR
+    assert first[0]["side"] == 0
     assert np.all(first["flags"] & SNAPSHOT)
     assert np.flatnonzero(first["flags"] & LAST).tolist() == [len(first) - 1]
     rows = sim.advance(START + 20 * SECOND)

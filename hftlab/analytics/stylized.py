@@ -6,6 +6,7 @@ default market, and the day's shape from a market with `day_depth` whose day is 
 
 import argparse
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -104,13 +105,17 @@ def _wanted(low: float, high: float) -> str:
     return f"< {high:g}" if low == -np.inf else f"{low:g} to {high:g}"
 
 
-def simulate(seeds: int = 5, hours: float = 3.0, name: str = "sim:BTC/USDT", **options: float) -> list[dict[str, float]]:
+def simulate(seeds: int = 5, hours: float = 3.0, name: str = "sim:BTC/USDT", **options: Any) -> list[dict[str, float]]:
     """Return `measure` of one default market a seed, with the day's shape of its U-shaped twin."""
     instrument = Instrument.bundled(name)
     runs = []
     for seed in range(1, seeds + 1):
-        run = measure(synth_rows(instrument, hours * 3600, seed, **(dict(reveal=1.0) | options)))
-        day = {"day_depth": DAY_DEPTH, "day_s": DAY_S, "activity_sd": 0.3}  # a calm clock, or one short day shows mostly its noise
+        run = measure(synth_rows(instrument, hours * 3600, seed, **({"reveal": 1.0} | options)))
+        day: dict[str, Any] = {
+            "day_depth": DAY_DEPTH,
+            "day_s": DAY_S,
+            "activity_sd": 0.3,
+        }  # a calm clock, or one short day shows mostly its noise
         twin = facts.market(synth_rows(instrument, DAY_S, seed, start_ns=0, **(options | day)))
         runs.append(run | {"activity, ends of day over noon": facts.day_ratio(twin, DAY_S)})
     return runs

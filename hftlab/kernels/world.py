@@ -140,13 +140,14 @@ def world_new(
     flow["log_activity"] = params["activity_sd"] ** 2 / 2
     # while the book fills, nothing moves the efficient price
     params["informed"] = params["news_per_s"] = 0.0
-    _open(world, start_ns - WARM_UP_NS)
-    scratch = np.zeros(SCRATCH_ROWS, EVENT)
+    # a recarray view lets the same lines run when the kernels are plain Python
+    view, scratch = world.view(np.recarray), np.zeros(SCRATCH_ROWS, EVENT).view(np.recarray)
+    _open(view, start_ns - WARM_UP_NS)
     while flow["next_ns"][0] <= start_ns:
-        advance_world(world, scratch, start_ns)
+        advance_world(view, scratch, start_ns)
     for name in ("informed", "news_per_s"):
         params[name] = (FLOW_DEFAULTS | options)[name]
     flow["now_ns"] = start_ns
     lob["seq"] = 0
-    _redraw(world)
+    _redraw(view)
     return world
