@@ -5,6 +5,7 @@ turns of its loop. The engine publishes the largest of the last five seconds, so
 before with the kernel idle: the difference is what the hog costs, the rest is what the machine and the engine themselves cost.
 """
 
+import os
 import random
 import statistics
 import subprocess
@@ -12,6 +13,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import psutil
 
 import hftlab as hl
 
@@ -22,21 +25,20 @@ FLOATS = 8_000_000
 
 
 def run() -> dict[str, object]:
-    """Return the largest gaps in milliseconds, idle and hogged, of each repeat."""
+    """Return the largest gaps in milliseconds, idle and hogged, with what the host took from this machine meanwhile."""
     with tempfile.TemporaryDirectory() as folder:
         took = [once(Path(folder) / f"run-{n}") for n in range(REPEATS)]
-    idle, hogged = [one[0] for one in took], [one[1] for one in took]
+    hogged = [one["hogged_gap_ms"] for one in took]
     return {
-        "idle_gaps_ms": idle,
-        "hogged_gaps_ms": hogged,
-        "idle_gap_median_ms": statistics.median(idle),
+        "runs": took,
+        "idle_gap_median_ms": statistics.median(one["idle_gap_ms"] for one in took),
         "hogged_gap_median_ms": statistics.median(hogged),
         "hogged_gap_worst_ms": max(hogged),
         "goal_hogged_gap_ms": GOAL_MS,
     }
 
 
-def once(directory: Path) -> tuple[float, float]:
+def once(directory: Path) -> dict[str, float]:
     """Start one kernel with one session; return the largest gap over ten idle seconds and over ten hogged ones."""
     command = [sys.executable, "-m", "benchmarks.bench_stall", str(directory)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as kernel:
@@ -44,20 +46,31 @@ def once(directory: Path) -> tuple[float, float]:
         assert kernel.stdout is not None
         kernel.stdout.readline()  # it quotes, and the floats are made
         view = hl.attach(directory)
-        idle = _largest(view)
+        idle = _look(view, "idle")
         kernel.stdin.write("hog\n")
         kernel.stdout.readline()  # the hog has begun
-        hogged = _largest(view)
+        hogged = _look(view, "hogged")
+        priority = _real_time(int(view.frame().engine["pid"]))
         kernel.stdin.close()
-    return idle, hogged
+    return idle | hogged | {"real_time_priority": priority}
 
 
-def _largest(view: hl.View) -> float:
+def _look(view: hl.View, name: str) -> dict[str, float]:
+    """Return the largest gap of the next ten seconds, and the processor time that a host took from this (virtual) machine in them."""
+    stolen = _stolen_s()
     found = []
     for _ in range(2):
         time.sleep(WINDOW_S)
         found.append(float(view.frame().engine["loop_gap_ms"]))
-    return round(max(found), 2)
+    return {f"{name}_gap_ms": round(max(found), 2), f"{name}_stolen_ms": round((_stolen_s() - stolen) * 1e3)}
+
+
+def _stolen_s() -> float:
+    return float(getattr(psutil.cpu_times(), "steal", 0.0))  # Linux alone knows it
+
+
+def _real_time(pid: int) -> bool:
+    return hasattr(os, "sched_getscheduler") and (os.sched_getscheduler(pid) & ~os.SCHED_RESET_ON_FORK) == os.SCHED_RR
 
 
 def kernel(directory: Path) -> None:

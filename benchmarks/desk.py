@@ -13,7 +13,10 @@ def tape() -> tuple[hl.Tape, dict[str, str]]:
     """Return the recording, its clock corrected, or the shipped sample where there is none; and what to say of it."""
     if RECORDING.is_file():
         return hl.load(RECORDING, clock="correct"), {"tape": RECORDING.name}
-    return hl.sample(), {"tape": "hl.sample()", "instead": f"../shared/data/{RECORDING.name} is not beside this clone; the sample stands in"}
+    return hl.sample(), {
+        "tape": "hl.sample()",
+        "instead": f"../shared/data/{RECORDING.name} is not beside this clone; the sample stands in",
+    }
 
 
 def quoter() -> Any:
