@@ -1,10 +1,11 @@
 """A desk that is told one message at a time, for worked stories: what it wrote in answer is what each call returns."""
 
+import numba
 import numpy as np
 from tapes import MS, A, Writer
 
 from hftlab.data.state import build
-from hftlab.kernels import core
+from hftlab.kernels import core, risk
 from hftlab.params import FixedSpread, Limits
 from hftlab.types import (
     ACCEPTED,
@@ -28,6 +29,11 @@ from hftlab.types import (
 )
 
 FAR_LIMITS = {"position_qty_max": "1", "requests_per_s_max": 1e6, "requests_burst": 1e6, "capital_quote": 1e9, "loss_quote_max": 1e9}
+
+
+@numba.njit
+def _gate(desk, markets, exchanges, i, out):
+    risk.permit(desk[0], markets, exchanges, i, out)
 
 
 def quoter(**options):
@@ -96,6 +102,17 @@ class Story:
     def report(self, kind, order_id, lots=0, leaves=0, *, i=0, side=0, price=0, flags=0):
         row = self.w.row(kind, i, side, price, lots, flags | LAST, order_id)
         return self.tell((*row[:4], leaves, *row[5:]))
+
+    def wish(self, i=0, *, bid=None, ask=None, lots=10):
+        """Put a wish to the gate as a quoter would."""
+        quote = self.state.markets["quote"][i : i + 1]
+        quote["bid_lots"], quote["ask_lots"] = lots * (bid is not None), lots * (ask is not None)
+        quote["bid_ticks"], quote["ask_ticks"] = bid or 0, ask or 0
+        quote["levels"], quote["step_ticks"] = 1, 1
+        state = self.state
+        state.out["seq"][0] = 0
+        _gate(state.desk, state.markets, state.exchanges, i, state.out)
+        return state.out[1 : int(state.out["seq"][0]) + 1].copy()
 
     def fill(self, order, lots):
         """Fill `lots` of an order of ours, as maker at its price."""

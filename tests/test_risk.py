@@ -8,11 +8,11 @@ from stories import Story, kinds, limits, quoter, sides
 from tapes import A, B, bits
 
 from hftlab.instrument import Instrument
-from hftlab.kernels import orders, risk
 from hftlab.types import (
     ACTIVE,
     ASK,
     BID,
+    CANCELED,
     CROSSED,
     DEPTH,
     FLATTEN,
@@ -37,18 +37,6 @@ from hftlab.types import (
 )
 
 DAY_MS = 86_400_000
-
-
-def wish(story, i=0, *, bid=None, ask=None, lots=10):
-    """Put a wish to the gate as a quoter would; return the requests."""
-    quote = story.state.markets["quote"][i : i + 1]
-    quote["bid_lots"], quote["ask_lots"] = lots * (bid is not None), lots * (ask is not None)
-    quote["bid_ticks"], quote["ask_ticks"] = bid or 0, ask or 0
-    quote["levels"], quote["step_ticks"] = 1, 1
-    state = story.state
-    state.out["seq"][0] = 0
-    risk.permit(state.desk[0], state.markets, state.exchanges, i, state.out)
-    return state.out[1 : int(state.out["seq"][0]) + 1].copy()
 
 
 # --- position ---------------------------------------------------------------------------------------------------------------
@@ -287,10 +275,10 @@ def test_nothing_is_shown_that_our_own_order_would_meet_not_even_one_being_cance
     story.command(PAUSE)
     assert [int(s) for s in story.orders()["status"]] == [PENDING_CANCEL] * 2
     mine = int(story.orders()["price_ticks"].max())
-    assert kinds(wish(story, bid=mine)) == (0, 0, 0)
+    assert kinds(story.wish(bid=mine)) == (0, 0, 0)
     assert story.refused("self cross") == 1
     story.answer()
-    assert sides(wish(story, bid=mine)) == [(BID, mine, 10)]
+    assert sides(story.wish(bid=mine)) == [(BID, mine, 10)]
 
 
 @pytest.mark.parametrize(("bid", "ask"), [(2001, 2001), (2003, 2001), (NO_PRICE, 2003), (1990, NO_PRICE), (None, NO_PRICE)])
@@ -299,7 +287,7 @@ def test_a_crossed_or_senseless_wish_shows_nothing(bid, ask):
     story = Story()
     story.book()
     story.answer()
-    assert kinds(wish(story, bid=bid, ask=ask)) == (0, 0, 2)
+    assert kinds(story.wish(bid=bid, ask=ask)) == (0, 0, 2)
     assert story.refused("bad quote") == 1
 
 
@@ -349,8 +337,8 @@ def test_a_stop_after_a_loss_stays_a_stop():
 
 
 def test_flatten_cancels_first_then_takes_and_ends_flat_and_paused():
-    story = long_ten(limits(order_qty_max="0.06"))
-    story.state.markets["params"]["order_lots"] = 6
+    story = long_ten(limits())
+    story.command(SET_LIMITS, order_id=LIMIT_NAMES.index("order_lots_max"), price=bits(6.0))
     asked = story.command(FLATTEN)
     assert kinds(asked)[0] == 0
     assert kinds(asked)[2] == len(story.orders())
@@ -371,11 +359,10 @@ def test_the_checks_run_in_the_order_of_their_names():
     """Everything is wrong at once; each check that is put right lets the next one speak."""
     story = Story()
     story.book()
-    story.state.markets["quote"]["bid_lots"] = 0
+    story.command(PAUSE)
+    story.report(CANCELED, int(story.orders()["order_id"][0]))  # the bid; the ask is still on its way out
     state, desk, market = story.state, story.state.desk, story.state.markets
-    for order in story.orders().copy():
-        orders.release(market[0], int(order["order_id"]) % 64)
-    orders.add(market[0], 64 * 900 + 5, ASK, 7, 1990, 1, 16, 1)
+    market["orders"]["price_ticks"] = 1990
     desk["state"], market["validity"], desk["now_ns"] = HALTED, RESYNC, desk["now_ns"] + 60_000_000_000
     desk["limits"]["requests_burst"] = desk["limits"]["capital_quote"] = desk["tokens_ns"] = 0
     for name in ("position_lots_max", "order_lots_max", "orders_max", "notional_ticklots_max", "price_band_bps"):
@@ -392,7 +379,7 @@ def test_the_checks_run_in_the_order_of_their_names():
         "book not valid": lambda: right(market, "validity", CROSSED),
         "stale data": lambda: right(market, "last_recv_ns", desk["now_ns"]),
         "crossed book": lambda: right(market, "validity", VALID),
-        "bad quote": lambda: wished.update(bid=2000, ask=None),
+        "bad quote": lambda: wished.update(bid=1999, ask=None),
         "position": lambda: right(market["limits"], "position_lots_max", 100),
         "order size": lambda: right(market["limits"], "order_lots_max", 100),
         "price band": lambda: right(market["limits"], "price_band_bps", 200),
@@ -407,10 +394,10 @@ def test_the_checks_run_in_the_order_of_their_names():
     wished.update(crossed)
     for name, cure in heal.items():
         before = story.refused(name)
-        assert SUBMIT not in wish(story, **wished)["kind"]
+        assert SUBMIT not in story.wish(**wished)["kind"]
         verdict = int(market["gate_verdict"][0]) or int(market["refused_verdict"][0][0])
         assert VERDICT_NAMES[verdict] == name
         assert story.refused(name) == before + (name != "halted")
         cure()
-    assert sides(wish(story, **wished)) == [(BID, 2000, 10)]
+    assert sides(story.wish(**wished)) == [(BID, 1999, 10)]
     assert state.desk["submits"][0] == 3
