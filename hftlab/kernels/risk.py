@@ -20,6 +20,7 @@ from hftlab.types import (
     NO_POSITION,
     NO_PRICE,
     NO_REQUEST_RATE,
+    NO_SELF_CROSS,
     OK,
     ORDERS,
     PENDING_AMEND,
@@ -227,9 +228,10 @@ def _side(desk, markets, exchanges, i, side, level, price_ticks, lots, out, with
             _amend(desk, market, exchanges[i], i, slot, price_ticks, lots, out)
         else:
             _refuse(desk, market, key, price_ticks, verdict)
-            # The new price is not allowed and the old one no longer wished. Out of budget, an order that only stands too
-            # far away may stay; any other is taken away.
-            if verdict != NO_REQUEST_RATE or (price_ticks - market.orders[slot].price_ticks) * side < 0:
+            # The new price is not allowed and the old one no longer wished. Out of budget, or while our own other side has yet
+            # to make room, an order that only stands too far away may stay; any other is taken away.
+            waits = verdict == NO_REQUEST_RATE or verdict == NO_SELF_CROSS
+            if not waits or (price_ticks - market.orders[slot].price_ticks) * side < 0:
                 cancel(desk, market, exchanges[i], i, slot, out)
 
 
