@@ -22,10 +22,13 @@ from hftlab.types import (
     CANCELED,
     FILL,
     FREE,
+    HALT,
     HALTED,
     IOC,
     LAST,
+    PAUSE,
     REJECTED,
+    RESUME,
     STOPPED,
     SUBMIT,
     TIMER,
@@ -142,10 +145,10 @@ class ForgetfulVenue:
         return side * self.position + sum(o[2] - o[3] for o in self.resting.values() if o[0] == side)
 
 
-ACTS = st.tuples(st.sampled_from(["act", "act", "answer", "answer", "lose", "fill", "move", "timer"]), st.integers(0, 50))
+ACTS = st.tuples(st.sampled_from(["act", "act", "answer", "answer", "lose", "drop", "fill", "move", "move", "timer", "pause", "resume"]), st.integers(0, 50))
 
 
-@settings(max_examples=150)
+@settings(max_examples=200)
 @given(acts=st.lists(ACTS, min_size=20, max_size=120), amend=st.sampled_from(["never", "requeues"]))
 def test_no_order_of_a_venue_that_loses_answers_escapes_the_limit_or_the_desk(acts, amend):
     instrument = type(A)(**{**A.to_dict(), "amend": amend})
@@ -159,6 +162,11 @@ def test_no_order_of_a_venue_that_loses_answers_escapes_the_limit_or_the_desk(ac
             venue.act()
         elif what in ("answer", "lose") and venue.reports:
             venue.answer(lost=what == "lose")
+        elif what == "drop" and venue.requests:
+            r = venue.requests.pop(0)  # it never reached the venue
+            venue.tell(UNKNOWN, int(r["order_id"]), int(r["side"]), 0, 0, 0)
+        elif what in ("pause", "resume"):
+            venue.requests += list(story.command(PAUSE if what == "pause" else RESUME))
         elif what == "fill":
             venue.fill(n)
         elif what == "move":
@@ -174,7 +182,7 @@ def test_no_order_of_a_venue_that_loses_answers_escapes_the_limit_or_the_desk(ac
         known = set(story.orders()["order_id"].tolist())
         assert set(venue.resting) <= known | {int(r["order_id"]) for r in venue.requests}
     # Let the venue catch up, then halt: nothing rests there, whatever was lost on the way.
-    venue.requests += list(story.command(66))
+    venue.requests += list(story.command(HALT))
     for _ in range(30):
         while venue.requests:
             venue.act()
