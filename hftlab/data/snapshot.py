@@ -78,10 +78,12 @@ class SnapshotReader:
         self._instruments = tuple(instruments)
         if not path.exists():
             raise DataError(f"{path} does not exist: the engine has not published yet, or this is no run directory.")
+        if path.stat().st_size < _HEADER.size:
+            raise DataError(f"{path} is shorter than its own header: the engine has not published yet, or this is no snapshot.")
         with path.open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         magic, _, slot_bytes, markets = _HEADER.unpack_from(self._map)
-        if magic != _MAGIC or markets != len(self._instruments) or slot_bytes != _slot_bytes(markets):
+        if magic != _MAGIC or markets != len(self._instruments) or slot_bytes != _slot_bytes(markets) or len(self._map) != _HEADER.size + 2 * slot_bytes:
             raise DataError(
                 f"{path} was written by another version of hftlab, or is no snapshot. Read the run with the version that wrote it."
             )
