@@ -17,7 +17,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 def keywords(function: F) -> F:
     """Make a function, or the constructor of a class, answer a misspelt keyword with the nearest known one (UnknownName)."""
     if isinstance(function, type):
-        setattr(function, "__init__", keywords(function.__init__))  # noqa: B010  # mypy forbids the plain assignment
+        made: Any = function
+        made.__init__ = keywords(made.__init__)
         return function
     known = [name for name in inspect.signature(function).parameters if name != "self"]
 

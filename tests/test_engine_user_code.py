@@ -56,8 +56,8 @@ def test_a_quoter_that_does_not_compile_ends_the_start_with_words(tmp_path):
 
 
 def test_a_quoter_that_is_not_compiled_is_refused_before_anything_starts(tmp_path):
+    quoter = hl.UserQuoter(decide=lambda *_: None, order_qty="0.01")
     with pytest.raises(UserCodeError, match="@njit"):
-        quoter = hl.UserQuoter(decide=lambda *_: None, order_qty="0.01")
         hl.start(hl.SynthFeed(BTC), hl.PaperVenue(BTC), quoter, LIMITS, run=tmp_path / "plain")
     assert not (tmp_path / "plain").exists()
 
