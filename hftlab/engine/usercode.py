@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from hftlab.errors import UserCodeError
 from hftlab.kernels import core
 
@@ -49,6 +51,8 @@ def _collect(decide: Any, functions: dict[str, str], constants: dict[str, Any], 
     functions[name] = "\n".join(_body_lines(source))
     wanted = inspect.getclosurevars(function)
     for other, value in {**wanted.globals, **wanted.nonlocals}.items():
+        if isinstance(value, np.generic):
+            value = value.item()  # a number of numpy's is a number, but the spec is plain YAML
         if isinstance(value, _PLAIN):
             constants[other] = value
         elif isinstance(value, ModuleType) and value.__name__ in _MODULES:
