@@ -370,4 +370,3 @@ def test_prints_bound_fills_and_no_order_fills_more_than_it_is(ops, model):
                 assert done[w[1]] + w[4] == size[w[1]]
         resting = x.state.exchanges["resting"][0][: int(x.state.exchanges["resting_count"][0])]
         assert (resting["leaves_lots"] > 0).all()
-

@@ -145,7 +145,10 @@ class ForgetfulVenue:
         return side * self.position + sum(o[2] - o[3] for o in self.resting.values() if o[0] == side)
 
 
-ACTS = st.tuples(st.sampled_from(["act", "act", "answer", "answer", "lose", "drop", "fill", "move", "move", "timer", "pause", "resume"]), st.integers(0, 50))
+ACTS = st.tuples(
+    st.sampled_from(["act", "act", "answer", "answer", "lose", "drop", "fill", "move", "move", "timer", "pause", "resume"]),
+    st.integers(0, 50),
+)
 
 
 @settings(max_examples=200)
@@ -192,5 +195,3 @@ def test_no_order_of_a_venue_that_loses_answers_escapes_the_limit_or_the_desk(ac
         venue.requests += list(story.tell(story.w.row(TIMER)))
     assert not venue.resting
     assert story.market()["position_lots"] == venue.position
-
-
