@@ -165,7 +165,7 @@ class FakeSession(FakeView):
         super().__init__(**kwargs)
         self.calls: list[tuple] = []
         self.unreachable = False
-        self.values = {"risk_aversion": 0.1, "horizon_s": 30.0, "order_qty": 0.01}
+        self.values = {"risk_aversion": 0.1, "horizon_s": 30.0, "order_qty": 0.01, "half_spread_ticks_min": 0.5, "levels": 1.0}
 
     def _command(self, name: str, state: int | None = None) -> dict:
         self.calls.append((name,))
@@ -206,11 +206,16 @@ class FakeSession(FakeView):
         self.messages.append({"ts_ns": self.clock_ns(), "level": "info", "text": f"set {params} by notebook"})
         return {"ok": True}
 
-    def tunable(self) -> list[dict]:
+    def tunable(self, market: int = 0) -> list[dict]:
         """Return the live parameters."""
-        v = self.values
+        shapes = {
+            "risk_aversion": ("1/USDT", 0.001, 10, 0.001, True),
+            "horizon_s": ("s", 5, 120, 1, False),
+            "order_qty": ("BTC", 0.001, 0.1, 0.001, False),
+            "half_spread_ticks_min": ("ticks", 0, 10, 0.1, False),
+            "levels": ("", 1, 8, 1, False),
+        }
         return [
-            {"name": "risk_aversion", "label": "risk aversion γ", "unit": "", "value": v["risk_aversion"], "min": 0.001, "max": 10, "step": 0.001, "log": True},
-            {"name": "horizon_s", "label": "horizon", "unit": "s", "value": v["horizon_s"], "min": 5, "max": 120, "step": 1, "log": False},
-            {"name": "order_qty", "label": "order size", "unit": "BTC", "value": v["order_qty"], "min": 0.001, "max": 0.1, "step": 0.001, "log": False},
+            {"name": n, "label": n.replace("_", " "), "unit": u, "value": self.values[n], "min": a, "max": b, "step": s, "log": log}
+            for n, (u, a, b, s, log) in shapes.items()
         ]

@@ -212,8 +212,8 @@ def impact_exponent(m: Market, after_s: float = 1.0) -> float:
 def day_ratio(m: Market, day_s: float) -> float:
     """Return trades per second in the first and last tenth of the day over that in its middle fifth."""
     x = (m.ts_ns[m.trade_at] * 1e-9 / day_s) % 1.0
-    edges = np.count_nonzero((x < 0.1) | (x > 0.9))
-    return float(edges / max(np.count_nonzero(np.abs(x - 0.5) < 0.1), 1))
+    edges, noon = int(np.count_nonzero((x < 0.1) | (x > 0.9))), int(np.count_nonzero(np.abs(x - 0.5) < 0.1))
+    return edges / max(noon, 1)
 
 
 def realised_half_spread(m: Market, after_s: float = 10.0) -> float:

@@ -52,9 +52,22 @@ class Fills(HtmlPanel):
             return '<div class="hft-none">no fills yet</div>'
         after = {s: markouts(fills, samples, s) * float(instrument.tick_size) for s in MARKOUT_S}
         known = after[MARKOUT_S[-1]][np.isfinite(after[MARKOUT_S[-1]])]
-        mean = f" · mean {MARKOUT_S[-1]} s markout {number(float(known.mean()), instrument.price_decimals + 1, sign=True)}" if len(known) else ""
+        mean = (
+            f" · mean {MARKOUT_S[-1]} s markout {number(float(known.mean()), instrument.price_decimals + 1, sign=True)}"
+            if len(known)
+            else ""
+        )
         self.heading(f"{count} · maker {100 * float(np.mean(fills['maker'] != 0)):.0f}%{mean}")
-        heads = [("time", "l"), ("side", "l"), ("", "l"), ("price", ""), ("qty", ""), ("vs fair", ""), *((f"{s} s", "") for s in MARKOUT_S), ("fee", "")]
+        heads = [
+            ("time", "l"),
+            ("side", "l"),
+            ("", "l"),
+            ("price", ""),
+            ("qty", ""),
+            ("vs fair", ""),
+            *((f"{s} s", "") for s in MARKOUT_S),
+            ("fee", ""),
+        ]
         rows = []
         for k in range(len(fills) - 1, max(-1, len(fills) - 1 - FILL_ROWS), -1):
             fill, decimals = fills[k], instrument.price_decimals

@@ -43,12 +43,12 @@ class Controls(Panel):
     def __init__(self, session: Any, *, market: int = 0) -> None:
         self.session = session
         self.page = ControlsPage(self)
-        super().__init__(self.page, right="applies on release, journaled", market=market)
+        super().__init__(self.page, right="applies on release", market=market)
         self.health: Health | None = None
         self.params: list[dict[str, Any]] = []
         self.said, self.level = "", "dim"
         self._outcomes: deque[Outcome] = deque(maxlen=100)  # written by the workers, read by the pump
-        self._pending: set[str] = set()
+        self._ranges: dict[str, tuple[float, float]] = {}
         self._asked_s = -math.inf
         self._asking = False
         self._shown: dict[str, Any] = {}
@@ -67,8 +67,13 @@ class Controls(Panel):
         known = next((p for p in self.params if p["name"] == name), None)
         if known is None or not isinstance(value, int | float) or not math.isfinite(value):
             return
-        ORDERLY.submit(f"{known['label']} → {amount(value)}", lambda: self.session.set(market=self.market, **{name: value}), self._outcomes.append)
-        ORDERLY.submit(ASK_TUNABLE, self.session.tunable, self._outcomes.append)
+        ORDERLY.submit(
+            f"{known['label']} → {amount(value)}", lambda: self.session.set(market=self.market, **{name: value}), self._outcomes.append
+        )
+        ORDERLY.submit(ASK_TUNABLE, self._ask, self._outcomes.append)
+
+    def _ask(self) -> Any:
+        return self.session.tunable(self.market)
 
     # --- called by the pump ---
     def draw(self, frame: Frame) -> None:
@@ -82,7 +87,7 @@ class Controls(Panel):
             self._take(self._outcomes.popleft())
         if not self._asking and now_s - self._asked_s > REFRESH_S:
             self._asking, self._asked_s = True, now_s
-            ORDERLY.submit(ASK_TUNABLE, self.session.tunable, self._outcomes.append)
+            ORDERLY.submit(ASK_TUNABLE, self._ask, self._outcomes.append)
         content = {"state": state, "said": self.said, "level": self.level, "params": self.params}
         if self.page.take_greeting() or content != self._shown:
             self._shown = content
@@ -94,7 +99,7 @@ class Controls(Panel):
             if outcome.error:
                 self._say(f"parameters: {outcome.error}", "bad")
             else:
-                self.params = [plain(p) for p in outcome.answer]
+                self.params = [plain(p, self._ranges) for p in outcome.answer]
             return
         if outcome.error:
             self._say(f"{outcome.label}: {outcome.error}", "bad")
@@ -107,17 +112,26 @@ class Controls(Panel):
         self.said, self.level = f"{time.strftime('%H:%M:%S', time.gmtime())}  {text}", level
 
 
-def plain(param: dict[str, Any]) -> dict[str, Any]:
-    """Return a tunable parameter as plain JSON values with a usable step and range."""
-    low, high = float(param["min"]), float(param["max"])
-    log = bool(param.get("log")) and low > 0
+def plain(param: dict[str, Any], ranges: dict[str, tuple[float, float]]) -> dict[str, Any]:
+    """Return a tunable parameter as plain JSON values with a usable step and range.
+
+    `ranges` keeps the range of each slider as it was first seen, for as long as the value lies in it: a session may give a
+    range around the present value, and a slider whose thumb moves back to the middle after each change cannot be used.
+    """
+    name, value = str(param["name"]), float(param["value"])
+    low, high = ranges.get(name, (float(param["min"]), float(param["max"])))
+    if not low <= value <= high:
+        low, high = float(param["min"]), float(param["max"])
+    step = float(param.get("step") or 0.0) or abs(high - low) / 100 or 1.0
+    high = max(high, low + step)
+    ranges[name] = low, high
     return {
-        "name": str(param["name"]),
-        "label": str(param.get("label") or param["name"]),
+        "name": name,
+        "label": str(param.get("label") or name),
         "unit": str(param.get("unit") or ""),
-        "value": float(param["value"]),
+        "value": value,
         "min": low,
         "max": high,
-        "step": float(param.get("step") or (high - low) / 100),
-        "log": log,
+        "step": step,
+        "log": bool(param.get("log")) and low > 0,
     }

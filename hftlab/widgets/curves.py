@@ -1,5 +1,6 @@
 """Position and P&L over the time range of the price strip (bqplot, twice a second)."""
 
+from abc import abstractmethod
 from typing import Any
 
 import bqplot as bq
@@ -47,10 +48,8 @@ class Curve(Panel):
 
     def __init__(self, *, market: int = 0, height_px: int = 96) -> None:
         self.x_scale, self.y_scale = bq.LinearScale(), bq.LinearScale()
-        self.line = bq.Lines(
-            x=np.zeros(1), y=np.zeros(1), scales={"x": self.x_scale, "y": self.y_scale}, fill=self.fill, **FILL
-        )
-        self.axis = bq.Axis(scale=self.y_scale, orientation="vertical", side="right", num_ticks=4, grid_lines="solid", tick_format=".2f")
+        self.line = bq.Lines(x=np.zeros(1), y=np.zeros(1), scales={"x": self.x_scale, "y": self.y_scale}, fill=self.fill, **FILL)
+        self.axis = bq.Axis(scale=self.y_scale, side="right", num_ticks=4, grid_lines="solid", tick_format=".2f")
         self.figure = bq.Figure(
             marks=[self.line],
             axes=[self.axis],
@@ -95,25 +94,25 @@ class Curve(Panel):
         """Return how many decimals tell the ticks apart exactly."""
         return next((d for d in range(8) if np.allclose(ticks, np.round(ticks, d), rtol=0, atol=1e-9)), 8)
 
+    @abstractmethod
     def points(self, frame: Frame, rows: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return x in ms and y of the samples `rows`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def now(self, frame: Frame) -> float:
         """Return y at the moment of the frame."""
-        raise NotImplementedError
 
+    @abstractmethod
     def bounds(self, frame: Frame, y: npt.NDArray[np.float64]) -> tuple[float, float]:
         """Return the range of the y axis."""
-        raise NotImplementedError
 
     def simplify(self, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return fewer points that look the same."""
         return thin(x, y)
 
+    @abstractmethod
     def right(self, frame: Frame) -> str:
         """Return what stands beside the title."""
-        raise NotImplementedError
 
 
 class PositionCurve(Curve):

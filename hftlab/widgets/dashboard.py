@@ -15,19 +15,23 @@ from hftlab.widgets.pump import PUMP, Board
 from hftlab.widgets.risk import PnlIdentity, Risk
 from hftlab.widgets.strip import Strip
 
-HEIGHT_PX = 560  # of the middle row
+HEIGHT_PX = 580  # of the middle row
 CURVE_PX = 84
 HEADS_PX = 100  # headings and paddings of the three charts
 
 
-class Dashboard(w.VBox):
+class Dashboard(w.VBox):  # type: ignore[misc]  # the library ships no types
     """A desk on one screen. `close()` ends it; closing or leaving the page does nothing to the run."""
+
+    board: Board | None = None
+    panels: list[Panel]
+    boxes: tuple[w.Widget, ...] = ()
 
     def __init__(self, source: Any, *, market: int = 0, height: int | None = None) -> None:
         height = HEIGHT_PX if height is None else max(480, int(height))
         # why hasattr: a View has no commands at all, and what has none must not get a control that pretends otherwise
         self.controls = Controls(source, market=market) if hasattr(source, "halt") else None
-        self.health = Health(str(source.name), market=market, on_halt=self.controls.halt if self.controls else None)
+        self.health = Health(source, market=market, on_halt=self.controls.halt if self.controls else None)
         if self.controls is not None:
             self.controls.health = self.health
         self.ladder = Ladder(market=market, height_px=height - 30)
@@ -37,7 +41,7 @@ class Dashboard(w.VBox):
         if self.controls is not None:
             answers.append(self.controls)
         orders, fills, latency, events = (make(market=market) for make in (Orders, Fills, Latency, Events))
-        self.panels: list[Panel] = [self.health, self.ladder, *charts, *answers, orders, fills, latency, events]
+        self.panels = [self.health, self.ladder, *charts, *answers, orders, fills, latency, events]
         cells = [
             _column(self.ladder),
             _column(*charts),
@@ -50,17 +54,19 @@ class Dashboard(w.VBox):
         grid.add_class("hft-grid")
         super().__init__([self.health.widget, grid])
         self.add_class("hft-desk")
-        self._grid = grid
+        self.boxes = (*cells, grid)
         pages = [p.body for p in self.panels if isinstance(p.body, PageWidget)]
         self.board = Board(source, self.panels, pages, self.health, self.controls)
         PUMP.add(self.board)
 
     def close(self) -> None:
         """Stop feeding this dashboard and close its widgets."""
-        PUMP.remove(self.board)
-        for panel in self.panels:
-            panel.close()
-        for box in (*self._grid.children, self._grid):
+        # ipywidgets also calls this when a widget is collected, and a dashboard that failed half-way has no board.
+        if self.board is not None:
+            PUMP.remove(self.board)
+            for panel in self.panels:
+                panel.close()
+        for box in self.boxes:
             box.close()
         super().close()
 
@@ -78,6 +84,6 @@ def dashboard(source: Any, *, market: int = 0, height: int | None = None) -> Das
     Args:
         source: what to watch. Controls appear if and only if it has commands (a Session).
         market: index of the instrument that the ladder and the charts show.
-        height: pixels of the middle row (at least 480; 560 when None).
+        height: pixels of the middle row (at least 480; 580 when None).
     """
     return Dashboard(source, market=market, height=height)

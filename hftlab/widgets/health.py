@@ -1,6 +1,5 @@
 """Is it healthy: the line at the top, the latency histogram, and what just happened."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 import traitlets as t
 
 from hftlab.data.frame import Frame
+from hftlab.engine.clock import age_ms
 from hftlab.widgets.page import PageWidget, script
 from hftlab.widgets.panel import HtmlPanel, Panel
 from hftlab.widgets.text import DASH, clock, duration, esc, number
@@ -15,6 +15,7 @@ from hftlab.widgets.text import DASH, clock, duration, esc, number
 STATE_LEVELS = {"ACTIVE": "ok", "PAUSED": "warn", "REDUCING": "warn", "HALTED": "bad", "STOPPED": "bad"}
 VALIDITY_LEVELS = {"valid": "ok", "resync": "warn", "crossed": "bad"}
 EVENT_ROWS = 40
+DEAD_MS = 1000.0  # a frame older than this makes one ask whether the engine lives
 
 
 class TopBar(PageWidget):
@@ -80,9 +81,9 @@ class Health(Panel):
 
     hz = 4.0
 
-    def __init__(self, run: str, *, market: int = 0, on_halt: Callable[[], None] | None = None) -> None:
+    def __init__(self, source: Any, *, market: int = 0, on_halt: Callable[[], None] | None = None) -> None:
         self.bar = TopBar(on_halt=on_halt)
-        self.run = run
+        self.source, self.run = source, str(source.name)
         self.halt_problem = ""  # why the last HALT did not work; it stays until one does
         super().__init__(self.bar, market=market)
         self.widget.remove_class("hft-panel")
@@ -94,15 +95,18 @@ class Health(Panel):
         instrument, mode = frame.instruments[self.market], str(frame.engine.get("mode", ""))
         reason = frame.halt_reason
         feed = str(frame.engine.get("feed", ""))
+        age, problem = age_ms(frame.published_ns), self.halt_problem
+        if age > DEAD_MS and not self.source.alive():
+            problem = f"{problem}\nNo engine runs; this is the last state that it published.".strip()
         self._send(
-            age=max(0.0, (time.time_ns() - frame.published_ns) / 1e6),
+            age=age,
             market=f"{instrument.venue} {instrument.symbol}" + (f" · {feed}" if feed else ""),
             mode=mode.upper(),
             mode_class="live" if mode == "live" else "safe",
             state=frame.state + (f": {reason}" if reason else ""),
             state_level=STATE_LEVELS[frame.state],
             fields=fields(frame, self.market),
-            problem=self.halt_problem,
+            problem=problem,
         )
 
     def trouble(self, problem: str) -> None:
@@ -116,10 +120,10 @@ class Health(Panel):
 
 
 class Latency(HtmlPanel):
-    """How long one tick takes in the engine."""
+    """How long the engine takes from the rows of a tick to its requests."""
 
     hz = 1.0
-    title = "Latency of a tick"
+    title = "Latency, tick to request"
 
     def render(self, frame: Frame) -> str:
         """Return the histogram as bars."""
@@ -138,10 +142,8 @@ class Latency(HtmlPanel):
             f'<rect x="{k * wide:.2f}%" y="{46 - h:.1f}" width="{wide * 0.9:.2f}%" height="{h:.1f}" fill="var(--hft-dim)" opacity=".6"/>'
             for k, h in enumerate(heights)
         )
-        marks = "".join(f"<span>{edges[k]:g}</span>" for k in np.unique(np.linspace(0, len(edges) - 1, 5).astype(int)))
-        return (
-            f'<svg width="100%" height="46" style="display:block">{bars}</svg><div class="hft-row hft-n hft-dim" style="font-size:10px">{marks}</div>'
-        )
+        marks = "".join(f"<span>{edges[k]:.3g}</span>" for k in np.unique(np.linspace(0, len(edges) - 1, 5).astype(int)))
+        return f'<svg width="100%" height="46" style="display:block">{bars}</svg><div class="hft-row hft-n hft-dim" style="font-size:10px">{marks}</div>'
 
 
 class Events(HtmlPanel):

@@ -73,7 +73,7 @@ class Ladder(Panel):
     def __init__(self, *, market: int = 0, height_px: int = 500) -> None:
         self.depth = max(10, (height_px - MIDDLE_PX) // (2 * ROW_PX))
         self.canvas = LadderCanvas(height_px=height_px)
-        super().__init__(self.canvas, right="price · size · ours, ahead", market=market)
+        super().__init__(self.canvas, right="size · ours · ahead", market=market)
 
     def draw(self, frame: Frame) -> None:
         """Send the book of `frame`, unless the page is still digesting earlier ones."""

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import traitlets as t
 
+from hftlab.engine.clock import age_ms
+
 STATIC = Path(__file__).parent / "static"
 AHEAD_MAX = 60  # frames on their way to a page; more would be seconds of lag in its queue
 
@@ -21,7 +23,7 @@ def script(name: str) -> str:
 STYLE = (STATIC / "desk.css").read_text(encoding="utf-8")
 
 
-class PageWidget(anywidget.AnyWidget):
+class PageWidget(anywidget.AnyWidget):  # type: ignore[misc]  # the library ships no types
     """An anywidget whose page sends "hello" when it (re)connects and a "beat" a second while somebody can see it."""
 
     _css = STYLE
@@ -79,5 +81,4 @@ class Canvas(PageWidget):
     def push(self, data: npt.NDArray[np.float64], published_ns: int) -> None:
         """Send one frame, a 1-D float64 array published at `published_ns` (wall clock)."""
         self.sent += 1
-        age_ms = max(0.0, (time.time_ns() - published_ns) / 1e6)
-        self.send({"k": "frame", "n": self.sent, "age": age_ms}, buffers=[memoryview(np.ascontiguousarray(data))])
+        self.send({"k": "frame", "n": self.sent, "age": age_ms(published_ns)}, buffers=[np.ascontiguousarray(data).data])

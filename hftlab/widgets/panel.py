@@ -2,6 +2,7 @@
 
 import time
 import traceback
+from abc import ABC, abstractmethod
 
 import ipywidgets as w
 
@@ -11,7 +12,7 @@ from hftlab.widgets.text import esc, head
 RETRY_S = 1.0  # a failing panel tries again this often, not at its full pace
 
 
-class Panel:
+class Panel(ABC):
     """A body under a heading. Subclasses fill `draw`; the pump calls `update`, at most `hz` times a second."""
 
     hz = 4.0
@@ -28,9 +29,9 @@ class Panel:
         self.failure: Exception | None = None
         self._due_s = 0.0
 
+    @abstractmethod
     def draw(self, frame: Frame) -> None:
         """Bring the body up to date with `frame`. Raises whatever goes wrong; `update` shows it."""
-        raise NotImplementedError
 
     def heading(self, right: str) -> None:
         """Set what stands at the right of the heading (HTML)."""
@@ -60,9 +61,7 @@ class Panel:
         self.failure = error
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{last.filename.rsplit('/', 1)[-1]}:{last.lineno}"
-        self._error.value = (
-            f'<div class="hft-error"><b>{esc(type(error).__name__)}</b>: {esc(error)} <span class="hft-dim">({esc(where)}; trying again)</span></div>'
-        )
+        self._error.value = f'<div class="hft-error"><b>{esc(type(error).__name__)}</b>: {esc(error)} <span class="hft-dim">({esc(where)}; trying again)</span></div>'
         self._error.layout.display = None
 
     def close(self) -> None:
@@ -83,6 +82,6 @@ class HtmlPanel(Panel):
         """Send the text of `frame`."""
         self.html.value = self.render(frame)
 
+    @abstractmethod
     def render(self, frame: Frame) -> str:
         """Return the body as HTML."""
-        raise NotImplementedError

@@ -28,7 +28,9 @@ TROUBLE_S = 0.5
 class Board:
     """What the pump feeds: a source, its panels, and the widgets whose pages send heartbeats."""
 
-    def __init__(self, source: Any, panels: Sequence[Panel], pages: Sequence[PageWidget], health: Health, controls: Controls | None = None) -> None:
+    def __init__(
+        self, source: Any, panels: Sequence[Panel], pages: Sequence[PageWidget], health: Health, controls: Controls | None = None
+    ) -> None:
         self.source, self.panels, self.pages, self.health, self.controls = source, panels, pages, health, controls
         self.since_s = time.monotonic()
         self.number: int | None = None

@@ -57,7 +57,9 @@ class Risk(HtmlPanel):
         refusals, total = sorted(refused.items(), key=lambda item: -item[1]), sum(refused.values())
         self.heading(f"{total} refused" if total else "nothing refused")
         gauges = "".join(gauge_html(gauge, decimals(gauge, instrument)) for gauge in frame.gauges(self.market))
-        rows = "".join(f'<div class="hft-row"><span>{esc(name)}</span><span class="hft-n">{count}</span></div>' for name, count in refusals[:5])
+        rows = "".join(
+            f'<div class="hft-row"><span>{esc(name)}</span><span class="hft-n">{count}</span></div>' for name, count in refusals[:5]
+        )
         return gauges + (f'<div class="hft-dim" style="margin-top:2px">refused because of</div>{rows}' if rows else "")
 
 
@@ -118,8 +120,10 @@ class PnlIdentity(HtmlPanel):
         for (name, value), start in zip(lines, edges, strict=False):
             left, wide = 100 * (min(start, start + value) - low) / span, 100 * abs(value) / span
             bar = f'<i style="display:block;height:7px;margin-left:{left:.1f}%;width:{wide:.1f}%;background:var(--hft-{"ok" if value >= 0 else "bad"})"></i>'
-            rows += f'<tr><td class="l">{name}</td><td class="hft-n">{number(value, 2, sign=True)}</td><td style="width:26%">{bar}</td></tr>'
-        residual = f"residual {number(parts.residual, 2)}" if parts.complete else "of these fills"
+            rows += (
+                f'<tr><td class="l">{name}</td><td class="hft-n">{number(value, 2, sign=True)}</td><td style="width:26%">{bar}</td></tr>'
+            )
+        residual = f"resid. {number(parts.residual, 2)}" if parts.complete else ""
         rows += (
             f'<tr class="sum"><td class="l">account P&amp;L</td><td class="hft-n">{number(parts.account, 2, sign=True)}</td>'
             f'<td class="hft-dim" style="font-weight:400">{residual}</td></tr>'

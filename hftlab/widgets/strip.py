@@ -59,7 +59,7 @@ def fill_table(rows: npt.NDArray[Any], instrument: Instrument) -> npt.NDArray[np
     return np.column_stack([rows["ts_ns"] / 1e6, rows["price_ticks"] * float(instrument.tick_size), rows["side"].astype(np.float64)])
 
 
-def bands(frame: Frame, i: int, samples: npt.NDArray[Any]) -> list[tuple[float, float, float]]:
+def bands(frame: Frame, samples: npt.NDArray[Any]) -> list[tuple[float, float, float]]:
     """Return (from ms, to ms, kind) of times without a valid book, and of the present halt.
 
     The state keeps no history of halts, so only the present one is drawn, from the last sample in which we had a quote.
@@ -112,7 +112,7 @@ class Strip(Panel):
         samples, fills = frame.samples(i)[:0], frame.fills(i)[:0]
         if full or samples_count != sent_samples:
             history = frame.samples(i)
-            self._bands = bands(frame, i, history)
+            self._bands = bands(frame, history)
             samples = history if full else history[-(samples_count - sent_samples) :]
         if full or fills_count != sent_fills:
             fills = frame.fills(i) if full else frame.fills(i)[-(fills_count - sent_fills) :]
@@ -121,5 +121,14 @@ class Strip(Panel):
         marks = fill_table(fills, instrument)
         strips = np.array(self._bands, dtype=np.float64).reshape(-1, 3)
         start, end = window_ns(frame, i)
-        head = [float(full), len(rows), len(marks), len(strips), start / 1e6, end / 1e6, instrument.price_decimals, float(instrument.tick_size)]
+        head = [
+            float(full),
+            len(rows),
+            len(marks),
+            len(strips),
+            start / 1e6,
+            end / 1e6,
+            instrument.price_decimals,
+            float(instrument.tick_size),
+        ]
         return np.concatenate([np.array(head), rows.ravel(), marks.ravel(), strips.ravel()])

@@ -39,13 +39,11 @@ class Slider {
     this.param = param;
     const box = parent.appendChild(document.createElement("label"));
     box.className = "hft-slider";
-    const line = box.appendChild(document.createElement("span"));
-    line.className = "hft-row";
-    const label = line.appendChild(document.createElement("span"));
+    box.title = `${param.label}, ${param.min} to ${param.max} ${param.unit}`;
+    const label = box.appendChild(document.createElement("span"));
     label.textContent = param.label;
-    this.value = line.appendChild(document.createElement("span"));
-    this.value.className = "hft-n";
     this.input = box.appendChild(document.createElement("input"));
+    this.value = box.appendChild(document.createElement("span"));
     Object.assign(this.input, { type: "range", min: 0, max: STEPS, step: 1 });
     this.dragging = false;
     this.input.addEventListener("input", () => { this.dragging = true; this.write(fromSlider(this.param, +this.input.value), "hft-n hft-dim"); });
@@ -53,15 +51,14 @@ class Slider {
     this.hear(param);
   }
   write(v, className) {
-    this.value.textContent = show(this.param, v) + (this.param.unit ? " " + this.param.unit : "");
+    this.value.textContent = show(this.param, v) + (this.param.unit.length < 4 ? " " + this.param.unit : "");
     this.value.className = className;
   }
   hear(param) {
     this.param = param;
     if (this.dragging) return;
     this.input.value = toSlider(param, param.value);
-    this.input.style.setProperty("--hft-share", this.input.value / STEPS);
-    this.write(param.value, param.pending ? "hft-n hft-dim" : "hft-n");
+    this.write(param.value, "hft-n");
   }
 }
 
