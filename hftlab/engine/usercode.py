@@ -50,9 +50,8 @@ def _collect(decide: Any, functions: dict[str, str], constants: dict[str, Any], 
         raise UserCodeError(f"the source of {name} cannot be read; define it in a notebook cell or a file, not in exec.") from error
     functions[name] = "\n".join(_body_lines(source))
     wanted = inspect.getclosurevars(function)
-    for other, value in {**wanted.globals, **wanted.nonlocals}.items():
-        if isinstance(value, np.generic):
-            value = value.item()  # a number of numpy's is a number, but the spec is plain YAML
+    for other, found in {**wanted.globals, **wanted.nonlocals}.items():
+        value = found.item() if isinstance(found, np.generic) else found  # the spec is plain YAML: no numbers of numpy's
         if isinstance(value, _PLAIN):
             constants[other] = value
         elif isinstance(value, ModuleType) and value.__name__ in _MODULES:
