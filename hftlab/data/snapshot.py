@@ -91,12 +91,8 @@ class SnapshotReader:
         with path.open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         magic, _, slot_bytes, markets = _HEADER.unpack_from(self._map)
-        if (
-            magic != _MAGIC
-            or markets != len(self._instruments)
-            or slot_bytes != _slot_bytes(markets)
-            or len(self._map) != _HEADER.size + 2 * slot_bytes
-        ):
+        fits = markets == len(self._instruments) and slot_bytes == _slot_bytes(markets)
+        if magic != _MAGIC or not fits or len(self._map) != _HEADER.size + 2 * slot_bytes:
             raise DataError(
                 f"{path} was written by another version of hftlab, or is no snapshot. Read the run with the version that wrote it."
             )
