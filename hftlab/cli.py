@@ -1,4 +1,4 @@
-"""The command line: `hftlab lab | warm | doctor`."""
+"""The command line: `hftlab lab | serve | stop | warm | doctor`."""
 
 import argparse
 import os
@@ -26,7 +26,17 @@ PACKAGES = (
     "bqplot",
     "voila",
 )
+VIEWER = FIRST_NOTEBOOK.parent / "dashboards" / "viewer.ipynb"
 LAB_PORT, VOILA_PORT = 8888, 8866
+
+# What Voila must be told before a page is shown to others: no templates from the address line, quiet kernels ended.
+VOILA_OPTIONS = (
+    "--Voila.ip=127.0.0.1",
+    "--VoilaConfiguration.allow_template_override=NO",
+    "--VoilaConfiguration.allow_theme_override=NO",
+    "--MappingKernelManager.cull_interval=30",
+    "--MappingKernelManager.cull_idle_timeout=120",
+)
 
 
 def lab(options: argparse.Namespace) -> int:
@@ -37,6 +47,37 @@ def lab(options: argparse.Namespace) -> int:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # a container's user; the server still asks for its token and listens on loopback only
     os.execv(sys.executable, command + options.rest)  # noqa: S606  # the terminal and its Ctrl-C belong to JupyterLab from here
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Show a run to others as a read-only Voila page on the loopback address; further options go to Voila as they are."""
+    run = Path(options.run).resolve()
+    if not _port_is_free(options.port):
+        sys.exit(f"port {options.port} is in use; pass another one with --port.")
+    command = [sys.executable, "-m", "voila", str(VIEWER), "--no-browser", f"--port={options.port}", *VOILA_OPTIONS, *options.rest]
+    os.environ["HFTLAB_RUN"] = str(run)
+    print(f"{run.name}: http://127.0.0.1:{options.port}/", flush=True)
+    os.execv(sys.executable, command)  # noqa: S606  # the terminal and its Ctrl-C belong to Voila from here
+
+
+def stop(options: argparse.Namespace) -> int:
+    """Stop engines: cancel everything, wait until nothing rests, end the process."""
+    from hftlab.engine.process import attach
+    from hftlab.engine.view import engine_alive
+    from hftlab.errors import HftlabError
+
+    paths = [Path(run) for run in options.runs]
+    runs = [one for path in paths for one in (sorted(path.iterdir()) if options.all and path.is_dir() else [path])]
+    failed = 0
+    for run in runs:
+        if options.all and not engine_alive(run):
+            continue
+        try:
+            print(f"{run}: {attach(run.resolve(), control=True).stop()}")
+        except HftlabError as error:
+            failed = 1
+            print(f"{run}: {type(error).__name__}: {error}", file=sys.stderr)
+    return failed
 
 
 def warm(options: argparse.Namespace) -> int:
@@ -129,6 +170,12 @@ def parser() -> argparse.ArgumentParser:
         return added
 
     add("lab", lab)
+    viewer = add("serve", serve)
+    viewer.add_argument("run", nargs="?", default="notebooks/runs/first-quote", help="the run directory to show")
+    viewer.add_argument("--port", type=int, default=VOILA_PORT)
+    stopper = add("stop", stop)
+    stopper.add_argument("runs", nargs="+", help="run directories")
+    stopper.add_argument("--all", action="store_true", help="the folders named hold runs: stop every running one in them")
     add("warm", warm).add_argument("--check", action="store_true", help="fail when anything had to be compiled")
     add("doctor", doctor)
     return made
@@ -138,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     made = parser()
     options, rest = made.parse_known_args(arguments)
-    if rest and options.call is not lab:
+    if rest and options.call not in (lab, serve):
         made.error(f"unrecognized arguments: {' '.join(rest)}")
     options.rest = rest
     return int(options.call(options))

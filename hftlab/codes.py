@@ -83,16 +83,16 @@ VERDICT_NAMES = (
     "book not valid",
     "stale data",
     "crossed book",
+    "bad quote",
+    "position",
     "order size",
     "price band",
     "self cross",
     "min notional",
-    "position",
     "notional",
     "capital",
     "open orders",
     "request rate",
-    "bad quote",
 )
 (
     OK,
@@ -102,16 +102,16 @@ VERDICT_NAMES = (
     NO_BOOK,
     NO_STALE,
     NO_CROSSED,
+    NO_BAD_QUOTE,
+    NO_POSITION,
     NO_ORDER_SIZE,
     NO_PRICE_BAND,
     NO_SELF_CROSS,
     NO_MIN_NOTIONAL,
-    NO_POSITION,
     NO_NOTIONAL,
     NO_CAPITAL,
     NO_OPEN_ORDERS,
     NO_REQUEST_RATE,
-    NO_BAD_QUOTE,
 ) = range(len(VERDICT_NAMES))
 
 # Choices held as numbers in PARAMS and SPEC.

@@ -1,14 +1,36 @@
 """How values of a person are taken: keyword-only dataclasses that answer a misspelt name, numbers with bounds, named choices."""
 
 import dataclasses
+import functools
+import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, dataclass_transform
 
 from hftlab.errors import InputError, UnknownName, did_you_mean
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def keywords(function: F) -> F:
+    """Make a function, or the constructor of a class, answer a misspelt keyword with the nearest known one (UnknownName)."""
+    if isinstance(function, type):
+        made: Any = function
+        made.__init__ = keywords(made.__init__)
+        return function
+    known = [name for name in inspect.signature(function).parameters if name != "self"]
+
+    @functools.wraps(function)
+    def checked(*args: Any, **values: Any) -> Any:
+        for name in values:
+            if name not in known:
+                owner = function.__qualname__.removesuffix(".__init__")
+                raise UnknownName(f"{owner} has no parameter {name!r}.{did_you_mean(name, known)}")
+        return function(*args, **values)
+
+    return checked  # type: ignore[return-value]
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)

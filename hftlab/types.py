@@ -150,7 +150,7 @@ MARKET = np.dtype(
         ("quote", QUOTE),
         # what we know of the market
         ("validity", "i8"),
-        ("last_exch_ns", "i8"),
+        ("last_exch_ns", "i8"),  # of the last message about the book; prints do not make an old book young
         ("last_recv_ns", "i8"),
         ("fair_ticks", "f8"),  # NaN while there is no trustworthy book
         ("mark_ticks", "f8"),  # the last fair price there was: a gap in the data is no loss of money
@@ -189,6 +189,9 @@ MARKET = np.dtype(
         # who refused what last, per side and level: an unchanged refusal is counted once
         ("refused_verdict", "i8", (2 * LEVELS_MAX,)),
         ("refused_ticks", "i8", (2 * LEVELS_MAX,)),
+        # what the venue itself refused there, and the count of messages at that time: not asked again before the market speaks
+        ("rejected_ticks", "i8", (2 * LEVELS_MAX,)),
+        ("rejected_messages", "i8", (2 * LEVELS_MAX,)),
         ("bar_open", BAR),
         ("bars_count", "i8"),
         ("samples_count", "i8"),
@@ -205,6 +208,7 @@ DESK = np.dtype(
     [
         ("now_ns", "i8"),
         ("rows", "i8"),  # rows consumed
+        ("message_open", "i8"),  # 1 within a message: its rows belong together, nothing is decided between them
         ("state", "i8"),
         ("halt_verdict", "i8"),
         ("flattening", "i8"),

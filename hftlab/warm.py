@@ -83,7 +83,7 @@ def warm_up(tell: Callable[[str, int], None] = lambda _group, _count: None) -> I
     """Run every group in turn, yielding what it cost. `tell` hears the group and how many kernels it has begun to compile."""
     from numba.core import event
 
-    class Counter(event.Listener):  # type: ignore[misc]
+    class Counter(event.Listener):
         """Note the names of the kernels whose compilation begins."""
 
         def __init__(self, group: str) -> None:

@@ -173,6 +173,14 @@ def test_wrong_arguments_leave_no_directory_behind(run):
         hl.start("btc", hl.PaperVenue(), hl.FixedSpread(order_qty="0.01"), LIMITS, run=run)
     with pytest.raises(InputError, match="not a multiple of lot size"):
         hl.start(hl.SynthFeed(BTC), hl.PaperVenue(), hl.FixedSpread(order_qty="0.0101"), LIMITS, run=run)
+    with pytest.raises(UnknownName, match="Did you mean 'replace'"):
+        hl.start(hl.SynthFeed(BTC), hl.PaperVenue(BTC), hl.FixedSpread(order_qty="0.01"), LIMITS, run=run, replaces=True)
+    with pytest.raises(UnknownName, match="Did you mean 'seed'"):
+        hl.SynthFeed(BTC, sed=3)
+    with pytest.raises(UnknownName, match="Did you mean 'activity'"):
+        hl.SynthFeed(BTC, options={"activty": 2})
+    with pytest.raises(InputError, match="risk_aversion was nan"):
+        hl.start(hl.SynthFeed(BTC), hl.PaperVenue(BTC), hl.AvellanedaStoikov(order_qty="0.01", risk_aversion=float("nan")), LIMITS, run=run)
     assert not run.exists()
 
 

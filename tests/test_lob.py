@@ -154,8 +154,11 @@ def queues_of(book):
     """Read every queue of the engine's book, oldest order first."""
     record = book.view(np.recarray)[0]
     found = {}
-    for price in range(int(record.anchor_ticks), int(record.anchor_ticks) + types.LOB_LEVELS):
-        slot = record.levels[price & types.LEVEL_MASK].head
+    for place in np.flatnonzero(record.levels["head"] != types.NIL):
+        slot = record.levels[place].head
+        price = int(record.orders[slot].price_ticks)
+        assert record.anchor_ticks <= price < record.anchor_ticks + types.LOB_LEVELS
+        assert price & types.LEVEL_MASK == place
         while slot != types.NIL:
             order = record.orders[slot]
             found.setdefault((int(order.side), price), []).append(
@@ -241,7 +244,7 @@ def test_reports_alone_tell_what_rests(stream, stp_mode):
     """Leaves by the reports equal leaves in the book, for every order, without a look at the market rows."""
     sut = Engine(stp_mode)
     leaves = {}
-    for name, owner, *args in stream:
+    for name, _owner, *args in stream:
         _, rows = sut.do(name, 1, *args)
         for row in rows:
             if row.kind in (ACCEPTED, AMENDED, FILL):

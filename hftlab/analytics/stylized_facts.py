@@ -183,10 +183,10 @@ def size_exponent(m: Market, share: float = 0.02) -> float:
     return float(1.0 / np.mean(np.log(sizes[:k] / sizes[k])))
 
 
-def impact_exponent(m: Market) -> float:
+def impact_exponent(m: Market, after_s: float = 1.0) -> float:
     """Return delta of I(Q) ~ Q**delta: metaorders (trades of one `number`) in bins of Q doubling, least squares of log mean I on log Q.
 
-    I is sign x (mid after the last piece - mid before the first). Bins with under 50 metaorders or a mean not above twice its
+    I is sign x (mid `after_s` after the last piece, when the book has answered it, - mid before the first). Bins with under 50 metaorders or a mean not above twice its
     standard error are left out: noise there would be read as slope.
     """
     order = np.argsort(m.number, kind="stable")
@@ -194,7 +194,8 @@ def impact_exponent(m: Market) -> float:
     _, first, count = np.unique(m.number[order], return_index=True, return_counts=True)
     last = order[first + count - 1]
     mid = m.mid
-    impact = m.sign[order[first]] * (mid[m.trade_at[last]] - mid[np.maximum(m.trade_at[order[first]] - 1, 0)])
+    after = np.searchsorted(m.ts_ns, m.ts_ns[m.trade_at[last]] + int(after_s * NS), side="right") - 1
+    impact = m.sign[order[first]] * (mid[after] - mid[np.maximum(m.trade_at[order[first]] - 1, 0)])
     lots = np.add.reduceat(m.lots[order], first)
     bins = np.floor(np.log2(lots)).astype(int)
     points = []
@@ -211,8 +212,8 @@ def impact_exponent(m: Market) -> float:
 def day_ratio(m: Market, day_s: float) -> float:
     """Return trades per second in the first and last tenth of the day over that in its middle fifth."""
     x = (m.ts_ns[m.trade_at] * 1e-9 / day_s) % 1.0
-    edges = np.count_nonzero((x < 0.1) | (x > 0.9))
-    return float(edges / max(np.count_nonzero(np.abs(x - 0.5) < 0.1), 1))
+    edges, noon = int(np.count_nonzero((x < 0.1) | (x > 0.9))), int(np.count_nonzero(np.abs(x - 0.5) < 0.1))
+    return edges / max(noon, 1)
 
 
 def realised_half_spread(m: Market, after_s: float = 10.0) -> float:

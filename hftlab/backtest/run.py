@@ -11,15 +11,16 @@ from hftlab.data.state import State, build
 from hftlab.data.tape import Tape
 from hftlab.engine.commands import rows_of
 from hftlab.engine.usercode import runner
-from hftlab.errors import InputError, UnknownName, did_you_mean
+from hftlab.errors import InputError
 from hftlab.instrument import Instrument
 from hftlab.kernels import core
 from hftlab.params import Fees, Latency, Limits, Queue, Quoter, UserQuoter
 from hftlab.strategies.base import Strategy
-from hftlab.strict import spread
+from hftlab.strict import keywords, spread
 from hftlab.types import AT_DESK, AT_EXCHANGE, EVENT, LAST, TIMER
 
 
+@keywords
 def backtest(
     tape: Tape,
     instrument: Instrument | Sequence[Instrument] | None,
@@ -33,16 +34,12 @@ def backtest(
     timer_ms: float = 100.0,
     sample_ms: float = 250.0,
     bar_s: float = 10.0,
-    **unknown: Any,
 ) -> Report:
     """Run a quoter, or a strategy that sets targets, over a tape and return its Report.
 
     The exchange sees a row at its exchange time, the desk at its receive time; requests and reports travel as `latency`
     says; resting orders fill by the queue model. Raises InputError, UnknownName, TapeError (see Tape.merge), KernelFault.
     """
-    known = ("queue", "latency", "fees", "strategy", "timer_ms", "sample_ms", "bar_s")
-    for name in unknown:
-        raise UnknownName(f"backtest has no option {name!r}.{did_you_mean(name, known)}")
     instruments = _instruments(tape, instrument)
     latency, fees, model = latency or Latency(), fees or Fees(), Queue.of(queue)
     quoters = spread(quoter, len(instruments), "quoters")

@@ -5,6 +5,7 @@ which then was never run. Rows that a person or a venue was told about are synce
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +62,11 @@ def segments(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.rows"))
 
 
-def read(directory: Path) -> np.ndarray:
-    """Return all whole rows of a journal as one EVENT array. Raises DataError when a segment is missing or torn inside."""
-    parts = []
+def parts(directory: Path) -> Iterator[np.ndarray]:
+    """Yield the whole rows of a journal, segment by segment: a day of rows need not fit into memory.
+
+    Raises DataError when a segment is missing or torn inside.
+    """
     files = segments(directory)
     for number, path in enumerate(files):
         if int(path.stem) != number:
@@ -72,5 +75,10 @@ def read(directory: Path) -> np.ndarray:
         torn = len(data) % EVENT.itemsize
         if torn and path != files[-1]:
             raise DataError(f"{path}: {len(data)} bytes is no multiple of {EVENT.itemsize}; only the last segment may end in a torn row.")
-        parts.append(np.frombuffer(data[: len(data) - torn], dtype=EVENT))
-    return np.concatenate(parts) if parts else np.zeros(0, EVENT)
+        # A copy, because the kernels are compiled for arrays that can be written, and bytes cannot.
+        yield np.frombuffer(data[: len(data) - torn], dtype=EVENT).copy()
+
+
+def read(directory: Path) -> np.ndarray:
+    """Return all whole rows of a journal as one EVENT array. Raises DataError as `parts` does."""
+    return np.concatenate([np.zeros(0, EVENT), *parts(directory)])

@@ -10,6 +10,7 @@ import numpy as np
 from hftlab.data.frame import Frame
 from hftlab.errors import InputError, KernelFault
 from hftlab.instrument import AMEND_RULES, Instrument
+from hftlab.kernels.jit import records
 from hftlab.params import Fees, Latency, Limits, Queue, Quoter
 from hftlab.types import DESK, EVENT, EXCHANGE, FAULT_NAMES, LIMIT_NAMES, MARKET, NEVER_NS, NO_PRICE
 
@@ -29,6 +30,7 @@ class State:
     def step(self, run: Any, rows: np.ndarray) -> np.ndarray:
         """Run all `rows`; return a copy of the rows written (requests, fills, samples). Raises KernelFault."""
         done, written = 0, []
+        rows = records(rows)
         while True:
             self.out["seq"][0] = 0
             done += run(self.desk, self.markets, self.exchanges, rows[done:] if done else rows, self.out)
@@ -82,7 +84,7 @@ def build(
         if instrument.inverse:
             raise InputError(f"{instrument.symbol} is an inverse contract (P&L in {instrument.base}); wanted a linear one or spot.")
     m = len(instruments)
-    desk, markets, exchanges = np.zeros(1, DESK), np.zeros(m, MARKET), np.zeros(m, EXCHANGE)
+    desk, markets, exchanges = records(np.zeros(1, DESK)), records(np.zeros(m, MARKET)), records(np.zeros(m, EXCHANGE))
     for i, instrument in enumerate(instruments):
         market = markets[i : i + 1]
         market["params"] = quoters[i].record(instrument)
@@ -102,7 +104,7 @@ def build(
     exchanges["queue_model"], exchanges["queue_power"] = model.code(), model.power
     exchanges["partial_fills"] = int(model.partial_fills)
     exchanges["entry_ns"], exchanges["response_ns"] = (latency or Latency()).ns()
-    return State(desk, markets, exchanges, np.zeros(OUT_ROWS, EVENT), tuple(instruments))
+    return State(desk, markets, exchanges, records(np.zeros(OUT_ROWS, EVENT)), tuple(instruments))
 
 
 def _spec(spec: Any, instrument: Instrument, fees: Fees, *, own_in_book: bool) -> None:

@@ -18,7 +18,7 @@ from hftlab.types import CLEAR, EVENT, NO_PRICE
 SAMPLE_INSTRUMENT = "sim:BTC/USDT"
 SAMPLE_START_NS = 1_767_571_200_000_000_000  # 2026-01-05 00:00 UTC
 SAMPLE_SECONDS = 420
-SAMPLE_SEED = 20260105
+SAMPLE_SEED = 3
 SAMPLE_LATENCY_NS, SAMPLE_JITTER_NS = 1_500_000, 400_000
 
 START_PRICES: dict[str, Decimal] = {"BTC": Decimal(60000), "ETH": Decimal(3000)}
@@ -84,11 +84,11 @@ def _narrow(column: np.ndarray) -> np.ndarray:
     return column.astype(np.result_type(np.min_scalar_type(column.min()), np.min_scalar_type(column.max())))
 
 
-def pack_rows(path: str | Path, rows: np.ndarray, **facts: int) -> None:
+def pack_rows(path: str | Path, rows: np.ndarray, **facts: Any) -> None:
     """Write market rows (no reports: DEPTH, TRADE, CLEAR) to a small npz; `facts` are integers kept beside them."""
     # a CLEAR row has no price: it repeats the next one's, and gets NO_PRICE back from its kind
     price = np.where(rows["kind"] == CLEAR, rows["price_ticks"][1], rows["price_ticks"])
-    columns = {
+    columns: dict[str, Any] = {
         "ts_exch_ns": np.diff(rows["ts_exch_ns"]),
         "delay_ns": rows["ts_recv_ns"] - rows["ts_exch_ns"],
         "price_ticks": np.diff(price),
@@ -96,7 +96,9 @@ def pack_rows(path: str | Path, rows: np.ndarray, **facts: int) -> None:
         **{name: rows[name] for name in ("qty_lots", "kind", "side", "flags", "instrument")},
     }
     first = np.array([rows["ts_exch_ns"][0], price[0], rows["seq"][0]])
-    np.savez_compressed(path, first=first, **{k: _narrow(v) for k, v in columns.items()}, **{k: np.int64(v) for k, v in facts.items()})
+    narrow: dict[str, Any] = {name: _narrow(column) for name, column in columns.items()}
+    narrow |= {name: np.int64(value) for name, value in facts.items()}
+    np.savez_compressed(path, first=first, **narrow)
 
 
 def unpack_rows(path: Any) -> np.ndarray:

@@ -75,6 +75,7 @@ class Door:
         self._socket.listen(128)  # from here on a client waits for the server to start instead of being turned away
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(make_app(driver, token), log_config=None, access_log=False, lifespan="off")
+        config.load()  # imports its protocols now; in the server's thread they would stall the first turns of the loop
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, name="door", daemon=True)
 

@@ -9,14 +9,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 from hftlab.engine.spec import RunSpec, load_spec
 from hftlab.engine.usercode import capture
 from hftlab.engine.view import Session, View, engine_alive, log_tail
 from hftlab.errors import EngineDied, InputError, RunInUse
 from hftlab.params import Limits, Quoter, UserQuoter
-from hftlab.strict import spread
+from hftlab.strict import keywords, spread
 from hftlab.venues.feeds import Feed, PaperVenue
 from hftlab.venues.sources import feed_instruments
 
@@ -27,6 +27,7 @@ RUNS = Path("runs")
 _started: list[subprocess.Popen[bytes]] = []
 
 
+@keywords
 def start(
     feed: Feed,
     venue: PaperVenue,
@@ -78,6 +79,14 @@ def resume(run: str | Path) -> Session:
         raise RunInUse(f"an engine runs in {directory}; attach to it with hl.attach({str(run)!r}, control=True).")
     load_spec(directory)
     return _launch(directory)
+
+
+@overload
+def attach(run: str | Path, *, control: Literal[True]) -> Session: ...
+
+
+@overload
+def attach(run: str | Path, *, control: bool = False, wait: bool = False) -> View: ...
 
 
 def attach(run: str | Path, *, control: bool = False, wait: bool = False) -> View:

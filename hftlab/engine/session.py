@@ -87,38 +87,42 @@ class Driver:
         self._ended = False
         self._source_done = False
 
-        before = jn.read(directory / "journal")
-        # Also with no rows: it loads, or compiles, the kernels before a clock starts.
-        self.state.step(self._run, before)
-        log.info("replayed %d rows", len(before))
+        # A step without rows loads, or compiles, the kernels before a clock starts.
+        self.state.step(self._run, np.zeros(0, EVENT))
+        from_feed = 0
+        for rows in jn.parts(directory / "journal"):
+            self.state.step(self._run, rows)
+            from_feed += market_rows(rows)
+        before = int(self.state.desk["rows"][0])
+        log.info("replayed %d rows", before)
         self._journal = jn.Journal(directory / "journal")
         tape = load_tape(spec.feed)
-        self._source, self.clock = self._open_source(tape, before)
+        self._source, self.clock = self._open_source(tape, before, from_feed)
         self._snapshot = SnapshotWriter(directory / "snapshot.bin", len(spec.instruments))
         self._timer_ns = int(spec.timer_ms * 1e6)
         self._next_timer_ns = 0
         self._publish_ns = int(spec.publish_ms * 1e6)
         self._next_publish_ns = 0
         self._last_turn_ns = 0
-        opening = self._opening(restarted=len(before) > 0)
+        opening = self._opening(restarted=before > 0)
         if len(opening):
             self._process(opening, sync=False)
 
     # --- start ---
-    def _open_source(self, tape: Any, before: np.ndarray) -> tuple[Source, Clock]:
+    def _open_source(self, tape: Any, before: int, from_feed: int) -> tuple[Source, Clock]:
         feed, now_ns = self.spec.feed, int(self.state.desk["now_ns"][0])
         if isinstance(feed, ReplayFeed):
-            source = ReplaySource(tape, market_rows(before))
+            source = ReplaySource(tape, from_feed)
             return source, Clock(max(now_ns, source.start_ns), speed=feed.speed)
         assert isinstance(feed, SynthFeed)
         # Real time goes on while the engine is down; a market at another speed goes on where it was.
-        clock = Clock(None if feed.speed == 1.0 or not len(before) else now_ns, speed=feed.speed)
+        clock = Clock(None if feed.speed == 1.0 or not before else now_ns, speed=feed.speed)
         epoch = int(self.state.markets["gaps"][0])
         price = None
-        if len(before) and np.isfinite(self.state.markets["mark_ticks"][0]):
+        if before and np.isfinite(self.state.markets["mark_ticks"][0]):
             price = str(feed.instrument.price(int(self.state.markets["mark_ticks"][0])))
         start_ns = max(now_ns, clock.now_ns(time.time_ns()))
-        return SynthSource(feed, self.spec.venue, start_ns, epoch=epoch + 1 if len(before) else 0, price=price), clock
+        return SynthSource(feed, self.spec.venue, start_ns, epoch=epoch + 1 if before else 0, price=price), clock
 
     def _opening(self, *, restarted: bool) -> np.ndarray:
         rows = self._source.open()

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from hftlab.errors import UserCodeError
 from hftlab.kernels import core
 
@@ -48,7 +50,8 @@ def _collect(decide: Any, functions: dict[str, str], constants: dict[str, Any], 
         raise UserCodeError(f"the source of {name} cannot be read; define it in a notebook cell or a file, not in exec.") from error
     functions[name] = "\n".join(_body_lines(source))
     wanted = inspect.getclosurevars(function)
-    for other, value in {**wanted.globals, **wanted.nonlocals}.items():
+    for other, found in {**wanted.globals, **wanted.nonlocals}.items():
+        value = found.item() if isinstance(found, np.generic) else found  # the spec is plain YAML: no numbers of numpy's
         if isinstance(value, _PLAIN):
             constants[other] = value
         elif isinstance(value, ModuleType) and value.__name__ in _MODULES:

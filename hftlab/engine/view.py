@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hftlab.analytics.report import Report
 from hftlab.data import journal as jn
 from hftlab.data.frame import Frame
@@ -16,6 +18,7 @@ from hftlab.errors import CommandRefused, DataError, EngineDied, EngineUnreachab
 from hftlab.instrument import Instrument
 from hftlab.params import QUOTERS
 from hftlab.tunable import TUNABLE, to_human
+from hftlab.types import EVENT
 
 _HTTP_S = 40.0
 
@@ -82,9 +85,10 @@ class View:
         """Return the report of the run so far, by replaying its journal."""
         spec = load_spec(self.directory)
         state = spec.state()
-        rows = jn.read(self.directory / "journal")
-        written = state.step(spec.run(), rows)
-        return Report.of(state, written, rows=len(rows), assumptions=assumptions(spec))
+        run = spec.run()
+        written = [state.step(run, rows) for rows in jn.parts(self.directory / "journal")]
+        rows = int(state.desk["rows"][0])
+        return Report.of(state, np.concatenate([np.zeros(0, EVENT), *written]), rows=rows, assumptions=assumptions(spec))
 
     def wait(self, condition: Any, timeout_s: float = 10.0) -> Frame:
         """Return the first frame for which `condition(frame)` holds. Raises EngineDied, or TimeoutError with the last state."""

@@ -5,14 +5,14 @@ happens within a few dozen ticks. The window keeps an update at two memory acces
 the touch walks out of the window and levels that were far become near.
 """
 
-import numpy as np
-
 from hftlab.kernels.jit import kernel
 from hftlab.types import BID, FAR, LADDER, NO_PRICE
 
 _EDGE = LADDER // 8
-_HASH = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: neighbouring prices land far apart (Knuth, vol. 3, 6.4)
-_SHIFT = np.uint64(64 - 14)
+# 2**32 / golden ratio: neighbouring prices land far apart (Knuth, vol. 3, 6.4). On 31 bits of the price no product passes 2**63.
+_HASH = 0x9E3779B1
+_HASHED = (1 << 31) - 1
+_SHIFT = 32 - 14
 assert FAR == 1 << 14
 
 
@@ -53,8 +53,10 @@ def clear(book, side):
 @kernel
 def lots_at(book, side, price_ticks):
     """Return the quantity in lots of a level, 0 where there is none."""
+    if book.anchor_ticks == NO_PRICE:
+        return 0
     index = price_ticks - book.anchor_ticks
-    if book.anchor_ticks != NO_PRICE and 0 <= index < LADDER:
+    if 0 <= index < LADDER:
         return book.bid_lots[index] if side == BID else book.ask_lots[index]
     slot = _far_find(book, price_ticks, side)
     return abs(book.far_lots[slot]) if slot >= 0 else 0
@@ -160,7 +162,7 @@ def _place(book, price_ticks, signed_lots):
 
 @kernel
 def _far_slot(price_ticks):
-    return np.int64((np.uint64(price_ticks) * _HASH) >> _SHIFT)
+    return ((price_ticks & _HASHED) * _HASH >> _SHIFT) & (FAR - 1)
 
 
 @kernel

@@ -15,6 +15,7 @@ from hftlab.types import (
     AT_EXCHANGE,
     BBO,
     CANCEL_REJECTED,
+    DEPTH,
     FAULT_INSTRUMENT,
     FAULT_KIND,
     FAULT_OUT_FULL,
@@ -22,6 +23,7 @@ from hftlab.types import (
     IN_FLIGHT,
     LAST,
     NEVER_NS,
+    ORDERS,
     PAUSE,
     SET_LIMITS,
     TIMER,
@@ -29,6 +31,8 @@ from hftlab.types import (
 
 # Most rows that one input row can write: every report in flight may come due before it and lead to a full requote.
 OUT_ROOM = 8192
+# Most rows of one report or one market in one row: cancel everything, then withdraw and submit every level, and a sample.
+_ROOM = 4 * ORDERS
 
 
 @kernel
@@ -46,21 +50,26 @@ def loop(desk, markets, exchanges, events, out, decide):
         if row.instrument >= markets.shape[0]:
             head.fault = FAULT_INSTRUMENT
             return n
-        at_exchange = (row.flags & AT_EXCHANGE) != 0
-        at_desk = (row.flags & AT_DESK) != 0 or not at_exchange
+        at_exchange = (row["flags"] & AT_EXCHANGE) != 0
+        at_desk = (row["flags"] & AT_DESK) != 0 or not at_exchange
         ts_ns = row.ts_recv_ns if at_desk else row.ts_exch_ns
-        advance(head, markets, exchanges, ts_ns, out, decide)
+        is_market = DEPTH <= row.kind <= BBO
+        # A report that is due within a message waits for its end: between two rows of one message the book is half old, half new.
+        if head.message_open == 0 or not is_market or ts_ns > head.now_ns:
+            advance(head, markets, exchanges, ts_ns, out, decide)
         if ts_ns > head.now_ns:
             if head.now_ns == 0:
                 head.start_ns = ts_ns
             head.now_ns = ts_ns
-        if row.kind <= BBO:
+        last = (row["flags"] & LAST) != 0
+        head.message_open = 1 if is_market and not last else 0
+        if is_market:
             # A live row without marks happens on both sides when it comes.
-            if exchanges[row.instrument].active != 0 and (at_exchange or (row.flags & AT_DESK) == 0):
+            if exchanges[row.instrument].active != 0 and (at_exchange or (row["flags"] & AT_DESK) == 0):
                 match.on_row(head, exchanges[row.instrument], row)
             if at_desk:
                 mk.on_row(markets[row.instrument], row, head.now_ns)
-                if (row.flags & LAST) != 0:
+                if last:
                     after(head, markets, exchanges, row.instrument, out, decide)
         else:
             other_row(head, markets, exchanges, row, out, decide)
@@ -79,8 +88,13 @@ def other_row(desk, markets, exchanges, row, out, decide):
         dk.close_bars(desk, markets)
         for i in range(markets.shape[0]):
             after(desk, markets, exchanges, i, out, decide)
+        risk.chase(desk, markets, exchanges, out)
     elif ACCEPTED <= row.kind <= CANCEL_REJECTED:
-        report(desk, markets, exchanges, row, out, decide)
+        report(desk, markets, row, out)
+        # A matching engine tells of an order before it tells of the book with that order in it, in one message: until its last
+        # row our own lots would be taken out of a book that does not hold them yet.
+        if (row["flags"] & LAST) != 0:
+            after(desk, markets, exchanges, row.instrument, out, decide)
     elif PAUSE <= row.kind <= SET_LIMITS:
         dk.command(desk, markets, row)
         for i in range(markets.shape[0]):
@@ -90,12 +104,11 @@ def other_row(desk, markets, exchanges, row, out, decide):
 
 
 @kernel
-def report(desk, markets, exchanges, row, out, decide):
-    """Apply one venue report to our orders and ledger, record a fill for the report, and decide again."""
+def report(desk, markets, row, out):
+    """Apply one venue report to our orders and ledger, and write down a fill."""
     orders.apply_report(desk, markets[row.instrument], row)
     if row.kind == FILL:
         dk.write_fill(markets[row.instrument], row, desk.now_ns, out)
-    after(desk, markets, exchanges, row.instrument, out, decide)
 
 
 @kernel
@@ -110,13 +123,17 @@ def advance(desk, markets, exchanges, until_ns, out, decide):
                 which = i
         if due_ns > until_ns or which < 0:
             return
+        if out.shape[0] - out[0].seq <= _ROOM * markets.shape[0]:
+            desk.fault = FAULT_OUT_FULL
+            return
         x = exchanges[which]
         if flight.next_request_ns(x) == due_ns:
             match.on_request(desk, x, markets[which].spec, flight.pop_request(x))
         else:
             row = flight.pop_report(x)
             desk.now_ns = max(desk.now_ns, row.ts_recv_ns)
-            report(desk, markets, exchanges, row, out, decide)
+            report(desk, markets, row, out)
+            after(desk, markets, exchanges, row.instrument, out, decide)
 
 
 @kernel

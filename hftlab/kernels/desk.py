@@ -161,7 +161,7 @@ def sample(desk, markets, out):
         written.seq = row.ask_ticks
         written.kind = SAMPLE
         written.side = 0
-        written.flags = 0
+        written["flags"] = 0
         written.instrument = i
 
 
@@ -179,5 +179,5 @@ def write_fill(market, event, now_ns, out):
     row.seq = np.float64(market.fair_ticks).view(np.int64)
     row.kind = FILL
     row.side = event.side
-    row.flags = event.flags
+    row["flags"] = event["flags"]
     row.instrument = event.instrument

@@ -33,7 +33,7 @@ def copy_event(target, source):
     target.seq = source.seq
     target.kind = source.kind
     target.side = source.side
-    target.flags = source.flags
+    target["flags"] = source["flags"]
     target.instrument = source.instrument
 
 
@@ -56,7 +56,7 @@ def report(desk, exchange, kind, order_id, side, price_ticks, lots, leaves, flag
     row.seq = exchange.arrivals
     row.kind = kind
     row.side = side
-    row.flags = flags
+    row["flags"] = flags
     row.instrument = instrument
     exchange.report_count += 1
     exchange.due_ns = min(exchange.due_ns, row.ts_recv_ns)

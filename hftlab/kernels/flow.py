@@ -83,6 +83,9 @@ def _place(world, out, now_ns):
     accept = 1.0 - edge_hazard(params, edge - params.edge_enter_ticks)
     queue = lob.levels[price_ticks & LEVEL_MASK].lots / (params.unit_lots * params.queue_full)
     accept /= 1.0 + queue * queue
+    own = lob.best_bid_ticks if side == BID else lob.best_ask_ticks
+    if own != NO_PRICE and side * (price_ticks - own) > 0:
+        accept *= params.improve
     if keep < accept:
         submit(lob, out, now_ns, 0, 0, side, price_ticks, np.int64(size), 0)
 
@@ -127,6 +130,19 @@ def _take(world, out, now_ns, side, number):
 
 
 @kernel
+def _snipe(world, out, now_ns):
+    """One toxic taker: takes what is quoted on the wrong side of the efficient price, and gives up when nothing is."""
+    flow = world.flow
+    side = flow.snipe_side
+    touch = world.lob.best_ask_ticks if side == BID else world.lob.best_bid_ticks
+    if touch == NO_PRICE or side * (flow.efficient_ticks - touch) <= 0:
+        flow.snipes = 0
+        return
+    flow.snipes -= 1
+    _take(world, out, now_ns, side, 0)
+
+
+@kernel
 def _act(world, out, now_ns):
     """Turn the candidate that is due at `now_ns` into an event, or into nothing."""
     flow = world.flow
@@ -148,8 +164,7 @@ def _act(world, out, now_ns):
     if flow.snipes > 0:
         pick -= params.snipe_per_s
         if pick < 0.0:
-            flow.snipes -= 1
-            _take(world, out, now_ns, flow.snipe_side, 0)
+            _snipe(world, out, now_ns)
             return
     pick -= flow.rate * params.trade_per_s + flow.excite_fast_per_s + flow.excite_slow_per_s
     if pick < 0.0:

@@ -30,6 +30,11 @@ def cache_dir() -> Path:
 _CACHE_DIR = str(cache_dir())
 
 
+def records(rows: np.ndarray) -> np.ndarray:
+    """Return rows that the kernels can read by attribute: as they are for numba, a recarray when NUMBA_DISABLE_JIT is set."""
+    return rows.view(np.recarray) if numba.config.DISABLE_JIT else rows
+
+
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile without the GIL, without exceptions on division, and cached under the digest of all kernels."""
     # numba picks the cache directory while it decorates; the setting is put back so that a user's own functions keep theirs.

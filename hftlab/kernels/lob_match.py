@@ -42,6 +42,7 @@ def fillable(lob, owner, side, price_ticks, qty_lots, any_price):
 
 @kernel
 def taker_report(lob, out, kind, qty_lots, leaves_lots):
+    """Report on the taker at its own limit price."""
     report_row(lob, out, kind, lob.taker_owner, lob.taker_id, lob.taker_side, lob.taker_ticks, qty_lots, leaves_lots, 0)
 
 
@@ -149,6 +150,7 @@ def enter(lob, out, any_price, rests, post_only):
 
 @kernel
 def set_taker(lob, owner, order_id, side, price_ticks, left_lots, executed_lots):
+    """Make this order the taker in hand; `executed_lots` is what it traded before, if it is an amended one."""
     lob.taker_owner = owner
     lob.taker_id = order_id
     lob.taker_side = side

@@ -8,7 +8,7 @@ import numpy as np
 
 from hftlab.types import NO_PRICE
 
-LOB_LEVELS = 4096  # prices in the window; a power of two
+LOB_LEVELS = 65536  # prices in the window, a power of two: at a tick of 0.01 still +-327 round the touch
 LEVEL_MASK = LOB_LEVELS - 1
 LOB_ORDERS = 16384  # resting orders at most
 LOB_MAP = 2 * LOB_ORDERS  # slots of the id map: never more than half full; a power of two
@@ -99,7 +99,7 @@ LOB = np.dtype(
         ("map", "i4", (LOB_MAP,)),
     ]
 )
-"""An order book for one instrument, 1.2 MB."""
+"""An order book for one instrument, 2.2 MB."""
 
 
 def lob_reset(lob: np.ndarray) -> None:

@@ -50,20 +50,20 @@ def on_row(market, row, now_ns):
     elif kind == BBO:
         _compare_bbo(market, row)
         return
-    if (row.flags & LAST) != 0:
+    if (row["flags"] & LAST) != 0:
         _end_of_message(market, row, now_ns)
 
 
 @kernel
 def _end_of_message(market, row, now_ns):
     market.messages += 1
-    market.last_exch_ns = max(market.last_exch_ns, row.ts_exch_ns)
-    market.last_recv_ns = max(market.last_recv_ns, now_ns)
     if row.kind == TRADE:
         return
+    market.last_exch_ns = max(market.last_exch_ns, row.ts_exch_ns)
+    market.last_recv_ns = max(market.last_recv_ns, now_ns)
     market.book.seq = row.seq
     bk.settle(market.book)
-    if market.validity == RESYNC and (row.flags & SNAPSHOT) == 0:
+    if market.validity == RESYNC and (row["flags"] & SNAPSHOT) == 0:
         return  # after a gap or a clear only a whole snapshot makes the book trustworthy again
     bid = market.book.best_bid_ticks
     ask = market.book.best_ask_ticks

@@ -91,16 +91,16 @@ def crosses(exchange, side, price_ticks):
 
 @kernel
 def _submit(desk, exchange, row):
-    crossing = (row.flags & MARKET_ORDER) != 0 or crosses(exchange, row.side, row.price_ticks)
-    killed = crossing and (row.flags & FOK) != 0 and _takeable(exchange, row) < row.qty_lots
-    if (crossing and (row.flags & POST_ONLY) != 0) or killed or exchange.resting_count >= ORDERS:
+    crossing = (row["flags"] & MARKET_ORDER) != 0 or crosses(exchange, row.side, row.price_ticks)
+    killed = crossing and (row["flags"] & FOK) != 0 and _takeable(exchange, row) < row.qty_lots
+    if (crossing and (row["flags"] & POST_ONLY) != 0) or killed or exchange.resting_count >= ORDERS:
         report(desk, exchange, REJECTED, row.order_id, row.side, row.price_ticks, row.qty_lots, 0, 0, row.instrument)
         return
     leaves = row.qty_lots
     report(desk, exchange, ACCEPTED, row.order_id, row.side, row.price_ticks, row.qty_lots, leaves, 0, row.instrument)
     if crossing:
         leaves = _take(desk, exchange, row)
-    if leaves > 0 and (row.flags & (IOC | FOK | MARKET_ORDER)) != 0:
+    if leaves > 0 and (row["flags"] & (IOC | FOK | MARKET_ORDER)) != 0:
         report(desk, exchange, CANCELED, row.order_id, row.side, row.price_ticks, row.qty_lots, leaves, 0, row.instrument)
     elif leaves > 0:
         order = exchange.resting[exchange.resting_count]
@@ -119,7 +119,7 @@ def _submit(desk, exchange, row):
 def _within(row, price_ticks):
     if price_ticks == NO_PRICE:
         return False
-    if (row.flags & MARKET_ORDER) != 0:
+    if (row["flags"] & MARKET_ORDER) != 0:
         return True
     return price_ticks <= row.price_ticks if row.side == BID else price_ticks >= row.price_ticks
 
@@ -191,7 +191,7 @@ def on_row(desk, exchange, row):
             _on_trade(desk, exchange, row)
     elif row.kind == CLEAR:
         bk.clear(exchange.book, row.side)
-    if (row.flags & LAST) != 0:
+    if (row["flags"] & LAST) != 0:
         bk.settle(exchange.book)
         if exchange.resting_count > 0:
             _fill_crossed(desk, exchange, row.instrument)
@@ -241,6 +241,7 @@ def _on_trade(desk, exchange, row):
         arrival = order.arrival
         if order.price_ticks == row.price_ticks:
             queue.on_trade(order, row.qty_lots)
+            order.ahead_lots += row.qty_lots - budget  # what our orders before this one took did not reach its queue
             due = min(int(-order.ahead_lots), order.leaves_lots) if order.ahead_lots < 0 else 0
         else:
             due = order.leaves_lots  # it traded through us

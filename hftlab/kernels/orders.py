@@ -18,6 +18,7 @@ from hftlab.types import (
     CANCELED,
     FILL,
     FREE,
+    IOC,
     LEVELS_MAX,
     LIVE,
     LOST,
@@ -50,9 +51,11 @@ def _transitions() -> np.ndarray:
     table[PENDING_CANCEL, CANCEL_REJECTED] = LOST  # "no such order" is not "filled": ask, never guess
     table[PENDING_AMEND, AMENDED] = LIVE
     table[PENDING_AMEND, REJECTED] = LIVE  # the amend was refused, the order stands as it was
+    table[PENDING_AMEND, CANCEL_REJECTED] = LIVE  # the word of venues that have one refusal for cancels and amends
     table[LOST, ACCEPTED] = LIVE
     table[LOST, AMENDED] = LIVE
     table[LOST, REJECTED] = FREE
+    table[LOST, CANCEL_REJECTED] = LOST
     table[LOST, FILL] = LIVE
     return table
 
@@ -121,7 +124,7 @@ def add(market, order_id, side, level, price_ticks, lots, flags, now_ns):
     order.status = PENDING_NEW
     order.side = side
     order.level = level
-    order.flags = flags
+    order["flags"] = flags
     market.working += 1
     market.levels_used = max(market.levels_used, level + 1)
     market.slots[slot_key(side, level)] = order_id % ORDERS + 1
@@ -149,7 +152,7 @@ def apply_report(desk, market, event):
     kind = event.kind
     slot = find(market, event.order_id)
     if kind == FILL:
-        ledger.apply_fill(market, event, (event.flags & MAKER) != 0, desk.now_ns)
+        ledger.apply_fill(market, event, (event["flags"] & MAKER) != 0, desk.now_ns)
     if slot < 0:
         # The answer to an amend or cancel that crossed with the order's last fill is no surprise.
         if kind == REJECTED or kind == CANCEL_REJECTED:
@@ -162,6 +165,9 @@ def apply_report(desk, market, event):
     if status == REFUSED:
         desk.unexpected += 1
         return False
+    refused_amend = order.status == PENDING_AMEND and kind == CANCEL_REJECTED
+    if kind == REJECTED and order.live_ns > 0 and status == FREE:
+        status = order.status  # an amend was refused while a cancel is on its way, or after silence: the order may still rest
     if kind == FILL:
         order.leaves_lots = event.leaves_lots
         if order.live_ns == 0:
@@ -173,10 +179,13 @@ def apply_report(desk, market, event):
         queue.place(order, public_lots(market, order.side, order.price_ticks))
     elif kind == AMENDED:
         _amended(market, order, event, desk.now_ns)
-    elif kind == REJECTED:
+    elif kind == REJECTED or refused_amend:
         desk.rejects += 1
+        _remember(market, order)
         order.wish_ticks = order.price_ticks
         order.wish_lots = order.leaves_lots
+    elif kind == CANCELED and (order["flags"] & IOC) != 0:
+        _remember(market, order)
     if status == FREE:
         release(market, slot)
     else:
@@ -185,14 +194,30 @@ def apply_report(desk, market, event):
 
 
 @kernel
+def _remember(market, order):
+    """Note what the venue refused, so that it is not asked the same thing again before it has said something new."""
+    key = slot_key(order.side, order.level)
+    market.rejected_ticks[key] = order.wish_ticks
+    market.rejected_messages[key] = market.messages
+
+
+@kernel
+def just_rejected(market, key, price_ticks):
+    """Return whether the venue refused this price and the market has said nothing since."""
+    return market.rejected_ticks[key] == price_ticks and market.rejected_messages[key] == market.messages
+
+
+@kernel
 def _amended(market, order, event, now_ns):
     smaller = event.price_ticks == order.price_ticks and event.leaves_lots <= order.leaves_lots
+    # Asked before the order moves: the book does not hold it at its new price yet.
+    level_lots = public_lots(market, order.side, event.price_ticks)
     order.price_ticks = event.price_ticks
     order.leaves_lots = event.leaves_lots
     order.qty_lots = event.qty_lots
     order.live_ns = now_ns
     if not (smaller and market.spec.amend_rule == AMEND_KEEPS_SMALLER):
-        queue.place(order, public_lots(market, order.side, order.price_ticks))
+        queue.place(order, level_lots)
 
 
 @kernel

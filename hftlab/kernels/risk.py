@@ -14,11 +14,13 @@ from hftlab.types import (
     FREE,
     IOC,
     LEVELS_MAX,
+    LIVE,
     LOST,
-    NO_BAD_QUOTE,
+    NO_HALTED,
     NO_POSITION,
     NO_PRICE,
     NO_REQUEST_RATE,
+    NO_SELF_CROSS,
     OK,
     ORDERS,
     PENDING_AMEND,
@@ -61,7 +63,7 @@ def _write(desk, exchange, out, kind, order_id, side, price_ticks, lots, flags, 
     row.seq = desk.submits + desk.amends + desk.cancels
     row.kind = kind
     row.side = side
-    row.flags = flags
+    row["flags"] = flags
     row.instrument = instrument
     # A cancel may overdraw the budget: getting out is never refused, and what follows waits longer.
     desk.request_tokens = max(desk.request_tokens - 1.0, -desk.limits.requests_burst)
@@ -95,7 +97,7 @@ def cancel_quotes(desk, market, exchange, i, out):
     """Ask for every post-only order of one market to be cancelled; taking orders are on their way out by themselves."""
     if market.working > 0:
         for slot in range(ORDERS):
-            if (market.orders[slot].flags & POST_ONLY) != 0:
+            if (market.orders[slot]["flags"] & POST_ONLY) != 0:
                 cancel(desk, market, exchange, i, slot, out)
 
 
@@ -106,6 +108,20 @@ def cancel_all(desk, markets, exchanges, out):
         if markets[i].working > 0:
             for slot in range(ORDERS):
                 cancel(desk, markets[i], exchanges[i], i, slot, out)
+
+
+@kernel
+def chase(desk, markets, exchanges, out):
+    """Ask for the cancel of what no quote looks after: orders of unknown fate, and those that outlived a refused cancel."""
+    for i in range(markets.shape[0]):
+        market = markets[i]
+        if market.working == 0:
+            continue
+        for slot in range(ORDERS):
+            order = market.orders[slot]
+            orphan = order.status == LIVE and market.slots[orders.slot_key(order.side, order.level)] != slot + 1
+            if order.status == LOST or orphan:
+                cancel(desk, market, exchanges[i], i, slot, out)
 
 
 @kernel
@@ -146,11 +162,9 @@ def permit(desk, markets, exchanges, i, out):
     market = markets[i]
     wish = market.quote
     verdict = checks.quoting_verdict(desk, market)
-    if verdict == OK and wish.bid_lots > 0 and wish.ask_lots > 0 and wish.bid_ticks >= wish.ask_ticks:
-        verdict = NO_BAD_QUOTE
     if verdict != market.gate_verdict:
         market.gate_verdict = verdict
-        if verdict != OK:
+        if verdict != OK and verdict != NO_HALTED:  # a halt was counted, with its reason, when it came
             desk.verdicts[verdict] += 1
     if verdict != OK:
         wish.bid_lots = 0
@@ -208,15 +222,16 @@ def _side(desk, markets, exchanges, i, side, level, price_ticks, lots, out, with
         return
     if action == orders.DO_CANCEL or (withdrawing and action == orders.DO_REPLACE):
         cancel(desk, market, exchanges[i], i, slot, out)
-    elif not withdrawing and action == orders.DO_AMEND:
+    elif not withdrawing and action == orders.DO_AMEND and not orders.just_rejected(market, key, price_ticks):
         verdict = checks.order_verdict(desk, markets, i, side, price_ticks, lots, slot)
         if verdict == OK:
             _amend(desk, market, exchanges[i], i, slot, price_ticks, lots, out)
         else:
             _refuse(desk, market, key, price_ticks, verdict)
-            # The new price is not allowed and the old one no longer wished. Out of budget, an order that only stands too
-            # far away may stay; any other is taken away.
-            if verdict != NO_REQUEST_RATE or (price_ticks - market.orders[slot].price_ticks) * side < 0:
+            # The new price is not allowed and the old one no longer wished. Out of budget, or while our own other side has yet
+            # to make room, an order that only stands too far away may stay; any other is taken away.
+            waits = verdict == NO_REQUEST_RATE or verdict == NO_SELF_CROSS
+            if not waits or (price_ticks - market.orders[slot].price_ticks) * side < 0:
                 cancel(desk, market, exchanges[i], i, slot, out)
 
 
@@ -224,6 +239,8 @@ def _side(desk, markets, exchanges, i, side, level, price_ticks, lots, out, with
 def _try_submit(desk, markets, exchanges, i, side, level, price_ticks, lots, out):
     market = markets[i]
     key = orders.slot_key(side, level)
+    if orders.just_rejected(market, key, price_ticks):
+        return
     verdict = checks.order_verdict(desk, markets, i, side, price_ticks, lots, -1)
     if verdict == OK:
         market.refused_verdict[key] = OK
@@ -247,5 +264,5 @@ def flatten(desk, markets, exchanges, i, out):
     refill(desk)
     lots = min(abs(market.position_lots), max(int(market.limits.order_lots_max), 1))
     price_ticks = touch + side * int(abs(touch) * FLATTEN_BPS * 1e-4 + 1)
-    if desk.request_tokens >= 1.0:
+    if desk.request_tokens >= 1.0 and not orders.just_rejected(market, orders.slot_key(side, 0), price_ticks):
         _submit(desk, market, exchanges[i], i, side, 0, price_ticks, lots, IOC, out)

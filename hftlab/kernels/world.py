@@ -18,17 +18,24 @@ WARM_UP_NS = 20_000_000_000  # of flow before the market opens, so that the book
 
 
 @kernel
+def _taken(lob):
+    """Return the rows written and forget where in `out` they lie: the state must not depend on how it was called."""
+    rows = lob.cursor
+    lob.cursor = 0
+    lob.first = 0
+    lob.market_first = 0
+    return rows
+
+
+@kernel
 def advance_world(worlds, out, until_ns):
     """Run `worlds[0]` up to and including `until_ns` into `out`. Returns the rows written.
 
     When `out` got full first, `flow.next_ns` is still at or before `until_ns`: empty it and make the same call again.
     """
     world = worlds[0]
-    world.lob.cursor = 0
     advance(world, out, until_ns)
-    rows = world.lob.cursor
-    world.lob.cursor = 0
-    return rows
+    return _taken(world.lob)
 
 
 @kernel
@@ -37,7 +44,6 @@ def request_world(worlds, out, requests, i, now_ns, owner):
     world = worlds[0]
     lob = world.lob
     row = requests[i]
-    lob.cursor = 0
     before = lob.traded_lots
     if row.kind == SUBMIT:
         submit(lob, out, now_ns, owner, row.order_id, np.int64(row.side), row.price_ticks, row.qty_lots, np.int64(row["flags"]))
@@ -48,9 +54,7 @@ def request_world(worlds, out, requests, i, now_ns, owner):
     # the public sees a print, whoever made it
     if lob.traded_lots > before:
         on_trade(world, lob.taker_side, lob.traded_lots - before)
-    rows = lob.cursor
-    lob.cursor = 0
-    return rows
+    return _taken(lob)
 
 
 @kernel
@@ -132,17 +136,18 @@ def world_new(
     lob["stp_mode"], lob["amend_rule"], lob["response_ns"], lob["instrument"] = stp_mode, amend_rule, response_ns, instrument_index
     flow["rng"] = rng_seed(seed)
     flow["efficient_ticks"] = price_ticks + 0.5
-    # the activity starts anywhere in its stationary law, or every seed would open equally busy
-    flow["log_activity"] = params["activity_sd"] * np.random.default_rng(seed).standard_normal()
+    # it opens at its mean activity, so that the first minutes of any seed are worth watching
+    flow["log_activity"] = params["activity_sd"] ** 2 / 2
     # while the book fills, nothing moves the efficient price
     params["informed"] = params["news_per_s"] = 0.0
-    _open(world, start_ns - WARM_UP_NS)
-    scratch = np.zeros(SCRATCH_ROWS, EVENT)
+    # a recarray view lets the same lines run when the kernels are plain Python
+    view, scratch = world.view(np.recarray), np.zeros(SCRATCH_ROWS, EVENT).view(np.recarray)
+    _open(view, start_ns - WARM_UP_NS)
     while flow["next_ns"][0] <= start_ns:
-        advance_world(world, scratch, start_ns)
+        advance_world(view, scratch, start_ns)
     for name in ("informed", "news_per_s"):
         params[name] = (FLOW_DEFAULTS | options)[name]
     flow["now_ns"] = start_ns
     lob["seq"] = 0
-    _redraw(world)
+    _redraw(view)
     return world

@@ -8,11 +8,12 @@ from typing import Any
 from hftlab.errors import FormatError, InputError, UnknownName, did_you_mean
 from hftlab.instrument import Instrument
 from hftlab.params import Fees, Latency, Queue
-from hftlab.strict import number
+from hftlab.strict import keywords, number
 
 FILLS = ("auto", "matched", "modelled")
 
 
+@keywords
 @dataclass(frozen=True)
 class SynthFeed:
     """A simulated market: a seeded crowd on an order-by-order matching engine, in real time, at a multiple, or flat out.
@@ -27,7 +28,13 @@ class SynthFeed:
     options: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        from hftlab.kernels.flow_types import FLOW_DEFAULTS
+
         _check(self.instrument, self.speed)
+        for name, value in self.options.items():
+            if name not in FLOW_DEFAULTS:
+                raise UnknownName(f"a simulated market has no option {name!r}.{did_you_mean(name, FLOW_DEFAULTS)}")
+            number(value, name)
 
     @property
     def instruments(self) -> tuple[Instrument, ...]:
@@ -46,6 +53,7 @@ class SynthFeed:
         }
 
 
+@keywords
 @dataclass(frozen=True)
 class ReplayFeed:
     """A recording played as if it were live: every row at its own time, `speed` times as fast; inf as fast as it goes.
@@ -74,6 +82,7 @@ class ReplayFeed:
         }
 
 
+@keywords
 @dataclass(frozen=True)
 class PaperVenue:
     """Simulated fills, no real money.

@@ -1,6 +1,7 @@
 """Feeds that run: a simulated market, and a recording on its own clock."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class SynthSource:
             price=price or feed.price,
             entry_ns=entry_ns,
             response_ns=response_ns,
-            **feed.options,
+            **dict[str, Any](feed.options),
         )
 
     def open(self) -> np.ndarray:
@@ -95,7 +96,7 @@ def load_tape(feed: Feed) -> Tape | None:
 
 
 def market_rows(journal: np.ndarray) -> int:
-    """Return how many rows of a journal came from the feed: where a replay goes on."""
+    """Return how many of these journaled rows came from the feed; their sum is where a recording goes on."""
     return int(np.count_nonzero(journal["kind"] <= BBO))
 
 

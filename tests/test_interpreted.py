@@ -1,0 +1,37 @@
+"""The kernels as plain Python: the same bytes as compiled, and no warning of numpy's on the way."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+from tapes import build_tape
+from test_core import two_markets
+
+from hftlab.kernels import core
+
+WHAT = ["move", "trade", "level", "sweep", "timer", "gap", "command", "move", "trade"]
+
+
+def digests():
+    """Digests of three random tapes of two markets."""
+    draw, found = random.Random(7), []
+    for _ in range(3):
+        steps = [(draw.randint(0, 1), draw.choice(WHAT), draw.randint(-3, 3), draw.randint(1, 60), draw.randint(0, 400)) for _ in range(40)]
+        state = two_markets()
+        state.step(core.run, build_tape(steps))
+        found.append(f"{state.digest()} {int(state.desk['submits'][0])} {int(state.markets['fills_count'].sum())}")
+    return found
+
+
+def test_compiled_and_interpreted_kernels_leave_the_same_bytes():
+    here = Path(__file__).parent
+    env = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])}
+    script = "import test_interpreted as t; print(*t.digests(), sep='\\n')"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    compiled = digests()
+    assert done.stdout.split("\n")[:-1] == compiled
+    assert sum(int(line.split()[1]) for line in compiled) > 50
+    assert all(int(line.split()[2]) > 0 for line in compiled)

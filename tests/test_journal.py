@@ -1,0 +1,83 @@
+"""The journal: what was appended is what is read, over segments, torn ends and holes."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hftlab.data import journal as jn
+from hftlab.errors import DataError
+from hftlab.types import EVENT
+
+
+def rows(start, count):
+    made = np.zeros(count, EVENT)
+    made["seq"] = np.arange(start, start + count)
+    return made
+
+
+@given(sizes=st.lists(st.integers(0, 9), max_size=12), segment=st.integers(1, 8), sync=st.booleans())
+def test_what_is_appended_is_read_back_whatever_the_segments(tmp_path_factory, sizes, segment, sync):
+    directory = tmp_path_factory.mktemp("journal")
+    journal, written = jn.Journal(directory, segment_rows=segment), 0
+    for size in sizes:
+        journal.append(rows(written, size), sync=sync)
+        written += size
+    journal.close()
+    assert jn.read(directory)["seq"].tolist() == list(range(written))
+
+
+@pytest.mark.parametrize("torn", [1, 63])
+def test_a_torn_last_row_was_never_run_and_is_cut_off(tmp_path, torn):
+    journal = jn.Journal(tmp_path)
+    journal.append(rows(0, 3))
+    journal.close()
+    path = jn.segments(tmp_path)[-1]
+    with path.open("ab") as file:
+        file.write(b"\x01" * torn)
+    assert len(jn.read(tmp_path)) == 3
+    again = jn.Journal(tmp_path)
+    again.append(rows(3, 2))
+    again.close()
+    assert jn.read(tmp_path)["seq"].tolist() == [0, 1, 2, 3, 4]
+
+
+def three_segments(directory):
+    journal = jn.Journal(directory, segment_rows=2)
+    for start in (0, 2, 4):
+        journal.append(rows(start, 2))
+    journal.append(rows(6, 1))
+    journal.close()
+    return jn.segments(directory)
+
+
+def test_a_missing_segment_is_named_and_nothing_is_replayed_over_the_hole(tmp_path):
+    files = three_segments(tmp_path)
+    assert len(files) == 4
+    files[1].unlink()
+    with pytest.raises(DataError, match=r"000001\.rows is missing.*cannot be replayed"):
+        jn.read(tmp_path)
+    files[0].unlink()
+    with pytest.raises(DataError, match=r"000000\.rows is missing"):
+        jn.read(tmp_path)
+
+
+def test_a_segment_torn_inside_is_refused(tmp_path):
+    files = three_segments(tmp_path)
+    with files[1].open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(DataError, match="only the last segment may end in a torn row"):
+        jn.read(tmp_path)
+
+
+def test_reopening_goes_on_in_the_last_segment(tmp_path):
+    three_segments(tmp_path)
+    journal = jn.Journal(tmp_path, segment_rows=2)
+    journal.append(rows(7, 3))
+    journal.close()
+    assert jn.read(tmp_path)["seq"].tolist() == list(range(10))
+
+
+def test_no_journal_is_no_rows(tmp_path):
+    assert jn.read(tmp_path / "nothing").dtype == EVENT
+    assert len(jn.read(tmp_path / "nothing")) == 0

@@ -1,0 +1,111 @@
+"""Python strategies: what the z-score wishes, and that the targets of a backtest are the ones it wished."""
+
+import numpy as np
+import pytest
+from stories import Story, limits
+from tapes import MS, A, Writer
+
+import hftlab as hl
+from hftlab.data.tape import Tape
+from hftlab.errors import InputError, UserCodeError
+from hftlab.params import WorkTarget
+from hftlab.strategies.base import strategy_from_dict
+from hftlab.strategies.zscore import ZScoreReversion
+
+LOOKBACK, BAR_MS = 8, 1000
+
+
+def with_closes(*closes):
+    story = Story(WorkTarget(order_qty="0.1"))
+    story.state.markets["bars"]["close_ticks"][0][: len(closes)] = closes
+    story.state.markets["bars_count"] = len(closes)
+    return story.state.frame()
+
+
+def test_z_by_hand_and_the_wishes_that_follow():
+    # mean 102, sd with ddof 1 = sqrt(80 / 4): z = 8 / 4.4721 = 1.78885
+    strategy = ZScoreReversion(qty="0.3", lookback=5, entry_z=1.7, exit_z=0.5)
+    high, low = with_closes(100, 100, 100, 100, 110), with_closes(100, 100, 100, 100, 90)
+    assert strategy.z(high) == pytest.approx(8 / 20**0.5)
+    assert strategy.on_timer(with_closes(100, 100, 100, 110)) is None
+    assert float(strategy.on_timer(high)[0]) == -0.3
+    assert strategy.on_timer(high) is None
+    assert float(strategy.on_timer(low)[0]) == 0.3
+    assert float(strategy.on_timer(with_closes(98, 102, 98, 102, 100))[0]) == 0
+    assert np.isnan(strategy.z(with_closes(7, 7, 7, 7, 7)))
+
+
+class Watched(ZScoreReversion):
+    """Writes down when it wished what, and tries to write where it only may read."""
+
+    def on_timer(self, frame):
+        with pytest.raises(ValueError, match="read-only"):
+            frame.desk["state"] = 3
+        with pytest.raises(ValueError, match="read-only"):
+            frame.markets["target_lots"] = 1
+        wish = super().on_timer(frame)
+        if wish:
+            self.wishes.append((frame.now_ns, float(wish[0])))
+        return wish
+
+
+@pytest.fixture(scope="module")
+def path():
+    """Mid prices in ticks every 100 ms for a minute, and the tape of them."""
+    moves = np.random.default_rng(11).integers(-2, 3, 600)
+    mids = 2000 + moves.cumsum()
+    w = Writer(feed_ns=0)
+    w.now = w.now // (10_000 * MS) * (10_000 * MS)
+    start = w.now
+    for mid in mids:
+        w.snapshot(0, int(mid), depth=3)
+        w.now += 100 * MS
+    return start, mids, Tape(w.array(), (A,))
+
+
+def expected(start, mids):
+    """The wishes by the rule in the docstring, on closes taken from the path by its own times."""
+    closes, side, wishes = [], 0, []
+    for second in range(1, 60):
+        # A bar ends with the price at its last instant; the first timer only opens the bars.
+        closes.append(mids[second * BAR_MS // 100])
+        if len(closes) < LOOKBACK:
+            continue
+        window = np.array(closes[-LOOKBACK:], float)
+        z = (window[-1] - window.mean()) / window.std(ddof=1)
+        new = -1 if z >= 1.2 else 1 if z <= -1.2 else 0 if abs(z) <= 0.4 else side
+        if new != side:
+            side = new
+            wishes.append((start + second * BAR_MS * MS, 0.3 * side))
+    return wishes
+
+
+def run(path):
+    strategy = Watched(qty="0.3", lookback=LOOKBACK, entry_z=1.2, exit_z=0.4, every_s=1.0)
+    strategy.wishes = []
+    report = hl.backtest(path[2], A, WorkTarget(order_qty="0.1", life_ms_min=0), limits(), strategy=strategy, bar_s=BAR_MS / 1000)
+    return report, strategy.wishes
+
+
+def test_the_targets_of_a_backtest_are_those_of_the_rule_on_the_recorded_path(path):
+    report, wishes = run(path)
+    assert len(wishes) > 5
+    assert wishes == [(t, pytest.approx(q)) for t, q in expected(*path[:2])]
+    again, same = run(path)
+    assert (again.digest, same) == (report.digest, wishes)
+
+
+def test_a_strategy_that_makes_no_sense_is_refused():
+    with pytest.raises(InputError, match="wanted lookback >= 3"):
+        ZScoreReversion(qty="0.1", lookback=2)
+    with pytest.raises(InputError, match="exit_z < entry_z"):
+        ZScoreReversion(qty="0.1", entry_z=1, exit_z=1)
+
+
+def test_a_strategy_travels_as_its_class_and_values():
+    strategy = ZScoreReversion(qty="0.3", lookback=7)
+    assert strategy_from_dict(strategy.to_dict()) == strategy
+    with pytest.raises(UserCodeError, match=r"put the class into a \.py file"):
+        strategy_from_dict({"module": "__main__", "class": "Gone", "values": {}})
+    with pytest.raises(UserCodeError, match="is no strategy"):
+        strategy_from_dict({"module": "fractions", "class": "Fraction", "values": {}})

@@ -1,0 +1,108 @@
+"""A quoter of the user's own: carried as text, and the same decisions as the built-in one that it copies."""
+
+import math
+
+import numpy as np
+import pytest
+import yaml
+from numba import njit
+from stories import limits
+from tapes import A, Writer
+
+import hftlab as hl
+from hftlab.data.tape import Tape
+from hftlab.engine.usercode import capture, restore
+from hftlab.errors import InputError, UserCodeError
+from hftlab.types import ASK, BID, TRADE
+
+HALF_TICKS = 2.0
+FROM_NUMPY = np.float64(1.0)
+TABLE = {"half": 2.0}
+ARRAY = np.ones(3)
+
+
+@njit
+def lean(params, position_lots):
+    return params.user1 * position_lots * FROM_NUMPY
+
+
+@njit
+def decide(desk, market, params, quote):
+    reservation = market.fair_ticks - lean(params, market.position_lots)
+    quote.bid_ticks = math.floor(reservation - HALF_TICKS * params.user0)
+    quote.ask_ticks = math.ceil(reservation + HALF_TICKS * params.user0)
+    quote.bid_lots = quote.ask_lots = np.int64(params.order_lots)
+    quote.levels = 1
+    quote.step_ticks = 1
+
+
+@njit
+def uses_a_dict(desk, market, params, quote):
+    quote.bid_lots = TABLE["half"]
+
+
+@njit
+def uses_an_array(desk, market, params, quote):
+    quote.bid_lots = ARRAY[0]
+
+
+def undecorated(desk, market, params, quote):
+    quote.bid_lots = 1
+
+
+@pytest.fixture(scope="module")
+def tape():
+    """A minute of moves and prints."""
+    w, mid = Writer(feed_ns=2_000_000), 2000
+    for n in np.random.default_rng(3).integers(-2, 3, 300).tolist():
+        mid += n
+        w.snapshot(0, mid, depth=4, lots=5)
+        w.now += 100_000_000
+        w.message(w.row(TRADE, 0, BID if n > 0 else ASK, mid + 3 * (1 if n > 0 else -1), 20))
+        w.now += 100_000_000
+    return Tape(w.array(), (A,))
+
+
+def test_the_same_quoter_written_by_hand_trades_the_same(tape):
+    built_in = hl.FixedSpread(order_qty="0.1", half_spread_ticks=2, skew_ticks_per_order=1)
+    values = {"scale": 1.0, "lean": 0.1}  # 1 tick for 10 lots
+    travelled = restore(yaml.safe_load(yaml.safe_dump(capture(decide))))
+    reports = [
+        hl.backtest(tape, A, quoter, limits(), latency=hl.Latency(order_ms=1))
+        for quoter in (built_in, hl.UserQuoter(order_qty="0.1", decide=travelled, values=values))
+    ]
+    assert len(reports[0].frame()) > 20
+    assert reports[0].frame().equals(reports[1].frame())
+    assert reports[0].pnl_quote == reports[1].pnl_quote
+
+
+def test_what_travels_is_the_source_its_callees_its_numbers_and_its_modules():
+    code = capture(decide)
+    assert code["name"] == "decide"
+    assert set(code["functions"]) == {"decide", "lean"}
+    assert code["constants"] == {"HALF_TICKS": 2.0, "FROM_NUMPY": 1.0}
+    assert code["modules"] == {"math": "math", "np": "numpy"}
+    assert not any(source.startswith("@") for source in code["functions"].values())
+    assert all(type(value) is float for value in code["constants"].values())
+
+
+@pytest.mark.parametrize(("function", "name"), [(uses_a_dict, "TABLE"), (uses_an_array, "ARRAY")])
+def test_what_cannot_travel_is_refused_by_name(function, name):
+    with pytest.raises(UserCodeError, match=f"{name}.*cannot travel"):
+        capture(function)
+
+
+def test_a_function_without_njit_or_without_source_is_refused():
+    with pytest.raises(UserCodeError, match="decorated with @njit"):
+        capture(undecorated)
+    scope = {}
+    exec("def made(desk, market, params, quote):\n    quote.bid_lots = 1\n", scope)
+    with pytest.raises(UserCodeError, match="cannot be read"):
+        capture(njit(scope["made"]))
+
+
+def test_more_values_than_there_is_room_for_are_refused():
+    with pytest.raises(InputError, match="at most 16"):
+        hl.UserQuoter(order_qty="0.1", decide=decide, values={f"v{i}": 1.0 for i in range(17)}).record(A)
+    with pytest.raises(InputError, match="bad was nan"):
+        hl.UserQuoter(order_qty="0.1", decide=decide, values={"bad": float("nan")}).record(A)
