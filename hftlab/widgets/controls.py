@@ -48,7 +48,7 @@ class Controls(Panel):
         self.params: list[dict[str, Any]] = []
         self.said, self.level = "", "dim"
         self._outcomes: deque[Outcome] = deque(maxlen=100)  # written by the workers, read by the pump
-        self._ranges: dict[str, tuple[float, float]] = {}
+        self._ranges: dict[str, tuple[float, float, float]] = {}
         self._asked_s = -math.inf
         self._asking = False
         self._shown: dict[str, Any] = {}
@@ -112,19 +112,19 @@ class Controls(Panel):
         self.said, self.level = f"{time.strftime('%H:%M:%S', time.gmtime())}  {text}", level
 
 
-def plain(param: dict[str, Any], ranges: dict[str, tuple[float, float]]) -> dict[str, Any]:
+def plain(param: dict[str, Any], ranges: dict[str, tuple[float, float, float]]) -> dict[str, Any]:
     """Return a tunable parameter as plain JSON values with a usable step and range.
 
-    `ranges` keeps the range of each slider as it was first seen, for as long as the value lies in it: a session may give a
+    `ranges` keeps range and step of each slider as they were first seen, for as long as the value lies in it: a session may give a
     range around the present value, and a slider whose thumb moves back to the middle after each change cannot be used.
     """
     name, value = str(param["name"]), float(param["value"])
-    low, high = ranges.get(name, (float(param["min"]), float(param["max"])))
+    low, high, step = ranges.get(name, (math.inf, -math.inf, 0.0))
     if not low <= value <= high:
         low, high = float(param["min"]), float(param["max"])
-    step = float(param.get("step") or 0.0) or abs(high - low) / 100 or 1.0
-    high = max(high, low + step)
-    ranges[name] = low, high
+        step = float(param.get("step") or 0.0) or abs(high - low) / 100 or 1.0
+        high = max(high, low + step)
+        ranges[name] = low, high, step
     return {
         "name": name,
         "label": str(param.get("label") or name),

@@ -8,6 +8,7 @@ import traitlets as t
 
 from hftlab.data.frame import Frame
 from hftlab.engine.clock import age_ms
+from hftlab.types import NO_HALTED, VERDICT_NAMES
 from hftlab.widgets.page import PageWidget, script
 from hftlab.widgets.panel import HtmlPanel, Panel
 from hftlab.widgets.text import DASH, clock, duration, esc, number
@@ -93,11 +94,12 @@ class Health(Panel):
     def draw(self, frame: Frame) -> None:
         """Send the state of the run."""
         instrument, mode = frame.instruments[self.market], str(frame.engine.get("mode", ""))
-        reason = frame.halt_reason
+        reason = "" if frame.halt_reason == VERDICT_NAMES[NO_HALTED] else frame.halt_reason  # "halted" says that it was a command
         feed = str(frame.engine.get("feed", ""))
         age, problem = age_ms(frame.published_ns), self.halt_problem
         if age > DEAD_MS and not self.source.alive():
-            problem = f"{problem}\nNo engine runs; this is the last state that it published.".strip()
+            ended = "This run was stopped" if frame.state == "STOPPED" else "No engine runs"
+            problem = f"{problem}\n{ended}; this is the last state that it published.".strip()
         self._send(
             age=age,
             market=f"{instrument.venue} {instrument.symbol}" + (f" · {feed}" if feed else ""),
@@ -123,7 +125,7 @@ class Latency(HtmlPanel):
     """How long the engine takes from the rows of a tick to its requests."""
 
     hz = 1.0
-    title = "Latency, tick to request"
+    title = "Tick to request"
 
     def render(self, frame: Frame) -> str:
         """Return the histogram as bars."""

@@ -22,10 +22,11 @@ function button(parent, text, title, armed, press) {
   return parent.appendChild(node);
 }
 
-const STEPS = 1000;
-const toSlider = (p, v) => (p.log ? Math.log(v / p.min) / Math.log(p.max / p.min) : (v - p.min) / (p.max - p.min)) * STEPS;
+// One press of an arrow key is one step of the parameter, or about a fortieth of a decade.
+const steps = (p) => (p.log ? Math.max(10, Math.round(40 * Math.log10(p.max / p.min))) : Math.min(1000, Math.max(1, Math.round((p.max - p.min) / p.step))));
+const toSlider = (p, v) => (p.log ? Math.log(v / p.min) / Math.log(p.max / p.min) : (v - p.min) / (p.max - p.min)) * steps(p);
 function fromSlider(p, s) {
-  const v = p.log ? p.min * Math.pow(p.max / p.min, s / STEPS) : p.min + ((p.max - p.min) * s) / STEPS;
+  const v = p.log ? p.min * Math.pow(p.max / p.min, s / steps(p)) : p.min + ((p.max - p.min) * s) / steps(p);
   if (p.log) return Number(v.toPrecision(3));
   return Math.min(p.max, Math.max(p.min, Number((p.min + Math.round((v - p.min) / p.step) * p.step).toPrecision(12))));
 }
@@ -44,7 +45,7 @@ class Slider {
     label.textContent = param.label;
     this.input = box.appendChild(document.createElement("input"));
     this.value = box.appendChild(document.createElement("span"));
-    Object.assign(this.input, { type: "range", min: 0, max: STEPS, step: 1 });
+    Object.assign(this.input, { type: "range", min: 0, max: steps(param), step: 1 });
     this.dragging = false;
     this.input.addEventListener("input", () => { this.dragging = true; this.write(fromSlider(this.param, +this.input.value), "hft-n hft-dim"); });
     this.input.addEventListener("change", () => { this.dragging = false; send(param.name, fromSlider(this.param, +this.input.value)); });
@@ -55,8 +56,9 @@ class Slider {
     this.value.className = className;
   }
   hear(param) {
-    this.param = param;
     if (this.dragging) return;
+    this.param = param;
+    this.input.max = steps(param);
     this.input.value = toSlider(param, param.value);
     this.write(param.value, "hft-n");
   }
@@ -65,6 +67,9 @@ class Slider {
 export default {
   render({ model, el }) {
     el.classList.add("hft", "hft-controls");
+    // Arrow keys move the slider, not the notebook.
+    el.dataset.lmSuppressShortcuts = "true";
+    el.addEventListener("keydown", (event) => event.stopPropagation());
     let state = "", sliders = {}, signature = "";
     const send = (message) => {
       if (say(model, message)) return;

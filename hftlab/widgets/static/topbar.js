@@ -40,6 +40,7 @@ function stick(el) {
 export default {
   render({ model, el }) {
     el.classList.add("hft", "hft-top");
+    el.dataset.lmSuppressShortcuts = "true";
     const bar = document.createElement("div");
     bar.className = "hft-bar";
     el.appendChild(bar);
