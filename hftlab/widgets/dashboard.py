@@ -20,7 +20,7 @@ CURVE_PX = 84
 HEADS_PX = 100  # headings and paddings of the three charts
 
 
-class Dashboard(w.VBox):  # type: ignore[misc]  # the library ships no types
+class Dashboard(w.VBox):
     """A desk on one screen. `close()` ends it; closing or leaving the page does nothing to the run."""
 
     board: Board | None = None

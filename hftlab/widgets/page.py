@@ -23,7 +23,7 @@ def script(name: str) -> str:
 STYLE = (STATIC / "desk.css").read_text(encoding="utf-8")
 
 
-class PageWidget(anywidget.AnyWidget):  # type: ignore[misc]  # the library ships no types
+class PageWidget(anywidget.AnyWidget):
     """An anywidget whose page sends "hello" when it (re)connects and a "beat" a second while somebody can see it."""
 
     _css = STYLE
