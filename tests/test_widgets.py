@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 from fake_desk import SAMPLE_NS, FakeSession, FakeView
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hftlab.data.frame import Gauge
@@ -141,6 +141,7 @@ def unpack(data):
     return head, *out
 
 
+@settings(max_examples=15)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=12))
 def test_full_frame_then_news_give_the_page_the_whole_history(steps):
     clock = Clock()
@@ -382,7 +383,7 @@ def test_a_halt_does_not_wait_for_a_slow_command(clock, board):
     session, gate = FakeSession(clock_ns=clock), threading.Event()
     desk = board(session)
     session.stop = lambda: gate.wait(5.0)
-    desk.controls.page._hear(None, {"k": "cmd", "name": "stop"}, [])
+    desk.controls.page._hear(None, {"k": "command", "name": "stop"}, [])
     desk.health.bar._hear(None, {"k": "halt"}, [])
     assert until(lambda: ("halt",) in session.calls)
     assert not gate.is_set()
@@ -398,7 +399,7 @@ def test_a_slider_sends_what_is_known_and_shows_what_is_acknowledged(clock, boar
     controls.refresh("ACTIVE")
     for name, value in (("__class__", 1.0), ("horizon_s", float("nan")), ("horizon_s", "60"), (["x"], 1.0)):
         controls.page._hear(None, {"k": "set", "name": name, "value": value}, [])
-    controls.page._hear(None, {"k": "cmd", "name": "__init__"}, [])
+    controls.page._hear(None, {"k": "command", "name": "__init__"}, [])
     controls.page._hear(None, {"k": "set", "name": "horizon_s", "value": 60.0}, [])
     controls.page._hear(None, {"k": "set", "name": "order_qty", "value": 0.06}, [])
     assert until(lambda: len(controls._outcomes) >= 4)

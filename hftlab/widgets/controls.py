@@ -28,7 +28,7 @@ class ControlsPage(PageWidget):
 
     def on_page(self, message: dict[str, Any]) -> None:
         """Queue a command. Anything else than the known commands and parameters is dropped."""
-        if message.get("k") == "cmd" and message.get("name") in COMMANDS:
+        if message.get("k") == "command" and message.get("name") in COMMANDS:
             self._panel.command(str(message["name"]))
         elif message.get("k") == "set":
             self._panel.set_param(message.get("name"), message.get("value"))

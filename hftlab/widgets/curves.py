@@ -54,6 +54,7 @@ class Curve(Panel):
             marks=[self.line],
             axes=[self.axis],
             animation_duration=0,
+            display_toolbar=False,
             min_aspect_ratio=0.01,
             max_aspect_ratio=100,
             padding_x=0,

@@ -116,7 +116,7 @@ class Health(Panel):
 
     def _send(self, **content: Any) -> None:
         self._number += 1
-        self.bar.send({"k": "top", "n": self._number, "run": self.run, **content})
+        self.bar.send({"k": "top", "n": self._number, "run": self.run, "halt_failed": bool(self.halt_problem), **content})
 
 
 class Latency(HtmlPanel):

@@ -36,6 +36,16 @@ function onTheme(el, apply) {
   return () => watch.disconnect();
 }
 
+// A page whose kernel is gone cannot send; the caller decides what that means.
+function say(model, message) {
+  try {
+    model.send(message);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const visible = (el) => el.isConnected && !document.hidden && el.getClientRects().length > 0;
 
 // "hello" asks for everything again; "beat" says that somebody looks, and how far this page has come.
@@ -43,8 +53,7 @@ function heartbeat(model, el, received) {
   let greeted = false;
   const beat = () => {
     if (!visible(el)) { greeted = false; return; }
-    model.send({ k: greeted ? "beat" : "hello", n: received() });
-    greeted = true;
+    greeted = say(model, { k: greeted ? "beat" : "hello", n: received() });
   };
   const timer = setInterval(beat, BEAT_MS);
   document.addEventListener("visibilitychange", beat);

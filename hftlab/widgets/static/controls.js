@@ -66,7 +66,12 @@ export default {
   render({ model, el }) {
     el.classList.add("hft", "hft-controls");
     let state = "", sliders = {}, signature = "";
-    const command = (name) => model.send({ k: "command", name });
+    const send = (message) => {
+      if (say(model, message)) return;
+      said.textContent = "not sent: this page has no connection to its kernel";
+      said.className = "hft-said hft-level-bad";
+    };
+    const command = (name) => send({ k: "command", name });
     const row = el.appendChild(document.createElement("div"));
     row.className = "hft-buttons";
     const never = () => false, always = () => true;
@@ -89,7 +94,7 @@ export default {
         signature = now;
         list.replaceChildren();
         sliders = {};
-        for (const p of m.params) sliders[p.name] = new Slider(list, p, (name, value) => model.send({ k: "set", name, value }));
+        for (const p of m.params) sliders[p.name] = new Slider(list, p, (name, value) => send({ k: "set", name, value }));
       }
       for (const p of m.params) sliders[p.name].hear(p);
     };

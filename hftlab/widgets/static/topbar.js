@@ -2,6 +2,8 @@
 
 const FIELDS = [["feed", "feed"], ["loop", "loop"], ["clock", "clock"], ["book", "book"], ["rate", ""], ["up", "up"], ["quoting", "quoting"], ["age", "age"]];
 
+const ANSWER_S = 2;
+
 function duration(ms) {
   const s = Math.floor(ms / 1000);
   return s < 120 ? `${s} s` : `${Math.floor(s / 60)} min`;
@@ -50,29 +52,31 @@ export default {
     }
     const age = span(bar, "hft-age hft-n");
     const notice = span(bar, "hft-notice");
-    let halt = null;
-    if (model.get("controls")) {
-      el.classList.add("hft-with-halt");
-      halt = document.createElement("button");
-      halt.className = "hft-halt";
-      halt.type = "button";
-      halt.textContent = "HALT";
-      halt.title = "Stop quoting now and cancel every order";
-      halt.addEventListener("click", () => {
-        model.send({ k: "halt" });
-        halt.textContent = "HALT\u2026";
-        setTimeout(() => { halt.textContent = "HALT"; }, 1500);
-      });
-      bar.appendChild(halt);
-    }
-
     const fresh = new Freshness();
-    let number = 0, problem = "";
+    let number = 0, problem = "", pressed = 0, unsent = false;
+    const halt = model.get("controls") ? bar.appendChild(document.createElement("button")) : null;
+    if (halt) {
+      el.classList.add("hft-with-halt");
+      Object.assign(halt, { className: "hft-halt", type: "button", title: "Stop quoting now and cancel every order" });
+      halt.addEventListener("click", () => {
+        pressed = performance.now();
+        unsent = !say(model, { k: "halt" });
+        ageing();
+      });
+    }
+    // Nobody shall believe in a halt that nobody heard: until the desk says HALTED, what is missing stands here.
+    const haltNotice = () => {
+      const waited = (performance.now() - pressed) / 1000;
+      if (unsent) return "HALT was NOT SENT: this page has no connection to its kernel. Halt from another page or from a shell.\n";
+      return pressed && waited > ANSWER_S ? `HALT was sent ${waited.toFixed(0)} s ago and NOT ANSWERED yet.\n` : "";
+    };
+
     const ageing = () => {
       const stale = fresh.stale || Boolean(problem);
       age.textContent = stale ? `stale since ${fresh.since} (${duration(fresh.ms)})` : "";
       values.age.textContent = (fresh.ms / 1000).toFixed(1) + " s";
-      notice.textContent = problem;
+      notice.textContent = haltNotice() + problem;
+      if (halt) halt.textContent = pressed ? "HALT\u2026" : "HALT";
       bar.classList.toggle("hft-stale-bar", stale);
       const desk = el.closest(".hft-desk");
       if (desk) desk.classList.toggle("hft-stale-desk", stale);
@@ -80,6 +84,7 @@ export default {
     const onMessage = (m) => {
       if (m.k !== "top") return;
       number = m.n;
+      if (/^(HALTED|STOPPED)/.test(m.state) || m.halt_failed) { pressed = 0; unsent = false; }
       problem = m.problem;
       if (m.age !== null) fresh.hear(m.age);
       name.textContent = m.run; market.textContent = m.market;
