@@ -18,7 +18,7 @@ def run() -> dict[str, object]:
     instrument = data.instruments[0]
     report = hl.backtest(data, instrument, quoter(), LIMITS)  # the first name of hl.backtest: the module of this name comes after it
 
-    from hftlab.backtest.run import with_timers
+    from hftlab.backtesting.run import with_timers
     from hftlab.data.state import build
     from hftlab.kernels import core
 
