@@ -16,9 +16,9 @@ def run() -> dict[str, object]:
     """Return seconds and rows per second of both."""
     data, said = tape()
     instrument = data.instruments[0]
-    report = hl.backtest(data, instrument, quoter(), LIMITS)  # the first name of hl.backtest: the module of this name comes after it
+    report = hl.backtest(data, instrument, quoter(), LIMITS)
 
-    from hftlab.backtest.run import with_timers
+    from hftlab.backtesting.run import with_timers
     from hftlab.data.state import build
     from hftlab.kernels import core
 

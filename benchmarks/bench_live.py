@@ -31,10 +31,8 @@ def run() -> dict[str, object]:
 
 def _live_rows(data: Any) -> np.ndarray:
     """Return the tape as a live feed gives it: no marks of two clocks, with timers."""
+    from hftlab.backtesting.run import with_timers
     from hftlab.types import AT_DESK, AT_EXCHANGE
-
-    hl.backtest  # noqa: B018  # the function takes its name before the module of the same name is imported below
-    from hftlab.backtest.run import with_timers
 
     return with_timers(data.rows[data.rows["flags"] & (AT_DESK | AT_EXCHANGE) == 0], TIMER_NS)[: WARM_ROWS + ROWS]
 

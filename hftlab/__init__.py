@@ -27,7 +27,7 @@ _WHERE = {
     "WorkTarget": "params",
     "ZScoreReversion": "strategies.zscore",
     "attach": "engine.process",
-    "backtest": "backtest.run",
+    "backtest": "backtesting.run",
     "dashboard": "widgets.dashboard",
     "load": "data.recordings",
     "resume": "engine.process",

@@ -44,7 +44,7 @@ def _tape() -> None:
 
 
 def _desk() -> None:
-    from hftlab.backtest.run import backtest
+    from hftlab.backtesting.run import backtest
     from hftlab.params import AvellanedaStoikov, Limits
 
     tape = _moment()

@@ -28,7 +28,7 @@ FLOORS = {
     "hftlab.execution": 3,
     "hftlab.analytics": 3,
     "hftlab.engine": 4,
-    "hftlab.backtest": 4,
+    "hftlab.backtesting": 4,
     "hftlab.engine.api": 5,
     "hftlab.engine.__main__": 6,  # a command, like the cli
     "hftlab.widgets": 5,
@@ -66,7 +66,7 @@ WALL_CLOCK = {
 }
 STOPWATCH = {("time", name) for name in ("monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time", "sleep")}
 WALL_CLOCK_IN = ("engine/session.py", "engine/clock.py")
-STOPWATCH_IN = ("engine/", "backtest/", "venues/", "widgets/", "followers/", "cli.py", "warm.py")
+STOPWATCH_IN = ("engine/", "backtesting/", "venues/", "widgets/", "followers/", "cli.py", "warm.py")
 
 HEAVY = ("numba", "pandas", "ipywidgets", "bqplot", "anywidget", "ccxt", "fastapi", "uvicorn", "scipy", "IPython", "httpx", "pydantic")
 

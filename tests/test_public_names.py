@@ -45,3 +45,9 @@ def test_the_version_is_that_of_the_package():
 def test_a_star_import_gives_the_public_names():
     code = "from hftlab import *; import hftlab; missing = [n for n in hftlab.__all__ if n not in globals()]; assert not missing, missing"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_no_folder_of_the_package_takes_the_place_of_a_public_name():
+    # Importing `hftlab.x.y` binds `hftlab.x`; were x a public name, the module would stand where the function was.
+    folders = {p.name for p in (ROOT / "hftlab").iterdir() if p.is_dir()} | {p.stem for p in (ROOT / "hftlab").glob("*.py")}
+    assert not folders & set(hl.__all__)

@@ -193,6 +193,8 @@ class Driver:
         self._process(rows, sync=True)
         level = "warn" if command.name in ("halt", "flatten", "stop") else "info"
         self._log_message(self.figures.say(now_ns, f"{text} by {command.who}", level))
+        # Published before it is answered: whoever was told finds it in the next frame that they read.
+        self.publish(time.time_ns())
         if command.name == "stop":
             self._stopping.append(command)
         else:

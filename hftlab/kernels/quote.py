@@ -64,9 +64,9 @@ def update_volatility(market, now_ns):
         return
     if market.fair_ns != 0:
         change = market.fair_ticks - market.reference_ticks
-        weight = pricing.ewma_weight(dt_ns, market.params.volatility_half_life_s)
-        market.variance_sum += weight * (change * change / (dt_ns * 1e-9) - market.variance_sum)
-        market.variance_weight += weight * (1.0 - market.variance_weight)
+        half_life_s = market.params.volatility_half_life_s
+        market.variance_sum = pricing.ewma_variance_per_s(market.variance_sum, change, dt_ns, half_life_s)
+        market.variance_weight += pricing.ewma_weight(dt_ns, half_life_s) * (1.0 - market.variance_weight)
         market.variance_ticks2_per_s = market.variance_sum / market.variance_weight
     market.fair_ns = now_ns
     market.reference_ticks = market.fair_ticks

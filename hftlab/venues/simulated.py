@@ -53,6 +53,8 @@ class SimulatedMarket:
         )
         self._now_ns = start_ns
         self._out = np.zeros(OUT_ROWS, EVENT)
+        # Loads the request's kernel now, on a copy: in the first turn that sends one it would be a gap of 15 ms.
+        request_world(self._world.copy(), self._out, np.zeros(1, EVENT), 0, start_ns, OWNER)
         self._waiting: list[tuple[int, np.ndarray]] = []
 
     @property
