@@ -15,12 +15,13 @@ from hftlab.engine.spec import RunSpec, load_spec
 from hftlab.engine.usercode import capture
 from hftlab.engine.view import Session, View, engine_alive, log_tail
 from hftlab.errors import EngineDied, InputError, RunInUse
+from hftlab.kernels.jit import cache_dir
 from hftlab.params import Limits, Quoter, UserQuoter
 from hftlab.strict import keywords, spread
 from hftlab.venues.feeds import Feed, PaperVenue
 from hftlab.venues.sources import feed_instruments
 
-START_S = 90.0
+START_S = 240.0  # an engine that finds no compiled kernels compiles them first
 RUNS = Path("runs")
 
 # Engines that this process started. They are kept so that their exit is collected (no zombies) and polled at each launch.
@@ -131,6 +132,8 @@ def _make(directory: Path, *, replace: bool) -> None:
 
 
 def _launch(directory: Path) -> Session:
+    if not cache_dir().exists():
+        print("the kernels are compiled once, which takes a minute or two; `hftlab warm` does it ahead of time …")
     (directory / "control.json").unlink(missing_ok=True)
     with (directory / "stderr.txt").open("ab") as stderr:
         process = subprocess.Popen(
