@@ -28,6 +28,11 @@ _ENGINE_BYTES = 1 << 16
 _TRIES = 200
 
 
+def _counter_of(file: mmap.mmap) -> np.ndarray:
+    """Return the counter as an array of one: a store is one aligned machine word, where `struct` clears and writes bytes."""
+    return np.frombuffer(file, np.int64, 1, offset=8)
+
+
 def _slot_bytes(markets: int) -> int:
     return _SLOT.size + _ENGINE_BYTES + DESK.itemsize + markets * MARKET.itemsize
 
@@ -47,7 +52,9 @@ class SnapshotWriter:
         magic, counter, slot_bytes, count = _HEADER.unpack_from(self._map)
         fits = magic == _MAGIC and (slot_bytes, count) == (self._slot_bytes, markets)
         self.number = counter if fits else 0
-        _HEADER.pack_into(self._map, 0, _MAGIC, self.number, self._slot_bytes, markets)
+        if not fits:
+            _HEADER.pack_into(self._map, 0, _MAGIC, 0, self._slot_bytes, markets)
+        self._counter = _counter_of(self._map)
 
     def publish(self, desk: np.ndarray, markets: np.ndarray, engine: dict[str, Any], now_ns: int) -> None:
         """Write one frame and make it current."""
@@ -62,11 +69,12 @@ class SnapshotWriter:
         self._map[at + _SLOT.size : at + _SLOT.size + len(text)] = text
         start = at + _SLOT.size + _ENGINE_BYTES
         self._map[start : start + len(state)] = state
-        struct.pack_into("<q", self._map, 8, number)
+        self._counter[0] = number
         self.number = number
 
     def close(self) -> None:
         """Unmap the file; it stays readable."""
+        del self._counter  # a map cannot be closed while an array looks into it
         self._map.close()
 
 
@@ -88,19 +96,20 @@ class SnapshotReader:
             raise DataError(
                 f"{path} was written by another version of hftlab, or is no snapshot. Read the run with the version that wrote it."
             )
+        self._counter = _counter_of(self._map)
         self._slot_bytes = slot_bytes
         self._last: Frame | None = None
 
     def frame(self) -> Frame:
         """Return the current frame; the same object again while nothing new was published."""
         for _ in range(_TRIES):
-            (counter,) = struct.unpack_from("<q", self._map, 8)
+            counter = int(self._counter[0])
             if counter == 0:
                 raise DataError(f"{self._path}: nothing has been published yet.")
             if self._last is not None and self._last.number == counter:
                 return self._last
             frame = self._read(counter)
-            if frame is not None and struct.unpack_from("<q", self._map, 8)[0] == counter:
+            if frame is not None and int(self._counter[0]) == counter:
                 self._last = frame
                 return frame
         raise DataError(f"{self._path}: no consistent frame in {_TRIES} tries; the writer was stopped in the middle of one.")
