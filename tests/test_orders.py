@@ -187,6 +187,24 @@ def test_an_amend_on_its_way_counts_at_the_larger_of_both_sizes():
     assert kinds(story.answer())[0] > 0
 
 
+def test_a_fill_between_an_amend_and_a_cancel_does_not_hide_what_the_amend_may_still_add():
+    # Long 10, 10 rest, amended to 20, then cancelled; 2 fill before the venue reads either. It may still hold 18.
+    story = Story(quoter(order_qty="0.2", half_spread_ticks=5), limits(position_qty_max="0.3"))
+    story.book()
+    story.answer()
+    story.fill(next(o for o in story.orders() if o["side"] == BID), 10)
+    story.book(2002, 2004)
+    bid = next(o for o in story.orders() if o["side"] == BID).copy()
+    assert (int(bid["status"]), int(bid["leaves_lots"]), int(bid["wish_lots"])) == (PENDING_AMEND, 10, 20)
+    story.command(PAUSE)
+    story.fill(bid, 2)
+    # 30 - 12 - 18 leaves no room for another bid; the ask may come back.
+    assert [r[0] for r in sides(story.command(RESUME))] == [ASK]
+    story.report(AMENDED, int(bid["order_id"]), 30, 18, side=BID, price=1998)
+    story.report(CANCELED, int(bid["order_id"]))
+    assert (BID, 1998, 18) in [(int(o["side"]), int(o["price_ticks"]), int(o["leaves_lots"])) for o in story.orders()]
+
+
 def test_a_lost_order_keeps_its_place_counts_in_full_and_is_asked_for_again():
     story = Story(bounds=limits(position_qty_max="0.1"))
     story.book()

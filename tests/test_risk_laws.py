@@ -39,7 +39,7 @@ from hftlab.types import (
 def held_and_open(market):
     """Position, and what could still be bought and sold: every order at the larger of what rests and what was asked for."""
     rows = market["orders"][market["orders"]["status"] != FREE]
-    worst = np.maximum(rows["leaves_lots"], np.where((rows["status"] == 3) | (rows["status"] == 5), rows["wish_lots"], 0))
+    worst = np.maximum(rows["leaves_lots"], rows["wish_lots"])
     return int(market["position_lots"]), int(worst[rows["side"] == BID].sum()), int(worst[rows["side"] == ASK].sum())
 
 

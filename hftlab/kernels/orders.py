@@ -102,9 +102,7 @@ def open_lots(market, side):
 @kernel
 def worst_leaves(order):
     """Return the most that an order can still fill: an amend in flight may or may not have happened."""
-    if order.status == PENDING_AMEND or order.status == LOST:
-        return max(order.leaves_lots, order.wish_lots)
-    return order.leaves_lots
+    return max(order.leaves_lots, order.wish_lots)
 
 
 @kernel
@@ -170,6 +168,9 @@ def apply_report(desk, market, event):
         status = order.status  # an amend was refused while a cancel is on its way, or after silence: the order may still rest
     if kind == FILL:
         order.leaves_lots = event.leaves_lots
+        # An amend asks for a total, so a fill on the way makes what it would leave smaller too; with none, the two are one.
+        waits = order.status == PENDING_AMEND or order.status == PENDING_CANCEL or order.status == LOST
+        order.wish_lots = max(order.wish_lots - event.qty_lots, 0) if waits else event.leaves_lots
         if order.live_ns == 0:
             order.live_ns = desk.now_ns
         if event.leaves_lots == 0:
@@ -214,6 +215,7 @@ def _amended(market, order, event, now_ns):
     level_lots = public_lots(market, order.side, event.price_ticks)
     order.price_ticks = event.price_ticks
     order.leaves_lots = event.leaves_lots
+    order.wish_lots = event.leaves_lots
     order.qty_lots = event.qty_lots
     order.live_ns = now_ns
     if not (smaller and market.spec.amend_rule == AMEND_KEEPS_SMALLER):

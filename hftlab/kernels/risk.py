@@ -82,7 +82,6 @@ def cancel(desk, market, exchange, i, slot, out):
         if desk.now_ns - order.sent_ns < LOST_RETRY_NS:
             return
     else:
-        order.leaves_lots = orders.worst_leaves(order)
         order.status = PENDING_CANCEL
         key = orders.slot_key(order.side, order.level)
         if market.slots[key] == slot + 1:
