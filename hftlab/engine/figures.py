@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hftlab.data.state import State
-from hftlab.types import BBO, DESK_STATE_NAMES, VALIDITY_NAMES, VERDICT_NAMES
+from hftlab.types import BBO, DESK_STATE_NAMES, NO_HALTED, VALIDITY_NAMES, VERDICT_NAMES
 
 _EDGES_US = np.geomspace(1.0, 1e5, 41)
 _MESSAGES = 60
@@ -72,14 +72,15 @@ class Figures:
         if now[0] != before[0]:
             text = DESK_STATE_NAMES[now[0]]
             halted = text == "HALTED"
-            reason = f": {VERDICT_NAMES[int(desk['halt_verdict'])]}" if halted else ""
+            why = int(desk["halt_verdict"])
+            reason = f": {VERDICT_NAMES[why]}" if halted and why != NO_HALTED else ""  # a commanded halt says who sent it
             said.append(self.say(now_ns, f"desk is {text}{reason}", "error" if halted else "info"))
         for i, (old, new) in enumerate(zip(before[1], now[1], strict=True)):
             if old != new:
                 name = state.instruments[i].symbol
                 said.append(self.say(now_ns, f"{name}: book {VALIDITY_NAMES[new]}", "warn" if new else "info"))
         for verdict, (old, new) in enumerate(zip(before[2], now[2], strict=True)):
-            if old == 0 and new > 0:
+            if old == 0 and new > 0 and verdict != NO_HALTED:
                 said.append(self.say(now_ns, f"first refusal: {VERDICT_NAMES[verdict]}", "warn"))
         return said
 

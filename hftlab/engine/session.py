@@ -4,7 +4,6 @@ A turn: take what the market sent and what people commanded, journal it, run it,
 publish at 20 Hz. Journal first, then run; so a replay of the journal is the state, and start-up after a crash is a replay.
 """
 
-import json
 import logging
 import queue
 import threading
@@ -31,6 +30,7 @@ from hftlab.venues.sources import ReplaySource, SynthSource, load_tape, lost_ord
 log = logging.getLogger("hftlab.engine")
 
 IDLE_S = 0.001
+_LOG_LEVELS = {"info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 FLAT_OUT_NS = 50_000_000  # session time played in one turn when the speed is infinite
 
 
@@ -214,7 +214,7 @@ class Driver:
         self._snapshot.publish(self.state.desk, self.state.markets, self.figures.to_dict(), wall_ns)
 
     def _log_message(self, message: Mapping[str, Any]) -> None:
-        log.info("%s", json.dumps(dict(message)))
+        log.log(_LOG_LEVELS[message["level"]], "%s", message["text"])
 
     def fail(self, text: str) -> None:
         """Publish a last frame that says why the engine ends."""
