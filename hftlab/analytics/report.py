@@ -228,7 +228,8 @@ def _text(name: str, value: Any, instrument: Instrument) -> str:
     if isinstance(value, float) and math.isnan(value):
         return "–"
     if name.endswith(("_quote", "_quote_max")):
-        return f"{value:+,.2f} {instrument.quote}" if name != "fees_quote" else f"{value:,.2f} {instrument.quote}"
+        sign = "+" if name in {"pnl_quote", "gross_quote"} else ""  # fees and drawdowns are amounts, a P&L has a direction
+        return f"{value:{sign},.{2 if abs(value) >= 1 else 4}f} {instrument.quote}"
     if name.endswith("_base"):
         return f"{value:,.{instrument.qty_decimals}f} {instrument.base}"
     if name.endswith("_share"):
