@@ -17,7 +17,14 @@ TRADE = 2  # a public print: price_ticks, qty_lots, side of the aggressor
 CLEAR = 3  # forget the book of one side (side = BID or ASK) or of both (side = 0); a snapshot follows
 GAP = 4  # updates were lost: the book is not to be trusted until the next CLEAR and snapshot
 BBO = 5  # the venue's own best price of one side, used only to check the book built from DEPTH rows
+FUNDING = 6  # a perpetual pays: price_ticks is the mark price (NO_PRICE: take ours), qty_lots the rate in 1e-8; longs pay a positive one
+# One resting order of the venue (order-by-order data): order_id is the venue's, at price_ticks it now holds leaves_lots (0: gone) and
+# held qty_lots before. `seq` numbers the event that gave it its place in the queue: a smaller one stands in front.
+ORDER = 7
 TIMER = 16  # time passes: ts_recv_ns
+# Latencies in force from ts_recv_ns on, straight lines up to the time `seq`: requests need price_ticks ns now and qty_lots ns then,
+# reports leaves_lots ns now and order_id ns then.
+LATENCY = 17
 # Venue reports on our own orders (order_id is our client order id).
 ACCEPTED = 32
 REJECTED = 33
@@ -26,6 +33,7 @@ CANCELED = 35
 FILL = 36
 UNKNOWN = 37  # no answer in time: the order may or may not rest. Never a terminal state
 CANCEL_REJECTED = 38
+PAYMENT = 39  # money the venue booked outside of fills (funding): qty_lots in ticklots and leaves_lots in 1e-8 of one, what we paid > 0
 # Commands, from people and strategies.
 PAUSE = 64
 RESUME = 65
@@ -40,6 +48,11 @@ SUBMIT = 96
 AMEND = 97
 CANCEL = 98
 # Records written to `out` for reports, never read back.
+# TOUCH: the exchange's best prices changed, or a fill of ours follows: price_ticks and leaves_lots are best bid and ask (NO_PRICE: none),
+# qty_lots and order_id their sizes, ts_exch_ns when.
+TOUCH = 113
+# FEE follows a FILL of ours: price_ticks is its fee in ticklots, qty_lots the rest of it in millionths, leaves_lots our position after it.
+FEE = 114
 SAMPLE = 112  # price_ticks: bits of fair, leaves_lots: bits of P&L, qty_lots: position, order_id and seq: our bid and ask
 
 KIND_NAMES = {
