@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hftlab.codes import ORDER  # the kind: hftlab.types has a record of that name
 from hftlab.data.files import pieces
 from hftlab.data.reading import Reading
 from hftlab.data.rows import Rows
 from hftlab.errors import FormatError, InputError, OffGridPrice, OffGridQuantity, TruncatedFile
 from hftlab.instrument import Instrument
-from hftlab.types import ASK, BID, CLEAR, DEPTH, EVENT, LAST, ORDER, SNAPSHOT, TRADE
+from hftlab.types import ASK, BID, CLEAR, DEPTH, EVENT, LAST, SNAPSHOT, TRADE
 
 _RTYPE_MBO = 160
 _PRICE_SCALE = 10**9
