@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapes import TAPES, A, B, Writer, build_tape
 
+from hftlab.assumptions import Fees, Latency
 from hftlab.data.state import build
 from hftlab.kernels import core
-from hftlab.params import AvellanedaStoikov, Fees, FixedSpread, Latency, Limits
+from hftlab.params import AvellanedaStoikov, FixedSpread, Limits
 from hftlab.types import ASK, CANCEL, CANCELED, FILL, SUBMIT, TRADE
 
 LATENCY = Latency(order_ms=3, report_ms=4)
@@ -53,7 +54,9 @@ def test_fills_add_up_to_position_cash_and_fees(steps):
         assert signed.sum() == market["position_lots"]
         assert -(signed * fills["price_ticks"]).sum() == market["cash_ticklots"]
         maker = (fills["flags"] & 256) != 0
-        assert (fills["price_ticks"] * fills["qty_lots"] * np.where(maker, 100, 500)).sum() == market["fees_uticklots"]
+        assert (fills["price_ticks"] * fills["qty_lots"] * np.where(maker, 100, 500)).sum() == int(
+            market["fees_ticklots"]
+        ) * 1_000_000 + int(market["fees_uticklots"])
         assert abs(market["position_lots"]) <= market["limits"]["position_lots_max"]
     assert state.desk["unexpected"][0] == 0
 
