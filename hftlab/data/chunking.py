@@ -6,16 +6,15 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from hftlab.codes import ORDER  # the kind: hftlab.types has a record of that name
 from hftlab.data.rows import Rows
 from hftlab.errors import InputError, TapeError
-from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, EVENT, KIND_NAMES, LAST, TRADE
+from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, EVENT, KIND_NAMES, L3_ORDER, LAST, TRADE
 
 ROWS = 1 << 20
 """Rows looked at together: 64 MB."""
 
 _KNOWN = np.isin(np.arange(256), list(KIND_NAMES))
-_SIDED = (DEPTH, TRADE, BBO, ORDER)
+_SIDED = (DEPTH, TRADE, BBO, L3_ORDER)
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------

@@ -219,7 +219,7 @@ class BinanceReader:
     def _mark(self, market: _Market, recv_ns: int, mark: Mark) -> None:
         """Add one FUNDING row when the time of payment has passed: with the rate and the mark price announced last before it."""
         before, market.mark = market.mark, mark
-        if before is None or mark.T <= before.T:
+        if before is None or mark.T <= before.T or mark.E < before.T:  # a payment put off is none
             return
         instrument = self._markets.instruments[market.index]
         self.first_ns = self.first_ns or recv_ns

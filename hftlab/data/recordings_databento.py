@@ -4,7 +4,7 @@ Rules: databento.com, "Market by order (MBO)" and "State management of resting o
 Clear change the book; Trade and Fill do not, for a Cancel follows every fill. A modify to another price or to more lots loses
 its place in the queue, one to fewer lots keeps it (CME). The book is whole after a record with F_LAST.
 
-Each change of an order is one ORDER row (a change of price two: gone here, new there), followed by DEPTH of its level.
+Each change of an order is one L3_ORDER row (a change of price two: gone here, new there), followed by DEPTH of its level.
 """
 
 import struct
@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hftlab.codes import ORDER  # the kind: hftlab.types has a record of that name
 from hftlab.data.files import pieces
 from hftlab.data.reading import Reading
 from hftlab.data.rows import Rows
 from hftlab.errors import FormatError, InputError, OffGridPrice, OffGridQuantity, TruncatedFile
 from hftlab.instrument import Instrument
-from hftlab.types import ASK, BID, CLEAR, DEPTH, EVENT, LAST, SNAPSHOT, TRADE
+from hftlab.types import ASK, BID, CLEAR, DEPTH, EVENT, L3_ORDER, LAST, SNAPSHOT, TRADE
 
 _RTYPE_MBO = 160
 _PRICE_SCALE = 10**9
@@ -194,7 +193,7 @@ class _Book:
             self._levels[side, ticks] = total
         else:
             self._levels.pop((side, ticks))
-        self._row(ORDER, side, ticks, held, lots, order_id, place, out)
+        self._row(L3_ORDER, side, ticks, held, lots, order_id, place, out)
         self._row(DEPTH, side, ticks, total, 0, 0, number, out)
 
     def _add(self, order_id: int, side: int, ticks: int, lots: int, number: int, out: list[tuple[int, ...]]) -> None:

@@ -53,7 +53,7 @@ def table_of(header: tuple[str, ...], kind: str) -> Table:
     types = {name: NAME if name in ("is_snapshot", "side") else NUMBER for name in KNOWN[kind]}
     if kind == "trades":
         types["id"] = NAME
-    gaps = {"trades": {"id"}, "derivative_ticker": set(_TICKER)}.get(kind, set())
+    gaps = {"trades": {"id"}, "quotes": set(_QUOTES), "derivative_ticker": set(_TICKER)}.get(kind, set())
     return Table(header, {**_HEAD_TYPES, **types}, gaps=frozenset(gaps))
 
 
@@ -134,7 +134,7 @@ class _Tardis:
     def _sides(self, frame: "pd.DataFrame", where: Ints, column: str, codes: dict[str, Any]) -> npt.NDArray[np.int8]:
         """Return the codes of a column of names. Raises FormatError for another name."""
         values = frame[column].cat
-        code_of = np.array([codes.get(str(name), -128) for name in values.categories], np.int8)
+        code_of = np.array([codes.get(str(name).lower(), -128) for name in values.categories], np.int8)
         found = code_of[values.codes.to_numpy()]
         bad = np.flatnonzero(found == -128)
         if len(bad):
@@ -215,9 +215,11 @@ class _Tardis:
         known = np.flatnonzero(~np.isnan(values[:, 0]) & ~np.isnan(values[:, 1]))
         if len(known):
             market.funding = tuple(values[known[-1]])
-        due = np.flatnonzero(values[known[1:], 0] > values[known[:-1], 0])
+        rows = self._stamped(market, frame, where, FUNDING)
+        passed = rows["ts_exch_ns"][known[1:] - 1] >= values[known[:-1], 0] * 1_000  # a payment put off is none
+        due = np.flatnonzero((values[known[1:], 0] > values[known[:-1], 0]) & passed)
         before, after = values[known[due]], known[due + 1] - 1
-        rows = self._stamped(market, frame, where, FUNDING)[after]
+        rows = rows[after]
         rows["ts_exch_ns"] = before[:, 0].astype(np.int64) * 1_000
         rows["qty_lots"] = np.rint(before[:, 1] * 1e8)
         rows["price_ticks"] = np.where(

@@ -156,7 +156,7 @@ def _bad_cell(text: bytes, table: Table, path: Path, first: int) -> FormatError 
                 continue
             convert, wanted = checks.get(kind, (str, "a name"))
             try:
-                good = convert(cell) is not None and cell.strip() != "" and "nan" not in cell.lower()
+                good = convert(cell) == convert(cell) and cell.strip() != ""  # NaN is no number: it differs from itself
             except ValueError:
                 good = False
             if not good:
