@@ -22,8 +22,8 @@ from hftlab.types import ASK, BBO, BID, EVENT, LAST, TRADE
 if TYPE_CHECKING:
     import pandas as pd
 
-_TRUE = {"true": ASK, "True": ASK, "TRUE": ASK, "false": BID, "False": BID, "FALSE": BID}  # the buyer was the maker: a seller took
-_TAKERS = {"Buy": BID, "Sell": ASK, "buy": BID, "sell": ASK}
+_MAKER = {"true": ASK, "false": BID}  # the buyer was the maker: a seller took
+_TAKERS = {"buy": BID, "sell": ASK}
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ _AGG = ("agg_trade_id", "price", "quantity", "first_trade_id", "last_trade_id", 
 _TICKER = ("update_id", "best_bid_price", "best_bid_qty", "best_ask_price", "best_ask_qty", "transaction_time", "event_time")
 
 KNOWN = (
-    Archive("binance trades", _SPOT_TRADES[:6], "time", side="is_buyer_maker", sides=_TRUE, number="id"),
-    Archive("binance aggTrades", _AGG[:7], "transact_time", size="quantity", side="is_buyer_maker", sides=_TRUE, number="agg_trade_id"),
+    Archive("binance trades", _SPOT_TRADES[:6], "time", side="is_buyer_maker", sides=_MAKER, number="id"),
+    Archive("binance aggTrades", _AGG[:7], "transact_time", size="quantity", side="is_buyer_maker", sides=_MAKER, number="agg_trade_id"),
     Archive("binance bookTicker", _TICKER, "transaction_time", number="update_id", sent="event_time"),
     Archive(
         "bybit trades",
@@ -82,7 +82,7 @@ def with_header(header: tuple[str, ...]) -> tuple[Archive, tuple[str, ...]] | No
 
 def without_header(cells: tuple[str, ...]) -> tuple[Archive, tuple[str, ...]] | None:
     """Return the kind that a first line of data tells: where its words are."""
-    words = [i for i, cell in enumerate(cells) if cell in _TRUE]
+    words = [i for i, cell in enumerate(cells) if cell.lower() in _MAKER]
     shapes = {
         (6, (5,)): (0, _SPOT_TRADES[:6]),
         (7, (5, 6)): (0, _SPOT_TRADES),
@@ -154,11 +154,11 @@ def _times(stamps: Any, where: Ints, name: str, column: str) -> Ints:
 
 
 def _taker(values: "pd.Series[Any]", where: Ints, name: str, kind: Archive) -> Any:
-    codes = np.array([kind.sides.get(str(word), 0) for word in values.cat.categories], np.int8)
+    codes = np.array([kind.sides.get(str(word).lower(), 0) for word in values.cat.categories], np.int8)
     found = codes[values.cat.codes.to_numpy()]
     bad = np.flatnonzero(found == 0)
     if len(bad):
         raise FormatError(
-            f"{name}, line {where[bad[0]]:,}: column {kind.side!r} was {values.iloc[bad[0]]!s}; wanted {' or '.join(sorted(set(kind.sides)))}."
+            f"{name}, line {where[bad[0]]:,}: column {kind.side!r} was {str(values.iloc[bad[0]])!r}; wanted {' or '.join(kind.sides)}."
         )
     return found

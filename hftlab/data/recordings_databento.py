@@ -28,6 +28,7 @@ _PRICE_SCALE = 10**9
 _SIDES = {b"B": BID, b"A": ASK}
 _RECORDS = 1 << 16  # decoded at once
 
+Row = tuple[int, ...]
 Order = list[int]  # side, price in ticks, lots, number of the event that gave it its place
 
 
@@ -36,9 +37,9 @@ def read_databento(path: Path, reading: Reading) -> Iterator[Rows]:
     dbn = _library(path)
     symbols, batches = _records(path, reading, dbn)
     books: dict[int, _Book | None] = {}
+    out: list[Row] = []
     number = 0
     for records in batches:
-        out: list[tuple[int, ...]] = []
         for record in records.tolist():
             number += 1
             (_, rtype, _, instrument_id, *_) = record
@@ -50,7 +51,14 @@ def read_databento(path: Path, reading: Reading) -> Iterator[Rows]:
             book = books[instrument_id]
             if book is not None:
                 book.take(record, number, out)
-        yield np.array(out, EVENT)
+        # The packet received last may go on: its closing record can be one without a row.
+        done = next((at for at in range(len(out), 0, -1) if out[at - 1][1] != out[-1][1]), 0)
+        yield np.array(out[:done], EVENT)
+        out = out[done:]
+        for book in books.values():
+            if book is not None:
+                book.forget(done)
+    yield np.array(out, EVENT)
     reading.notes.lines += number
 
 
@@ -140,11 +148,11 @@ class _Book:
         self._stamps = (0, 0)
         self._flags = 0
         self._book_ns = 0
+        self._newest = -1  # where its newest row stands in `out`
 
-    def take(self, record: tuple[Any, ...], number: int, out: list[tuple[int, ...]]) -> None:
+    def take(self, record: tuple[Any, ...], number: int, out: list[Row]) -> None:
         """Append the rows of one record, numbered `number`."""
         _, _, _, _, event_ns, order_id, price, size, flags, _, action, side_code, recv_ns, _, _ = record
-        before = len(out)
         side = _SIDES.get(side_code, 0)
         self._flags = SNAPSHOT if flags & self._snapshot else 0
         if action in (b"A", b"C", b"M", b"R"):
@@ -169,22 +177,26 @@ class _Book:
         elif action not in (b"F", b"N"):
             raise FormatError(f"{self._path.name}, record {number:,}: action {action!r}; wanted A, C, M, R, T, F or N.")
         if flags & self._last:
-            self._close(number, before, out)
+            self._close(out)
 
-    def _close(self, number: int, before: int, out: list[tuple[int, ...]]) -> None:
-        """Put LAST on the final row of the packet. A closing record that made no row closes those of the packet before it."""
-        at = len(out) - 1
-        if at < before and (at < 0 or out[at][10] != self._index or out[at][1] != self._stamps[1]):
-            return
-        row = out[at]
-        out[at] = (*row[:9], row[9] | LAST, row[10])
+    def forget(self, rows: int) -> None:
+        """Take note that the first rows of `out` are gone."""
+        self._newest -= rows
+
+    def _close(self, out: list[Row]) -> None:
+        """Put LAST on the final row of the packet, which the closing record need not have made."""
+        at = self._newest
+        if at >= 0 and out[at][1] == self._stamps[1]:
+            row = out[at]
+            out[at] = (*row[:9], row[9] | LAST, row[10])
 
     def _row(
-        self, kind: int, side: int, ticks: int, lots: int, leaves: int, order_id: int, number: int, out: list[tuple[int, ...]]
+        self, kind: int, side: int, ticks: int, lots: int, leaves: int, order_id: int, number: int, out: list[Row]
     ) -> None:
+        self._newest = len(out)
         out.append((*self._stamps, ticks, lots, leaves, order_id, number, kind, side, self._flags, self._index))
 
-    def _change(self, order_id: int, order: Order, lots: int, number: int, out: list[tuple[int, ...]]) -> None:
+    def _change(self, order_id: int, order: Order, lots: int, number: int, out: list[Row]) -> None:
         """Let an order hold `lots` at its price, and write what changed."""
         side, ticks, held, place = order
         order[2] = lots
@@ -196,7 +208,7 @@ class _Book:
         self._row(L3_ORDER, side, ticks, held, lots, order_id, place, out)
         self._row(DEPTH, side, ticks, total, 0, 0, number, out)
 
-    def _add(self, order_id: int, side: int, ticks: int, lots: int, number: int, out: list[tuple[int, ...]]) -> None:
+    def _add(self, order_id: int, side: int, ticks: int, lots: int, number: int, out: list[Row]) -> None:
         if order_id in self._orders:
             raise FormatError(f"{self._path.name}, record {number:,}: order {order_id} is added, but rests already.")
         if not side:
@@ -204,7 +216,7 @@ class _Book:
         order = self._orders[order_id] = [side, ticks, 0, number]
         self._change(order_id, order, lots, number, out)
 
-    def _cancel(self, order_id: int, lots: int, number: int, out: list[tuple[int, ...]]) -> None:
+    def _cancel(self, order_id: int, lots: int, number: int, out: list[Row]) -> None:
         order = self._orders.get(order_id)
         if order is None:
             self._notes.dropped["cancel of an order from before the recording"] += 1
@@ -214,7 +226,7 @@ class _Book:
             del self._orders[order_id]
         self._change(order_id, order, left, number, out)
 
-    def _modify(self, order_id: int, side: int, ticks: int, lots: int, number: int, out: list[tuple[int, ...]]) -> None:
+    def _modify(self, order_id: int, side: int, ticks: int, lots: int, number: int, out: list[Row]) -> None:
         order = self._orders.get(order_id)
         if order is None:
             # Databento: an unknown order that is modified is to be taken as new.
