@@ -194,7 +194,9 @@ def test_a_book_of_bybit_that_goes_back_is_a_gap_until_the_next_snapshot(tmp_pat
     lines = [*books(), book(3, "delta", [["60000.0", "3"]], [], u=7), book(4, "snapshot", [["60000.1", "1"]], [], u=1)]
     tape = load(zipped(tmp_path / "a.zip", "\n".join(lines), name="x.data"), BYBIT)
     assert tape.rows["kind"].tolist()[7:] == [GAP, DEPTH, CLEAR, DEPTH]
-    early = load(zipped(tmp_path / "b.zip", "\n".join([books()[2], *books()[:1]]).replace(str(MS + 200), str(MS)), name="x.data"), BYBIT, sort=True)
+    early = load(
+        zipped(tmp_path / "b.zip", "\n".join([books()[2], *books()[:1]]).replace(str(MS + 200), str(MS)), name="x.data"), BYBIT, sort=True
+    )
     assert early.report.dropped == {"update before the first snapshot": 1}
 
 

@@ -1,7 +1,7 @@
 """Databento market by order: orders, the levels they make up, and places in the queue."""
 
 import builtins
-import datetime
+import datetime as dt
 from types import SimpleNamespace
 
 import numpy as np
@@ -37,7 +37,7 @@ def record(n, action, order_id=0, side="N", price=None, size=0, flags=F_LAST, in
 
 
 def put(path, records, *, schema=None, symbols=(("ESH4", 17077),)):
-    days = {"start_date": datetime.date(2023, 12, 24), "end_date": datetime.date(2023, 12, 25)}
+    days = {"start_date": dt.date(2023, 12, 24), "end_date": dt.date(2023, 12, 25)}
     meta = dbn.Metadata(
         dataset="GLBX.MDP3",
         start=NOW,
@@ -119,6 +119,20 @@ def test_every_action_by_hand(tmp_path):
     assert orders_of(tape.rows) == {11: (BID, 19199, 2, 6)}
 
 
+def test_a_later_slice_begins_with_the_orders_in_their_places(tmp_path):
+    records = [record(1, "R")]
+    records += [record(2 + n, "A", n, "B" if n % 2 else "A", 100.0 + (n % 2 == 0), 2 + n) for n in range(6)]
+    records += [record(10, "M", 1, "B", 100.0, 9), record(11, "C", 3, "B", 100.0, 9), record(12, "A", 8, "B", 99.0, 1), record(13, "N")]
+    tape = load(put(tmp_path / "a.dbn", records), ES)
+    part = tape.slice(0.0105)  # after the modify and the cancel
+    assert orders_of(part.rows) == orders_of(tape.rows)
+    assert book_of(part.rows) == book_of(tape.rows)
+    head = part.rows[part.rows["kind"] == L3_ORDER][:-1]
+    assert head["order_id"].tolist() == [0, 2, 4, 5, 1]  # 1 grew and went to the back, 3 is gone
+    frame = part.frame()
+    assert frame["qty"][frame["kind"] == "L3_ORDER"].tolist() == [2.0, 4.0, 6.0, 7.0, 9.0, 1.0]
+
+
 @pytest.mark.parametrize("batch", [1, 2, 1 << 16])
 def test_a_packet_closed_by_a_record_without_a_row_is_closed_all_the_same(tmp_path, monkeypatch, batch):
     monkeypatch.setattr(recordings_databento, "_RECORDS", batch)
@@ -135,17 +149,23 @@ def test_a_packet_closed_by_a_record_without_a_row_is_closed_all_the_same(tmp_pa
 
 
 STEP = st.tuples(
-    st.sampled_from("AAAACCMMR"), st.integers(0, 6), st.sampled_from("BA"), st.integers(0, 3), st.integers(1, 5), st.booleans(), st.integers(0, 1)
+    st.sampled_from("AAAACCMMR"),
+    st.integers(0, 6),
+    st.sampled_from("BA"),
+    st.integers(0, 3),
+    st.integers(1, 5),
+    st.booleans(),
+    st.integers(0, 1),
 )
 
 
 @given(steps=st.lists(STEP, min_size=1, max_size=60), batch=st.sampled_from([1, 3, 1 << 16]))
 def test_the_book_of_levels_is_the_book_of_orders_at_the_end_of_every_packet(tmp_path_factory, steps, batch):
     records, resting = [], {}
-    for n, (action, key, side, level, size, last, market) in enumerate(steps):
+    for n, (wish, key, wished_side, level, size, last, market) in enumerate(steps):
         order_id = 100 * market + key
-        if action in "A" and order_id in resting:
-            action = "M"
+        action = "M" if wish == "A" and order_id in resting else wish
+        side = resting[order_id][0] if action == "M" and order_id in resting else wished_side
         if action in "CM" and order_id not in resting:
             continue
         price = (100.0 if side == "B" else 110.0) + level / 4
@@ -156,11 +176,10 @@ def test_the_book_of_levels_is_the_book_of_orders_at_the_end_of_every_packet(tmp
             if resting[order_id][1] <= 0:
                 del resting[order_id]
         else:
-            if action == "M":
-                side = resting[order_id][0]
-                price = (100.0 if side == "B" else 110.0) + level / 4
             resting[order_id] = (side, size)
-        records.append(record(n, action, order_id, side, price, size, flags=F_LAST if last or n == len(steps) - 1 else 0, instrument_id=market))
+        records.append(
+            record(n, action, order_id, side, price, size, flags=F_LAST if last or n == len(steps) - 1 else 0, instrument_id=market)
+        )
     if not records:
         return
     path = put(tmp_path_factory.mktemp("dbn") / "a.dbn", records, symbols=(("ESH4", 0), ("NQH4", 1)))
@@ -197,7 +216,11 @@ def test_the_recorded_snapshot_of_the_e_mini(shared):
     ("records", "error", "match"),
     [
         ([record(1, "A", 1, "B", 100.1, 1)], OffGridPrice, r"record 1: price 100\.1 is not on the grid of glbx:ESH4"),
-        ([record(1, "A", 1, "B", 100.0, 1), record(2, "A", 1, "B", 100.0, 1)], FormatError, "record 2: order 1 is added, but rests already"),
+        (
+            [record(1, "A", 1, "B", 100.0, 1), record(2, "A", 1, "B", 100.0, 1)],
+            FormatError,
+            "record 2: order 1 is added, but rests already",
+        ),
         ([record(1, "A", 1, "N", 100.0, 1)], FormatError, "record 1: order 1 has no side"),
         ([record(1, "A", 1, "B", None, 1)], FormatError, "record 1: an order without a price"),
         ([record(1, "X", 1, "B", 100.0, 1)], FormatError, r"record 1: action b'X'; wanted"),
@@ -213,7 +236,7 @@ def test_files_that_cannot_be_used(tmp_path):
     data = good.read_bytes()
     cut = tmp_path / "cut.dbn"
     cut.write_bytes(data[:-20])
-    with pytest.raises(TruncatedFile, match="after 7 good records.*partial=True"):
+    with pytest.raises(TruncatedFile, match=r"after 7 good records.*partial=True"):
         load(cut, ES)
     tape = load(cut, ES, partial=True)
     assert tape.rows.tobytes() == load(good, ES).rows[: len(tape)].tobytes()

@@ -107,7 +107,7 @@ def test_a_cut_file_is_refused_where_it_ends(tmp_path):
 
 
 def test_a_misspelt_option(tmp_path):
-    with pytest.raises(UnknownName, match="stream has no option 'row_max'. Did you mean 'rows_max'"):
+    with pytest.raises(UnknownName, match=r"stream has no option 'row_max'. Did you mean 'rows_max'"):
         stream(tmp_path, row_max=5)
     with pytest.raises(UnknownName, match="clock was 'corect'"):
         stream(tmp_path, clock="corect")
@@ -120,7 +120,9 @@ def test_more_than_the_memory_says_what_it_needs_and_what_to_do(tmp_path):
     path = write(tmp_path / "a.gz", a_long_session())
     rows = len(load(path))
     # 128 bytes a row: the parts, and the array made of them.
-    with pytest.raises(InputError, match=rf"a\.gz holds about {rows} rows and needs 0\.0 GB of memory; the limit is 0\.0 GB\. Use hl\.stream"):
+    with pytest.raises(
+        InputError, match=rf"a\.gz holds about {rows} rows and needs 0\.0 GB of memory; the limit is 0\.0 GB\. Use hl\.stream"
+    ):
         load(path, memory_max_gb=1e-6)
     assert len(load(path, memory_max_gb=128 * rows / 1e9)) == rows
     with pytest.raises(InputError, match="memory_max_gb was 0; wanted more than zero"):
@@ -142,7 +144,7 @@ def test_what_a_large_file_will_need_is_told_from_its_beginning(tmp_path):
         lines.append(futures_diff(n, n, n, n - 1, levels))
     path = tmp_path / "big.gz"
     path.write_bytes(gzip.compress("".join(one + "\n" for one in lines).encode(), 1))
-    with pytest.raises(InputError, match="holds about 2[5-9][0-9],|holds about 3[0-4][0-9],") as caught:
+    with pytest.raises(InputError, match=r"holds about 2[5-9][0-9],|holds about 3[0-4][0-9],") as caught:
         load(path, memory_max_gb=0.03)
     assert "line 2,9" not in str(caught.value)
 

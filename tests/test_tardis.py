@@ -86,7 +86,12 @@ def test_a_snapshot_after_an_update_discards_the_book(tmp_path):
 
 def test_a_book_and_its_trades_are_one_market_by_receive_time(tmp_path):
     book = put(tmp_path / "book.csv.gz", BOOK, a_book())
-    trades = [f"{at(3)},17,sell,60000.0,0.25", f"{at(4)},18,sell,60000.0,0.25", f"{at(5)},,unknown,60000.0,1", f"{at(7)},x9,buy,60000.3,0.125"]
+    trades = [
+        f"{at(3)},17,sell,60000.0,0.25",
+        f"{at(4)},18,sell,60000.0,0.25",
+        f"{at(5)},,unknown,60000.0,1",
+        f"{at(7)},x9,buy,60000.3,0.125",
+    ]
     tape = load([book, put(tmp_path / "trades.csv.gz", TRADES, trades)])
     assert tape.instruments == (USDM,)
     assert plain(tape.rows[6:], "kind", "side", "price_ticks", "qty_lots", "seq", "flags") == [
@@ -186,7 +191,11 @@ def test_an_exchange_time_that_goes_back_within_the_book_is_raised_and_said(tmp_
         (f"{at(7)},maybe,bid,60000.0,1", FormatError, r"line 10: column 'is_snapshot' was 'maybe'; wanted true or false"),
         (f"{at(7)},false,bid,60000.0", FormatError, r"line 10: .* has 7 columns; wanted 8"),
         (f"{at(7)},false,bid,60000.0,1,2", FormatError, r"line 10: .* has 9 columns; wanted 8"),
-        (f"{WHO},{US // 1000 + 70},{US // 1000 + 75},false,bid,60000.0,1", FormatError, r"line 10: column 'timestamp' was \d+; wanted us since 1970"),
+        (
+            f"{WHO},{US // 1000 + 70},{US // 1000 + 75},false,bid,60000.0,1",
+            FormatError,
+            r"line 10: column 'timestamp' was \d+; wanted us since 1970",
+        ),
         (f"{WHO},today,{US},false,bid,60000.0,1", FormatError, r"line 10: column 'timestamp' was 'today'; wanted a whole number"),
         (f"{at(3)},false,bid,60000.0,1", TapeError, r"book\.csv: the receive time goes back by 0\.030000 s .*sort=True"),
     ],
@@ -221,7 +230,9 @@ def test_a_cut_file(tmp_path):
 
 def test_a_table_that_is_not_known(tmp_path):
     path = put(tmp_path / "x.csv", "exchange,symbol,timestamp,local_timestamp,strike,iv", [f"{at(1)},1,2"])
-    with pytest.raises(FormatError, match=r"line 1: a table of Tardis\.dev with the columns strike, iv.*; wanted one of incremental_book_L2"):
+    with pytest.raises(
+        FormatError, match=r"line 1: a table of Tardis\.dev with the columns strike, iv.*; wanted one of incremental_book_L2"
+    ):
         load(path)
     with pytest.raises(FormatError, match="no market data in 1 lines"):
         load(put(tmp_path / "empty.csv", TRADES, []))

@@ -120,7 +120,8 @@ class _Merger:
         self._newest_exch_ns = max(self._newest_exch_ns, int(exch_ns[theirs].max(initial=_LONG_AGO)))
         self._newest_recv_ns = max(self._newest_recv_ns, int(recv_ns[:ours].max(initial=_LONG_AGO)))
         if due > self._given:
-            yield _copies(out[:written], self._given, due)
+            whole = not self._given and due == 2 * len(rows)
+            yield out[:written] if whole else _copies(out[:written], self._given, due)
         self._given = int(sizes[ours:][theirs[ours:]].sum())
         self._held = _Messages(rows[starts[ours] :].copy(), starts[ours:] - starts[ours], exch_ns[ours:])
 

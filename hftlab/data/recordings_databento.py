@@ -190,9 +190,7 @@ class _Book:
             row = out[at]
             out[at] = (*row[:9], row[9] | LAST, row[10])
 
-    def _row(
-        self, kind: int, side: int, ticks: int, lots: int, leaves: int, order_id: int, number: int, out: list[Row]
-    ) -> None:
+    def _row(self, kind: int, side: int, ticks: int, lots: int, leaves: int, order_id: int, number: int, out: list[Row]) -> None:
         self._newest = len(out)
         out.append((*self._stamps, ticks, lots, leaves, order_id, number, kind, side, self._flags, self._index))
 

@@ -131,8 +131,9 @@ class _Ours:
                 self._prints += 1
                 rows["qty_lots"][i] -= mine
                 keep[i] = rows["qty_lots"][i] > 0
-        if (rows["kind"] < TIMER).any():
-            self._taken.clear()  # prints follow their fills at once
+        if self._taken and len(rows):  # prints follow their fills at once, but a segment may end between them
+            newest_ns = int(rows["ts_exch_ns"].max())
+            self._taken = {when: lots for when, lots in self._taken.items() if lots and when[1] >= newest_ns}
 
     def say(self, reading: Reading) -> None:
         """Report what was taken out."""

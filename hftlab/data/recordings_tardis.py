@@ -17,7 +17,7 @@ from hftlab.data.chunking import closed
 from hftlab.data.grids import Columns, Ints, stamps_ns
 from hftlab.data.reading import Reading
 from hftlab.data.rows import Rows
-from hftlab.data.tables import NAME, NUMBER, WHOLE, Table, read_table
+from hftlab.data.tables import NAME, NUMBER, TEXT, WHOLE, Table, read_table
 from hftlab.errors import FormatError
 from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, EVENT, FUNDING, LAST, SNAPSHOT, TRADE
 
@@ -52,7 +52,7 @@ def table_of(header: tuple[str, ...], kind: str) -> Table:
         return Table(header, {**_HEAD_TYPES, **dict.fromkeys(levels, NUMBER)}, gaps=frozenset(levels))
     types = {name: NAME if name in ("is_snapshot", "side") else NUMBER for name in KNOWN[kind]}
     if kind == "trades":
-        types["id"] = NAME
+        types["id"] = TEXT  # numbers of one venue, words of another
     gaps = {"trades": {"id"}, "quotes": set(_QUOTES), "derivative_ticker": set(_TICKER)}.get(kind, set())
     return Table(header, {**_HEAD_TYPES, **types}, gaps=frozenset(gaps))
 
@@ -258,5 +258,5 @@ def _numeric_ids(ids: "pd.Series[Any]") -> Ints:
     """Return trade ids that are numbers; others (texts of some venues, or none) as 0."""
     import pandas as pd
 
-    numbers = pd.to_numeric(ids.astype("str"), errors="coerce").to_numpy(np.float64)
+    numbers = pd.to_numeric(ids, errors="coerce").to_numpy(np.float64)
     return np.where(np.isfinite(numbers) & (np.abs(numbers) < 2**53), np.nan_to_num(numbers), 0).astype(np.int64)

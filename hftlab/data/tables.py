@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BLOCK = 1 << 23  # bytes of text parsed at once: some 100,000 lines
-WHOLE, NUMBER, NAME = "i8", "f8", "category"
+WHOLE, NUMBER, NAME, TEXT = "i8", "f8", "category", "object"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from hftlab.data.rows import Rows
 from hftlab.data.validate import ValidationReport, validate
 from hftlab.errors import InputError, TapeError
 from hftlab.instrument import Instrument
-from hftlab.types import CLEAR, DEPTH, EVENT, GAP, KIND_NAMES, LAST, SNAPSHOT
+from hftlab.types import CLEAR, DEPTH, EVENT, FUNDING, GAP, KIND_NAMES, L3_ORDER, LAST, NO_PRICE, SNAPSHOT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +109,10 @@ class Tape:
         return f"<table>{cells}</table><ul>{items}</ul>"
 
     def frame(self) -> "pd.DataFrame":
-        """Return the rows as a pandas DataFrame in human units: UTC times, price in quote currency, quantity in base units."""
+        """Return the rows as a pandas DataFrame in human units: UTC times, price in quote currency, quantity in base units.
+
+        Of a single order, `qty` is what it holds now; of a funding payment, the rate.
+        """
         import pandas as pd
 
         rows = self.rows
@@ -118,8 +121,12 @@ class Tape:
             mine = rows["instrument"] == i
             price[mine] = np.round(rows["price_ticks"][mine] * float(one.tick_size), one.price_decimals)
             qty[mine] = np.round(rows["qty_lots"][mine] * float(one.lot_size), one.qty_decimals)
+            orders = mine & (rows["kind"] == L3_ORDER)
+            qty[orders] = np.round(rows["leaves_lots"][orders] * float(one.lot_size), one.qty_decimals)
+        funding = rows["kind"] == FUNDING
+        qty[funding] = rows["qty_lots"][funding] / 1e8
         priceless = np.isin(rows["kind"], (CLEAR, GAP))
-        price[priceless] = np.nan
+        price[priceless | (rows["price_ticks"] == NO_PRICE)] = np.nan
         qty[priceless] = np.nan
         kinds = pd.Categorical(pd.Series(rows["kind"]).map(KIND_NAMES))
         names = pd.Categorical.from_codes(rows["instrument"].astype(np.int64), [one.name for one in self.instruments])
@@ -217,7 +224,7 @@ def _books_before(rows: Rows, recv_ns: int) -> Rows:
     """Return rows that build the books as `rows` leave them, received at `recv_ns`."""
     parts: list[Rows] = []
     for i in np.unique(rows["instrument"]):
-        mine = rows[(rows["instrument"] == i) & np.isin(rows["kind"], (DEPTH, CLEAR, GAP))]
+        mine = rows[(rows["instrument"] == i) & np.isin(rows["kind"], (DEPTH, CLEAR, GAP, L3_ORDER))]
         if not len(mine):
             continue
         stamp = np.zeros(1, EVENT)
@@ -226,7 +233,7 @@ def _books_before(rows: Rows, recv_ns: int) -> Rows:
         stamp["ts_recv_ns"] = recv_ns
         clear = stamp.copy()
         clear["kind"], clear["flags"] = CLEAR, SNAPSHOT
-        levels = [clear, *(_levels(mine, side, stamp) for side in (1, -1))]
+        levels = [clear, _resting(mine, stamp), *(_levels(mine, side, stamp) for side in (1, -1))]
         book = np.concatenate(levels)
         book["flags"][-1] |= LAST
         parts.append(book)
@@ -237,6 +244,22 @@ def _books_before(rows: Rows, recv_ns: int) -> Rows:
             gap["kind"], gap["flags"] = GAP, LAST
             parts.append(gap)
     return np.concatenate(parts) if parts else np.zeros(0, EVENT)
+
+
+def _resting(rows: Rows, stamp: Rows) -> Rows:
+    """Return one L3_ORDER row for each order that still rests, in the order of their places in the queues."""
+    cleared = np.flatnonzero((rows["kind"] == CLEAR) & (rows["side"] == 0))
+    after = rows[cleared[-1] + 1 :] if len(cleared) else rows
+    newest_first = after[after["kind"] == L3_ORDER][::-1]
+    _, where = np.unique(newest_first["order_id"], return_index=True)
+    orders = newest_first[where]
+    orders = orders[orders["leaves_lots"] > 0]
+    orders = orders[np.argsort(orders["seq"], kind="stable")]
+    out = np.repeat(stamp, len(orders))
+    for name in ("price_ticks", "leaves_lots", "order_id", "seq", "kind", "side"):
+        out[name] = orders[name]
+    out["flags"] = SNAPSHOT
+    return out
 
 
 def _levels(rows: Rows, side: int, stamp: Rows) -> Rows:
