@@ -1,6 +1,7 @@
 """Recordings in parts: the same rows as `hl.load`, in bounded chunks; and what is refused."""
 
 import gzip
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from hftlab.data.chunking import boundaries, by_receive_time, whole_messages
 from hftlab.data.merging import merged_chunks
 from hftlab.data.recordings import load
 from hftlab.data.streaming import stream
+from hftlab.data.tape import Tape
 from hftlab.errors import FormatError, InputError, TapeError, TruncatedFile, UnknownName
-from hftlab.types import EVENT, LAST
+from hftlab.types import BID, EVENT, LAST, TRADE
 
 
 def a_long_session(count=40, first=0):
@@ -147,6 +149,35 @@ def test_what_a_large_file_will_need_is_told_from_its_beginning(tmp_path):
     with pytest.raises(InputError, match=r"holds about 2[5-9][0-9],|holds about 3[0-4][0-9],") as caught:
         load(path, memory_max_gb=0.03)
     assert "line 2,9" not in str(caught.value)
+    assert len(load(path, memory_max_gb=0.03, end_s=1.0)) < 30_000  # what is not asked for needs nothing
+
+
+def test_saved_tapes_are_streamed_file_by_file(tmp_path):
+    tape = load(write(tmp_path / "a.gz", a_long_session()))
+    cut = int(boundaries(tape.rows)[20])
+    files = [
+        Tape(rows.copy(), tape.instruments, name).save(tmp_path / f"{name}.npz")
+        for name, rows in (("one", tape.rows[:cut]), ("two", tape.rows[cut:]))
+    ]
+    assert np.concatenate(list(stream(files).chunks(9))).tobytes() == load(files).rows.tobytes() == tape.rows.tobytes()
+    with pytest.raises(TapeError, match=r"one\.npz begins 0\.\d+ s before two\.npz ends"):
+        list(stream(files[::-1]).chunks())
+
+
+def test_a_tape_ten_times_as_long_is_merged_in_the_same_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("hftlab.data.channels.ROWS", 2000)
+    peaks = []
+    for count in (5_000, 50_000):
+        rows = np.zeros(count, EVENT)
+        rows["ts_recv_ns"], rows["kind"], rows["side"], rows["flags"] = np.arange(count) * 10, TRADE, BID, LAST
+        rows["ts_exch_ns"] = rows["ts_recv_ns"] - 25
+        opened = stream(Tape(rows, (USDM,)).save(tmp_path / "tape.rows", mapped=True))
+        list(merged_chunks(opened, 1000))  # loads what is loaded once
+        tracemalloc.start()
+        assert sum(map(len, merged_chunks(opened, 1000))) == 2 * count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0] < 64 * 50_000
 
 
 # --- mapped tapes ----------------------------------------------------------------------------------------------------
@@ -176,8 +207,8 @@ def test_a_mapped_file_is_never_changed(tmp_path):
 def test_mapped_files_that_follow_each_other(tmp_path):
     tape = load(write(tmp_path / "a.gz", a_long_session()))
     cut = int(boundaries(tape.rows)[20])
-    one = type(tape)(tape.rows[:cut].copy(), tape.instruments, "one").save(tmp_path / "one.rows", mapped=True)
-    two = type(tape)(tape.rows[cut:].copy(), tape.instruments, "two").save(tmp_path / "two.rows", mapped=True)
+    one = Tape(tape.rows[:cut].copy(), tape.instruments, "one").save(tmp_path / "one.rows", mapped=True)
+    two = Tape(tape.rows[cut:].copy(), tape.instruments, "two").save(tmp_path / "two.rows", mapped=True)
     assert load([one, two]).rows.tobytes() == tape.rows.tobytes()
     with pytest.raises(TapeError, match=r"one\.rows begins 0\.\d+ s before two\.rows ends\. Files of one kind must follow each other"):
         list(stream([two, one]).chunks())

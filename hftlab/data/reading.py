@@ -33,26 +33,34 @@ class Reading:
 
 
 class Budget:
-    """Refuses to read more into memory than there is. `gb_max` None takes four fifths of what is free."""
+    """Refuses to read more into memory than there is. `gb_max` None takes four fifths of what is free.
 
-    def __init__(self, source: str, progress: Progress, gb_max: float | None) -> None:
+    With `whole`, what the rest of the files will need is foreseen; else reading may stop before.
+    """
+
+    def __init__(self, source: str, progress: Progress, gb_max: float | None, *, whole: bool = True) -> None:
         import psutil
 
         if gb_max is not None and not gb_max > 0:
             raise InputError(f"memory_max_gb was {gb_max}; wanted more than zero, or nothing for four fifths of the free memory.")
         self._source = source
+        self._whole = whole
         self.progress = progress
         self._bytes_max = 0.8 * psutil.virtual_memory().available if gb_max is None else gb_max * 1e9
 
-    def check(self, rows: int, fraction: float | None = None) -> None:
+    def check(self, rows: int) -> None:
         """Take the rows that were read so far. Raises InputError when those, or all that are to be expected, are too many."""
-        fraction = self.progress.fraction() if fraction is None else fraction
+        fraction = self.progress.fraction()
         # A small beginning says little about the whole.
-        expected = rows / fraction if fraction > 0.02 or (rows >= 1 << 16 and fraction > 0) else rows
-        need = max(rows, expected) * BYTES_PER_ROW
+        foreseen = self._whole and fraction > 0 and (fraction > 0.02 or rows >= 1 << 16)
+        self.need(rows / fraction if foreseen else rows)
+
+    def need(self, rows: float) -> None:
+        """Take the rows that are going to be read. Raises InputError when they are too many."""
+        need = rows * BYTES_PER_ROW
         if need > self._bytes_max:
             raise InputError(
-                f"{self._source} holds about {expected:,.0f} rows and needs {need / 1e9:,.1f} GB of memory; the limit is "
+                f"{self._source} holds about {rows:,.0f} rows and needs {need / 1e9:,.1f} GB of memory; the limit is "
                 f"{self._bytes_max / 1e9:,.1f} GB. Use hl.stream(…), which reads it in parts; or pass end_s=, or a larger memory_max_gb=."
             )
 

@@ -65,7 +65,7 @@ def load(
     _check_options(unknown, clock)
     files = files_of(paths)
     source = ", ".join(path.name for path in files)
-    budget = Budget(source, Progress(files), memory_max_gb)
+    budget = Budget(source, Progress(files), memory_max_gb, whole=end_s is None)
     reading = Reading(Markets(instrument), bbo=bbo, partial=partial, sort=sort, end_s=end_s)
     kinds = {"run" if path.is_dir() else file_kind(path) for path in files}
     if kinds == {"tape"} and len(files) == 1:
@@ -73,7 +73,7 @@ def load(
     elif "npz" in kinds:
         if kinds != {"npz"}:
             raise FormatError("npz files and other recordings were given together; load each kind on its own.")
-        budget.check(sum(map(count_rows, files)), 1.0)
+        budget.need(sum(map(count_rows, files)))
         rows, instruments = read_npz(files, instrument, reading.notes, sort=sort)
     else:
         rows, instruments = _read(files, reading, budget)
@@ -111,7 +111,7 @@ def _open(path: Path, instrument: Wanted, notes: Notes, budget: Budget, clock: s
     notes.add(kept)
     check_instruments(path, instruments, as_instruments(instrument))
     if clock == "correct":
-        budget.check(len(rows), 1.0)
+        budget.need(len(rows))
     return rows, instruments
 
 
