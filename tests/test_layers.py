@@ -18,6 +18,7 @@ FLOORS = {
     "hftlab.strict": 0,
     "hftlab.tunable": 0,
     "hftlab.errors": 0,
+    "hftlab.svg": 0,
     "hftlab.instrument": 0,
     "hftlab.params": 0,
     "hftlab.config": 0,

@@ -18,7 +18,7 @@ from hftlab.data.recordings_binance import BinanceReader
 from hftlab.data.recordings_hyperliquid import HyperliquidReader
 from hftlab.data.rows import RowBuilder, Rows, same_kind_of_error
 from hftlab.data.tape import Tape
-from hftlab.data.validate import clock_is_possible, smallest_latency_ns
+from hftlab.data.validate_clock import clock_is_possible, smallest_latency_ns
 from hftlab.errors import DataWarning, FormatError, InputError, TapeError, UnknownName, did_you_mean
 from hftlab.instrument import Instrument
 from hftlab.types import CLEAR, DEPTH, GAP
