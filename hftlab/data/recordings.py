@@ -184,7 +184,7 @@ def _located(path: Path, lines: Lines) -> Iterator[None]:
     """Put file and line in front of whatever is wrong with a line."""
     try:
         yield
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FormatError(f"{path.name}, line {lines.number:,}: {error}. Wanted one message of the venue's stream as JSON.") from error
     except InputError as error:
         raise same_kind_of_error(error, f"{path.name}, line {lines.number:,}") from error
@@ -198,7 +198,7 @@ def _format_of(path: Path) -> str:
     for _, payload in lines:
         try:
             message = msgspec.json.decode(payload)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise lines.bad_line(payload, f"wanted JSON after the local time ({error})") from error
         if isinstance(message, dict):
             if "stream" in message or "lastUpdateId" in message:

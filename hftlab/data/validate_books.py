@@ -39,8 +39,7 @@ class BookCheck:
 def walkable(rows: Rows) -> tuple[Rows, Ints | None]:
     """Return the rows that a book can take, and where they stand in `rows`; None for all of them, without a copy."""
     good = (rows["qty_lots"] >= 0) & (np.abs(rows["side"]) <= 1) & (rows["instrument"] < _INSTRUMENTS_MAX)
-    good &= ((rows["price_ticks"] > -_PRICE_MAX) & (rows["price_ticks"] < _PRICE_MAX)) | ~np.isin(rows["kind"], (DEPTH, TRADE, BBO))
-    good &= (rows["side"] != 0) | (rows["kind"] != DEPTH)
+    good &= (rows["kind"] != DEPTH) | ((np.abs(rows["price_ticks"]) < _PRICE_MAX) & (rows["side"] != 0))
     if good.all():
         return rows, None
     where = np.flatnonzero(good)

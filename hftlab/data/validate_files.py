@@ -22,13 +22,15 @@ from hftlab.instrument import Instrument
 from hftlab.types import EVENT
 
 _AT_LINE = re.compile(r"^(?P<file>.+?), line (?P<line>[\d,]+): (?P<rest>.*)$", re.DOTALL)
+_CUT = re.compile(r"^(?P<file>.+?) ends in the middle .* after (?P<line>[\d,]+) good lines")
+_ADVICE = re.compile(r"(?<=[.;]) (?=(?:The likely cause|Pass|Fetch|Give|Load|pass|A file of)\b)")
 _COLUMNS = (
     (re.compile(r"at `\$\.?(?P<name>[\w.\[\]]+)`"), ""),
     (re.compile(r"field `(?P<name>\w+)`"), ""),
     (re.compile(r"\bprice\b"), "price"),
     (re.compile(r"\bquantit(y|ies)\b"), "quantity"),
-    (re.compile(r"\breceived\b|local_ts|local time"), "local_ts"),
     (re.compile(r"not in the bundled catalogue|instrument given was"), "symbol"),
+    (re.compile(r"\breceived\b|local_ts|local time"), "local_ts"),
     (re.compile(r"JSON|malformed"), "payload"),
 )
 _LINES_KNOWN_MAX = 20_000_000
@@ -94,7 +96,10 @@ def _bare(recording: Recording, files: Sequence[Path], instrument: Wanted) -> bo
     """Take the rows of npz files that make no tape, so that every fault in them can be named. Returns whether there were any."""
     if any(file_kind(path) != "zip" for path in files):
         return False
-    recording.rows, recording.instruments = read_npz(files, instrument, recording.notes, sort=False)
+    try:
+        recording.rows, recording.instruments = read_npz(files, instrument, recording.notes, sort=False)
+    except HftlabError:
+        return False  # it was the reader that refused, not the tape
     return len(recording.rows) > 0
 
 
@@ -113,19 +118,20 @@ def _events_of(path: Path) -> npt.NDArray[Any] | None:
 
 
 def finding_of(error: HftlabError) -> Finding:
-    """Return a reader's error as a finding: its line as the place, and the column that it speaks of."""
-    text = str(error)
-    match = _AT_LINE.match(text)
-    place = f"{match['file']}, line {match['line']}" if match else ""
-    rest = match["rest"] if match else text
+    """Return a reader's error as a finding: its line as the place, the column that it speaks of, and its advice."""
+    text, place = str(error), ""
+    if match := _AT_LINE.match(text):
+        text, place = match["rest"], f"{match['file']}, line {match['line']}"
+    elif match := _CUT.match(text):
+        place = f"{match['file']}, after line {match['line']}"
+    found, *advice = _ADVICE.split(text, maxsplit=1)
     column = ""
     for pattern, name in _COLUMNS:
-        if hit := pattern.search(rest):
+        if hit := pattern.search(found):
             column = name or hit["name"]
             break
-    advised = re.search(r"\b([Pp]ass|[Ff]etch|[Gg]ive|Load|instrument)\b", rest)
-    fix = "" if advised else f"Take {'the line' if match else 'it'} out, or fetch the file again."
-    return Finding(ERROR, rest, fix=fix, check="reader", column=column, place=place)
+    fix = advice[0] if advice else f"Take {'the line' if place else 'it'} out, or fetch the file again."
+    return Finding(ERROR, found, fix=fix, check="reader", column=column, place=place)
 
 
 # --- where rows stand in their files ---------------------------------------------------------------------------------

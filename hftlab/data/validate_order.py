@@ -17,6 +17,7 @@ DENSE_FRAC = 0.999
 _DENSE_MIN = 20
 _GRID_PRICES_MIN = 50  # different prices before a coarser grid is no chance
 _GRID_FRAC = 0.999
+_COARSE = (1000, 100, 50, 20, 10, 5, 4, 2)  # how many ticks real tick sizes were widened by
 
 
 # --- order -----------------------------------------------------------------------------------------------------------
@@ -200,7 +201,7 @@ def check_grid(rows: Rows, instruments: Sequence[Instrument]) -> list[Finding]:
             fix = f"The likely cause is a wrong instrument: a tick size {whole} times as large fits the recording."
             found.append(Finding(WARNING, text, "prices on every tick", fix, "grid", int(mine[0]), "price_ticks", len(mine)))
             continue
-        coarse = next((step for step in (1000, 100, 50, 20, 10, 5, 4, 2) if np.mean(distinct % step == 0) >= _GRID_FRAC), 1)
+        coarse = next((step for step in _COARSE if np.mean(distinct % step == 0) >= 0.9 and np.mean(prices % step == 0) >= _GRID_FRAC), 1)
         if coarse > 1:
             off = np.zeros(len(rows), bool)
             off[mine] = prices % coarse != 0

@@ -85,7 +85,7 @@ class ValidationReport:
     ignored: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
-    source: str = ""
+    source: str = field(default="", compare=False)  # the same data from another file is the same
     latency_by_kind: dict[str, dict[str, float]] = field(default_factory=dict)
     clock: tuple[ClockFit, ...] = ()
     pictures: Pictures = field(default_factory=Pictures, compare=False, repr=False)
