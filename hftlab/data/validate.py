@@ -46,7 +46,8 @@ def validate(
     """Return the full report on a tape, on bare EVENT rows, or on files as `hl.load` takes them. It shows itself in a notebook.
 
     Bad data never raises: it is reported, with file, line or row, column, what was wanted and what to do. A file is read
-    as far as it can be: a cut end and lines out of order are reported and then passed over.
+    as far as it can be: a cut end and lines out of order are reported and then passed over. Some 70 bytes of memory a row are
+    needed beside the rows.
 
     `instrument`: as in `hl.load`; those of bare rows, in the order of their numbers. `quiet_s`: a silence longer than this is
     a finding; by default 50 times the median wait, 5 times the 99th percentile, at least a second. `off_market_bps`: prints
@@ -120,13 +121,15 @@ def _full(
         *check_skipped_ids(rows, instruments, sum(count for name, count in notes.dropped.items() if name.startswith("trade"))),
         *whole,
         *check_grid(rows, instruments),
-        *crossed_finding(rows, instruments, check_books(rows), crosses_text(rows, touch)),
+        *crossed_finding(rows, instruments, report.crossed_messages, report.crossed_first_row, crosses_text(rows, touch)),
         *off_market(rows, instruments, touch, off_market_bps),
         *far_levels(rows, instruments, touch),
         *silence,
         *check_stale(rows, instruments, quiet_s),
     ]
     bad_times = any(one.check == "times" for one in findings)
+    if bad_times:  # what follows from them would only hide them
+        findings = [one for one in findings if one.check not in ("clock", "silence", "stale")]
     clock = () if bad_times else fit_clocks(rows, instruments)
     findings += [finding for fit in clock for finding in _clock_findings(fit)]
     findings.sort(key=lambda one: SEVERITIES.index(one.severity))

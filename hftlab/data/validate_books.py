@@ -109,14 +109,13 @@ def book_findings(rows: Rows, instruments: Sequence[Instrument], books: BookChec
     return found
 
 
-def crossed_finding(rows: Rows, instruments: Sequence[Instrument], books: BookCheck, how_long: str = "") -> list[Finding]:
-    """Say where a book is crossed first, and how often."""
-    if not books.crossed:
+def crossed_finding(rows: Rows, instruments: Sequence[Instrument], crossed: int, row: int, how_long: str = "") -> list[Finding]:
+    """Say at which row a book is crossed first, and after how many messages."""
+    if not crossed:
         return []
-    row = books.crossed_first
-    text = f"the book is crossed after {books.crossed:,} messages, first in {_place(rows, row, instruments)}{how_long}"
+    text = f"the book is crossed after {crossed:,} messages, first in {_place(rows, row, instruments)}{how_long}"
     fix = "An update before it is missing or damaged: nothing should quote on such a book; backtest around it, or record again."
-    return [Finding(WARNING, text, "every bid below every ask", fix, "crossed", row, "price_ticks", books.crossed)]
+    return [Finding(WARNING, text, "every bid below every ask", fix, "crossed", row, "price_ticks", crossed)]
 
 
 def _place(rows: Rows, row: int, instruments: Sequence[Instrument]) -> str:

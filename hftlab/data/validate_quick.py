@@ -37,7 +37,7 @@ def quick_report(rows: Rows, instruments: Sequence[Instrument] = (), notes: Note
         *check_clock(rows, lowest),
         *check_order(rows, back_recv, back_exch),
         *check_gaps(rows, instruments),
-        *crossed_finding(rows, instruments, books),
+        *crossed_finding(rows, instruments, books.crossed, books.crossed_first),
         *check_trade_ids(rows, repeated),
         *book_findings(rows, instruments, books),
         *check_book_there(rows),
