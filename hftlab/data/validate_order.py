@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hftlab.codes import ORDER
 from hftlab.data.rows import Rows
 from hftlab.data.validate_report import ERROR, INFO, WARNING, Finding
 from hftlab.data.validate_rows import PRICED_KINDS, Mask, moment, name_of, of_instruments, some
 from hftlab.instrument import Instrument
-from hftlab.types import BBO, CLEAR, DEPTH, GAP, LAST, SNAPSHOT, TRADE
+from hftlab.types import BBO, CLEAR, DEPTH, GAP, L3_ORDER, LAST, SNAPSHOT, TRADE
 
 DENSE_FRAC = 0.999
 """A stream of ids whose steps are 1 in this part has no reason to leave one out."""
@@ -179,7 +178,7 @@ def check_whole(rows: Rows, instruments: Sequence[Instrument]) -> list[Finding]:
 
 def check_book_there(rows: Rows) -> list[Finding]:
     """Say when there is no book at all."""
-    if np.any(np.isin(rows["kind"], (DEPTH, ORDER))):
+    if np.any(np.isin(rows["kind"], (DEPTH, L3_ORDER))):
         return []
     text = "no book: the tape holds no DEPTH rows"
     return [Finding(WARNING, text, "a book", "Record the depth stream too: prints alone fill no quote.", "book", column="kind")]

@@ -5,16 +5,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from hftlab.codes import ORDER
 from hftlab.data.lines import ns_per_unit
 from hftlab.data.rows import Rows
 from hftlab.data.validate_report import ERROR, INFO, Finding
 from hftlab.instrument import Instrument
-from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, FUNDING, GAP, KIND_NAMES, TRADE
+from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, FUNDING, GAP, KIND_NAMES, L3_ORDER, TRADE
 
 Mask = npt.NDArray[np.bool_]
 
-MARKET_KINDS = (DEPTH, TRADE, CLEAR, GAP, BBO, FUNDING, ORDER)
+MARKET_KINDS = (DEPTH, TRADE, CLEAR, GAP, BBO, FUNDING, L3_ORDER)
 PRICED_KINDS = (DEPTH, TRADE, BBO)
 
 EARLIEST_NS = 946_684_800_000_000_000  # 2000-01-01: nothing electronic was recorded in ns before
@@ -86,7 +85,7 @@ def bad_stamps(stamps: npt.NDArray[np.int64], column: str, title: str) -> list[F
 def check_kinds(rows: Rows) -> list[Finding]:
     """Find event kinds that are no market data, and sides that are none."""
     kind, side = rows["kind"], rows["side"]
-    two_sided = np.isin(kind, (DEPTH, BBO, ORDER))
+    two_sided = np.isin(kind, (DEPTH, BBO, L3_ORDER))
     known = ", ".join(f"{KIND_NAMES[one]} {one}" for one in MARKET_KINDS)
     return [
         *some(
