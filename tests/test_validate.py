@@ -129,6 +129,14 @@ def test_crosses_are_timed():
     assert "in 2 stretches of 4,000.000 ms together, the longest 3,000.000 ms" in text
 
 
+def test_a_cross_after_a_gap_is_said_to_come_from_it():
+    rows = messages(np.arange(1, 5), np.zeros(4))
+    rows["kind"] = [CLEAR, DEPTH, GAP, DEPTH]
+    rows["side"], rows["price_ticks"], rows["flags"][0] = [0, BID, 0, ASK], [0, 100, 0, 90], SNAPSHOT
+    text = next(finding.text for finding in validate(rows, SIM).findings if finding.check == "crossed")
+    assert "always where the book is not to be trusted (from a gap to the next snapshot)" in text
+
+
 def test_a_given_silence_and_distance_are_kept(tmp_path):
     path = write(tmp_path / "a.gz", a_session())
     assert any(finding.check == "silence" for finding in validate(path, quiet_s=0.015).findings) is False

@@ -312,7 +312,8 @@ def test_a_truncated_file_is_said_and_read_to_its_end(tmp_path, packed):
     path = write(tmp_path / "a.gz", a_session(), packed=packed)
     path.write_bytes(path.read_bytes()[:-30])
     report = validate(path)
-    named(report, "ends in the middle", "good lines", "partial=True")
+    named(report, "a.gz, after line 5", "ends in the middle", "good lines", "partial=True")
+    assert sum("ends in the middle" in finding.text for finding in report.findings) == 1
     assert report.rows > 5
 
 

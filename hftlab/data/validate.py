@@ -107,9 +107,10 @@ def _full(
     touch = touches(rows)
     silence, spans = check_silence(rows, quiet_s)
     whole = check_whole(rows, instruments)
-    # The reader says it without a row; said twice it is no better.
-    named = {"crossed"} | ({"reader"} if any(one.check == "snapshot" for one in whole) else set())
-    kept = [one for one in report.findings if one.check not in named or (one.check == "reader" and "no snapshot" not in one.found)]
+    # What the reader's notes say without a row is not said twice.
+    again = {"no snapshot": any(one.check == "snapshot" for one in whole), "ends in the middle": bool(of_file)}
+    kept = [one for one in report.findings if one.check != "crossed"]
+    kept = [one for one in kept if one.check != "reader" or not any(said and words in one.found for words, said in again.items())]
     findings = [
         *of_file,
         *kept,

@@ -124,7 +124,7 @@ def _place(rows: Rows, row: int, instruments: Sequence[Instrument]) -> str:
 
 # --- findings of the full walk ---------------------------------------------------------------------------------------
 def crosses_text(rows: Rows, touch: Ints) -> str:
-    """Return how long the books were crossed, as the end of a sentence."""
+    """Return how long the books were crossed while they were to be trusted, as the end of a sentence."""
     lengths: list[Ints] = []
     ends = ((rows["flags"] & LAST) != 0) & np.isin(rows["kind"], (DEPTH, CLEAR, GAP))
     for _, mine in of_instruments(rows, ends):
@@ -136,7 +136,7 @@ def crosses_text(rows: Rows, touch: Ints) -> str:
         lengths.append(times[np.minimum(end, len(mine) - 1)] - times[begin])
     every = np.concatenate(lengths) / 1e6 if lengths else np.zeros(0)
     if not len(every):
-        return ""
+        return ", always where the book is not to be trusted (from a gap to the next snapshot)"
     return f", in {len(every):,} stretches of {every.sum():,.3f} ms together, the longest {every.max():,.3f} ms"
 
 
