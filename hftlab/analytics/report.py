@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hftlab.analytics.svg import curve
 from hftlab.data.state import State
 from hftlab.instrument import Instrument
+from hftlab.svg import curve
 from hftlab.types import DESK_STATE_NAMES, FILL, MAKER, NO_PRICE, SAMPLE, VERDICT_NAMES
 
 if TYPE_CHECKING:

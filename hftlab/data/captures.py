@@ -14,7 +14,7 @@ from hftlab.data.reading import Reading
 from hftlab.data.recordings_binance import BinanceReader
 from hftlab.data.recordings_hyperliquid import HyperliquidReader
 from hftlab.data.rows import RowBuilder, Rows, same_kind_of_error
-from hftlab.data.validate import smallest_latency_ns
+from hftlab.data.validate_clock import smallest_latency_ns
 from hftlab.errors import FormatError, InputError, TapeError
 from hftlab.instrument import Instrument
 from hftlab.types import CLEAR, DEPTH, GAP

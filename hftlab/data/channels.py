@@ -114,7 +114,7 @@ def _reader_of_text(path: Path, start: bytes) -> tuple[tuple[str, ...], Callable
     if start[:1].isdigit() and b"," not in start.partition(b" ")[0]:
         return ("capture",), read_captures
     shown = start.partition(b"\n")[0][:SHOWN].decode("utf-8", "replace")
-    raise FormatError(f"{path.name} is not a recording: it begins with line 1: {shown!r}. Known are {KNOWN}.")
+    raise FormatError(f"{path.name} is not a recording: it begins with line 1: {shown!r}; wanted {KNOWN}.")
 
 
 def _each(read: ReadOne) -> Callable[[list[Path], Reading], Iterator[Rows]]:

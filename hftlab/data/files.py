@@ -69,7 +69,11 @@ def pieces(path: Path, progress: "Progress | None" = None) -> Iterator[bytes]:
             else:
                 yield from packed
         except (zlib.error, zipfile.BadZipFile) as error:
-            raise FormatError(f"{path.name} is damaged ({error}). Fetch the file again.") from error
+            raise _damaged(path, kind, error) from error
+
+
+def _damaged(path: Path, kind: str, error: Exception) -> FormatError:
+    return FormatError(f"{path.name} is a {kind} file, and damaged ({error}). Fetch the file again.")
 
 
 def beginning(path: Path, size: int = 1 << 16) -> bytes:
@@ -123,7 +127,7 @@ def _unzstd(path: Path, packed: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from _unpacked(packed, lambda: zstandard.ZstdDecompressor().decompressobj())
     except zstandard.ZstdError as error:
-        raise FormatError(f"{path.name} is damaged ({error}). Fetch the file again.") from error
+        raise _damaged(path, "zstd", error) from error
 
 
 def zstandard_of(path: Path) -> Any:

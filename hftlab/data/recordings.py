@@ -17,7 +17,7 @@ from hftlab.data.npz import count_rows, read_npz
 from hftlab.data.reading import Budget, Reading
 from hftlab.data.rows import Rows
 from hftlab.data.tape import Tape
-from hftlab.data.validate import clock_is_possible
+from hftlab.data.validate_clock import clock_is_possible, smallest_latency_ns
 from hftlab.errors import DataWarning, FormatError, InputError, UnknownName, did_you_mean
 from hftlab.instrument import Instrument
 from hftlab.types import EVENT
@@ -77,7 +77,7 @@ def load(
         rows, instruments = read_npz(files, instrument, reading.notes, sort=sort)
     else:
         rows, instruments = _read(files, reading, budget)
-    lowest_ns = smallest_latency_ns(rows)
+    lowest_ns = _lowest_latency_ns(rows)
     if clock == "correct" and not clock_is_possible(lowest_ns):
         correct_clock(rows, lowest_ns, reading.notes)
     tape = Tape(rows, instruments, source, reading.notes)
@@ -132,10 +132,9 @@ def _read(files: list[Path], reading: Reading, budget: Budget) -> tuple[Rows, tu
     return np.ascontiguousarray(rows), tuple(reading.markets.instruments)
 
 
-def smallest_latency_ns(rows: Rows) -> int:
-    """Return the smallest receive minus exchange time, 0 without rows; a mapped tape is read part by part."""
-    parts = (rows[low : low + ROWS] for low in range(0, len(rows), ROWS))
-    return min((int((part["ts_recv_ns"] - part["ts_exch_ns"]).min()) for part in parts), default=0)
+def _lowest_latency_ns(rows: Rows) -> int:
+    """Return the smallest latency of rows that may be mapped: part by part, so that no column of them is held."""
+    return min((smallest_latency_ns(rows[low : low + ROWS]) for low in range(0, len(rows), ROWS)), default=0)
 
 
 def correct_clock(rows: Rows, lowest_ns: int, notes: Notes) -> None:

@@ -11,7 +11,7 @@ from hftlab.data.notes import Notes
 from hftlab.data.reading import Reading
 from hftlab.data.recordings import CLOCKS, LATENCY_FLOOR_NS, Paths, files_of
 from hftlab.data.rows import Rows
-from hftlab.data.validate import clock_is_possible
+from hftlab.data.validate_clock import clock_is_possible, smallest_latency_ns
 from hftlab.errors import TapeError, UnknownName, did_you_mean
 from hftlab.instrument import Instrument
 
@@ -81,7 +81,7 @@ class Stream:
 
     def _clock_shift_ns(self) -> int:
         self._shift_ns = 0
-        lowest_ns = min(int((rows["ts_recv_ns"] - rows["ts_exch_ns"]).min()) for rows in self._read() if len(rows))
+        lowest_ns = min(smallest_latency_ns(rows) for rows in self._read() if len(rows))
         return 0 if clock_is_possible(lowest_ns) else LATENCY_FLOOR_NS - lowest_ns
 
 
