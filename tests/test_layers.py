@@ -15,11 +15,13 @@ PACKAGE = ROOT / "hftlab"
 FLOORS = {
     "hftlab.codes": 0,
     "hftlab.types": 0,
+    "hftlab.types_exchange": 0,
     "hftlab.strict": 0,
     "hftlab.tunable": 0,
     "hftlab.errors": 0,
     "hftlab.instrument": 0,
     "hftlab.params": 0,
+    "hftlab.assumptions": 0,
     "hftlab.config": 0,
     "hftlab.kernels": 1,
     "hftlab.data": 2,
