@@ -148,8 +148,7 @@ class Collector:
             mine = touches if len(self.paths) == 1 else touches[which[touches] == i]
             if len(mine):
                 path.touched = True
-                one = rows[mine]
-                path.extend(one["ts_exch_ns"], one["price_ticks"], one["qty_lots"], one["leaves_lots"], one["order_id"])
+                path.extend(rows[mine])
             elif not path.touched:  # a real or matched venue: the desk's fair price is the only mid there is
                 one = rows[(rows["kind"] == SAMPLE) & (which == i)]
                 path.extend_mids(one["ts_exch_ns"], _mid2(one["price_ticks"].view(np.float64)))
@@ -170,9 +169,12 @@ class Collector:
                 continue
             ts_ns, lots = facts["ts_ns"][mine], facts["side"][mine] * facts["qty_lots"][mine]
             path.fill(ts_ns, lots)
-            here = touches[rows["instrument"][touches] == i]
-            before = path.count - len(here) + np.searchsorted(here, at[mine])
-            index = path.index_at(ts_ns, before if path.touched else None)
+            if path.touched:
+                here = touches[rows["instrument"][touches] == i]
+                before = path.count - len(here) + np.searchsorted(here, at[mine])
+                index = path.index_of_fills(ts_ns, facts["order_id"][mine], before)
+            else:
+                index = path.index_at(ts_ns)
             for name, column in path.touch_at(index).items():
                 facts[name][mine] = column
             fair_mid2 = _mid2(facts["fair_ticks"][mine])

@@ -4,14 +4,14 @@ The markout of a fill is side x (mid a horizon after the match - price), in tick
 mid. Averages are weighted by lots. Fills whose horizon lies past the end of the data are counted, and left out.
 
 Intervals come from a block bootstrap, because markouts of fills close in time share the same path. A block is all fills of
-one stretch of time; the rule for its length is the longer of five horizons (a block that long loses a fifteenth of the
-variance that overlapping horizons make) and a fiftieth of the time from the first to the last fill. Blocks are drawn with
-replacement, the draws' quantiles are widened by t(blocks - 1) / z and sqrt(blocks / (blocks - 1)), and with fewer than
-BLOCKS_MIN blocks there is no interval: one that short would not hold what it says.
+one stretch of time; the rule for its length is the longer of five horizons and a fiftieth of the time from the first to the
+last fill. Blocks are drawn with replacement. The draws' quantiles are widened by t(blocks - 1) / z, by sqrt(blocks /
+(blocks - 1)), and for what blocks of length L miss of horizons h that overlap: their covariance falls linearly to zero at h, so
+a share h / 3L of the variance lies between blocks. With fewer than BLOCKS_MIN blocks there is no interval: it would not hold
+the truth as often as it says.
 """
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +20,6 @@ from hftlab.analytics.collector import Facts
 from hftlab.analytics.journeys import NONE_NS, journeys
 from hftlab.analytics.path import HORIZONS_NS, HORIZONS_S
 from hftlab.errors import InputError, did_you_mean
-from hftlab.instrument import Instrument
 from hftlab.types import ACCEPTED, AMENDED, NO_PRICE
 
 if TYPE_CHECKING:
@@ -63,7 +62,8 @@ def interval(
     tail = (1 - level) / 2
     low, high = np.quantile(means, (tail, 1 - tail))
     center = float(sums.sum() / sizes.sum())
-    wider = _student(1 - tail, count - 1) / _student(1 - tail, 10**9) * math.sqrt(count / (count - 1))
+    between = horizon_ns / (3 * block_ns(ts_ns, horizon_ns))
+    wider = _student(1 - tail, count - 1) / _student(1 - tail, 10**9) * math.sqrt(count / (count - 1) / (1 - between))
     return center - (center - float(low)) * wider, center + (float(high) - center) * wider
 
 
@@ -142,7 +142,7 @@ def _queue_buckets(facts: Facts) -> tuple[np.ndarray, list[str]]:
     return found, names
 
 
-def table(facts: Facts, instruments: Sequence[Instrument], by: str = "all", *, level: float = 0.95) -> "pd.DataFrame":
+def table(facts: Facts, by: str = "all", *, level: float = 0.95) -> "pd.DataFrame":
     """Return one row a bucket and horizon: fills used and left out, mean markout in ticks with its interval, and in bps of the price.
 
     Raises InputError for an unknown `by`.

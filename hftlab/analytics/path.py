@@ -19,7 +19,7 @@ HORIZONS_S = (0.1, 1.0, 5.0, 30.0, 60.0)
 HORIZONS_NS = tuple(int(s * 1e9) for s in HORIZONS_S)
 HOUR_NS = 3_600_000_000_000
 
-_COLUMNS = ("ts_ns", "bid_ticks", "bid_lots", "ask_ticks", "ask_lots", "mid2")
+_COLUMNS = ("ts_ns", "bid_ticks", "bid_lots", "ask_ticks", "ask_lots", "order_id", "mid2")
 
 
 class Path:
@@ -53,15 +53,16 @@ class Path:
         return self.count - len(self.ts_ns)
 
     # --- what comes in ---------------------------------------------------------------------------------------------------
-    def extend(self, ts_ns: np.ndarray, bid_ticks: np.ndarray, bid_lots: np.ndarray, ask_ticks: np.ndarray, ask_lots: np.ndarray) -> None:
-        """Add touches in the order in which the exchange had them. A side that is missing (NO_PRICE) leaves the mid where it was."""
-        mid2 = np.where((bid_ticks == NO_PRICE) | (ask_ticks == NO_PRICE), NO_PRICE, bid_ticks + ask_ticks)
-        self._add(ts_ns, (bid_ticks, bid_lots, ask_ticks, ask_lots), mid2)
+    def extend(self, touches: np.ndarray) -> None:
+        """Add TOUCH rows in the order in which they were written. A side that is missing (NO_PRICE) leaves the mid where it was."""
+        bid, ask = touches["price_ticks"], touches["leaves_lots"]
+        mid2 = np.where((bid == NO_PRICE) | (ask == NO_PRICE), NO_PRICE, bid + ask)
+        self._add(touches["ts_exch_ns"], (bid, touches["qty_lots"], ask, touches["order_id"], touches["seq"]), mid2)
 
     def extend_mids(self, ts_ns: np.ndarray, mid2: np.ndarray) -> None:
         """Add mids that were not read from a touch: there are no best prices to them."""
         nothing, zero = np.full(len(mid2), NO_PRICE, np.int64), np.zeros(len(mid2), np.int64)
-        self._add(ts_ns, (nothing, zero, nothing, zero), mid2)
+        self._add(ts_ns, (nothing, zero, nothing, zero, zero), mid2)
 
     def _add(self, ts_ns: np.ndarray, touch: tuple[np.ndarray, ...], mid2: np.ndarray) -> None:
         if not len(ts_ns):
@@ -90,10 +91,24 @@ class Path:
         self._fill_lots = np.concatenate([self._fill_lots, signed_lots])
 
     # --- what is asked ---------------------------------------------------------------------------------------------------
-    def index_at(self, ts_ns: np.ndarray, before: np.ndarray | int | None = None) -> np.ndarray:
-        """Return the window index of the last touch at or before each time (-1: none), of the first `before` ever seen."""
-        found = np.searchsorted(self.ts_ns, ts_ns, side="right")
-        return (found if before is None else np.minimum(found, np.asarray(before) - self.dropped)) - 1
+    def index_at(self, ts_ns: np.ndarray) -> np.ndarray:
+        """Return the window index of the last touch at or before each time, -1 for none."""
+        return np.searchsorted(self.ts_ns, ts_ns, side="right") - 1
+
+    def index_of_fills(self, ts_ns: np.ndarray, order_id: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """Return the window index of the touch in which each fill happened: the one written for its order at that very time.
+
+        Where none names the order it is the last at or before the match, of the first `before` touches ever seen: those
+        written by the time the fill was learned of.
+        """
+        last = np.minimum(np.searchsorted(self.ts_ns, ts_ns, side="right"), before - self.dropped) - 1
+        index, named = last.copy(), self._window["order_id"]
+        while True:  # a venue that stamps milliseconds has several touches at one time
+            back = (index > 0) & (named[index] != order_id)
+            back[back] = self.ts_ns[index[back] - 1] == ts_ns[back]
+            if not back.any():
+                return np.where((index >= 0) & (named[np.maximum(index, 0)] == order_id), index, last)
+            index[back] -= 1
 
     def mid2_at(self, index: np.ndarray) -> np.ndarray:
         """Return the mids at window indices; before the first mid it is that first one."""
