@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from written import INVERSE, LINEAR, MS, START_NS, STORIES, Written, build
+from written import INVERSE, LINEAR, MS, START_NS, STORIES, Written, build, row, touch
 
 from hftlab.analytics.collector import Collector
 from hftlab.analytics.exact import product, total, value2
 from hftlab.analytics.path import HORIZONS_NS, HORIZONS_S
 from hftlab.analytics.pnl import WHOLE, identity
 from hftlab.errors import AccountingError, InputError
-from hftlab.types import FEE, NO_PRICE, TOUCH
+from hftlab.types import EVENT, FEE, FILL, NO_PRICE, TOUCH
 
 BOTH = (LINEAR, INVERSE)
 
@@ -150,6 +150,26 @@ def test_a_fee_row_that_is_missing_and_a_fill_that_comes_too_late_are_said():
         collect(late, (LINEAR,), range(1, len(late)))
     with pytest.raises(InputError, match=r"wanted one of 0\.1, 1, 5, 30, 60"):
         identity(collect(rows, (LINEAR,)), (LINEAR,), (), 2.0)
+
+
+def test_a_fill_happened_in_the_touch_that_was_written_for_it():
+    # A venue that stamps milliseconds: the print that filled us, and the book after it, carry one time.
+    w = Written()
+    at = START_NS + 5 * MS
+    w.touch(START_NS, 100, 102)
+    w.touch(at, 100, 102, bid_lots=7, order_id=64)
+    w.touch(at, 96, 98)
+    w.touch(at, 94, 96)
+    w.fill(at, at + 3 * MS, 1, 100, 2, order_id=64)
+    w.fill(at, at + 4 * MS, 1, 100, 2, order_id=65)  # nothing was written for it: the last word of that time
+    fills = collect(w.array(), (LINEAR,)).fills
+    assert fills["mid2"].tolist() == [202, 190]
+    assert (fills["bid_ticks"][0], fills["bid_lots"][0], fills["ask_ticks"][0]) == (100, 7, 102)
+    # Learned of at once: what the book did later at that same time was not yet written.
+    fill = [row(FILL, at, at, 100, 2, 0, 64, side=1), row(FEE, at, at, leaves=2)]
+    rows = np.array([touch(START_NS, 100, 102), *fill, touch(at, 96, 98)], EVENT)
+    for cuts in ([], [1], [1, 3]):
+        assert collect(rows, (LINEAR,), cuts).fills["mid2"].tolist() == [202]
 
 
 def test_touches_do_not_pile_up():

@@ -21,9 +21,17 @@ def bits(value):
     return int(np.float64(value).view(np.int64))
 
 
-def touch(ts_ns, bid, ask, bid_lots=5, ask_lots=5, instrument=0):
+def touch(ts_ns, bid, ask, bid_lots=5, ask_lots=5, instrument=0, order_id=0):
     return row(
-        TOUCH, ts_ns, ts_ns, NO_PRICE if bid is None else bid, bid_lots, NO_PRICE if ask is None else ask, ask_lots, instrument=instrument
+        TOUCH,
+        ts_ns,
+        ts_ns,
+        NO_PRICE if bid is None else bid,
+        bid_lots,
+        NO_PRICE if ask is None else ask,
+        ask_lots,
+        seq=order_id,
+        instrument=instrument,
     )
 
 

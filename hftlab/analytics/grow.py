@@ -1,6 +1,7 @@
 """An array that grows while a run writes, and moves to a temporary file when it becomes large."""
 
 import tempfile
+import weakref
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,8 @@ class Grow:
         else:
             first = self._file is None
             if first:
-                self._file = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as this object
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as this object; the mapped rows outlive it
+                weakref.finalize(self, self._file.close)
             rows = np.memmap(self._file, self._dtype, mode="r+" if not first else "w+", shape=(capacity,))
             if first:
                 rows[: self._count] = self.rows

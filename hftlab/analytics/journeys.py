@@ -45,6 +45,7 @@ JOURNEY = np.dtype(
         ("flags", "u2"),  # of the SUBMIT
         ("price_ticks", "i8"),  # first asked for
         ("qty_lots", "i8"),
+        ("last_qty_lots", "i8"),  # in the end: amends change it, what was filled is a part of it
         ("decided_ns", "i8"),  # asked for: our clock
         ("accepted_ns", "i8"),  # exchange's clock; NONE_NS: never
         ("accepted_learned_ns", "i8"),
@@ -97,6 +98,8 @@ def journeys(own: np.ndarray) -> np.ndarray:
     found = np.zeros(len(starts), JOURNEY)
     for name in ("order_id", "instrument", "side", "flags", "price_ticks", "qty_lots"):
         found[name] = rows[name][starts]
+    sized = last((kinds == ACCEPTED) | (kinds == AMENDED), rows["qty_lots"])
+    found["last_qty_lots"] = np.where(sized == NONE_NS, found["qty_lots"], sized)
     found["decided_ns"] = first(kinds == SUBMIT, sent_ns)
     found["accepted_ns"], found["accepted_learned_ns"] = first(kinds == ACCEPTED, exch_ns), first(kinds == ACCEPTED, sent_ns)
     found["ahead_lots"] = first(kinds == ACCEPTED, rows["seq"])
@@ -151,6 +154,7 @@ def frame(found: np.ndarray, instruments: Sequence[Instrument]) -> "pd.DataFrame
         "side": np.where(found["side"] > 0, "buy", "sell"),
         "price": found["price_ticks"] * tick,
         "qty": found["qty_lots"] * lot,
+        "last_qty": found["last_qty_lots"] * lot,
         "status": np.array(STATUSES)[found["status"]],
         "reason": [reason(one) for one in found],
         "filled_qty": found["filled_lots"] * lot,

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hftlab.analytics.collector import Facts
-from hftlab.analytics.journeys import NONE_NS, journeys
+from hftlab.analytics.journeys import NONE_NS
 from hftlab.analytics.path import HORIZONS_NS, HORIZONS_S
-from hftlab.errors import InputError, did_you_mean
+from hftlab.errors import InputError, UnknownName, did_you_mean
 from hftlab.types import ACCEPTED, AMENDED, NO_PRICE
 
 if TYPE_CHECKING:
@@ -97,13 +97,6 @@ def ahead_lots(facts: Facts) -> np.ndarray:
     return np.where(known, ahead[np.maximum(at, 0)], NONE_NS)
 
 
-def order_times(facts: Facts) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each fill when its order was decided (our clock) and accepted (the exchange's), NONE_NS where unknown."""
-    found = journeys(facts.own)
-    at = np.searchsorted(found["order_id"], facts.fills["order_id"])
-    return found["decided_ns"][at], found["accepted_ns"][at]
-
-
 def buckets(facts: Facts, by: str) -> tuple[np.ndarray, list[str]]:
     """Return the bucket of each fill (int, -1: does not apply) and the names of the buckets. Raises InputError."""
     fills = facts.fills
@@ -138,8 +131,17 @@ def _queue_buckets(facts: Facts) -> tuple[np.ndarray, list[str]]:
     names = []
     for n in range(len(edges) + 1):
         inside = ahead[found == n]
-        names.append(f"{inside.min():,} to {inside.max():,} lots ahead" if len(inside) else "")
+        low, high = (int(inside.min()), int(inside.max())) if len(inside) else (0, 0)
+        names.append(f"{low:,} lots ahead" if low == high else f"{low:,} to {high:,} lots ahead")
     return found, names
+
+
+def in_bucket(facts: Facts, by: str, name: str) -> np.ndarray:
+    """Return which fills lie in the bucket of that name. Raises InputError, UnknownName."""
+    which, names = buckets(facts, by)
+    if name not in names:
+        raise UnknownName(f"no bucket {name!r} by {by}.{did_you_mean(name, names)}")
+    return which == names.index(name)
 
 
 def table(facts: Facts, by: str = "all", *, level: float = 0.95) -> "pd.DataFrame":

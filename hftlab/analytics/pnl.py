@@ -79,7 +79,7 @@ class Parts:
     def quote(self, unit_quote: float) -> dict[str, float]:
         """Return the parts as money, fees and funding as what they did to the P&L; `unit_quote` is Instrument.ticklot_quote."""
         signed = {name: getattr(self, name) * (-1 if name in {"fees", "funding"} else 1) for name in PARTS}
-        return {name: value * unit_quote / WHOLE for name, value in signed.items()} | {"account": self.account * unit_quote / WHOLE}
+        return {name: value * unit_quote / WHOLE for name, value in (signed | {"account": self.account}).items()}
 
 
 @dataclass(frozen=True)
