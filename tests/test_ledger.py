@@ -13,6 +13,7 @@ from hftlab.assumptions import Fees
 from hftlab.data.state import build
 from hftlab.instrument import Instrument
 from hftlab.kernels import ledger
+from hftlab.kernels.jit import records
 from hftlab.params import FixedSpread, Limits
 from hftlab.types import ASK, BID, EVENT, FILL
 
@@ -29,7 +30,7 @@ def _book(markets, rows, maker):
 def account(fills, *, instrument=A, maker=True, mark=None, **fees):
     """The market after fills of (side, price_ticks, lots)."""
     state = build((instrument,), (FixedSpread(order_qty=instrument.lot_size),), (Limits(position_qty_max="1"),), fees=Fees(**fees))
-    rows = np.zeros(len(fills), EVENT)
+    rows = records(np.zeros(len(fills), EVENT))
     rows["kind"] = FILL
     for row, (side, price, lots) in zip(rows, fills, strict=True):
         row["side"], row["price_ticks"], row["qty_lots"] = side, price, lots

@@ -11,6 +11,7 @@ from tapes import MS, START_NS, A
 from hftlab.assumptions import Queue
 from hftlab.data.state import build
 from hftlab.kernels import flight, match, requests
+from hftlab.kernels.jit import records
 from hftlab.types import (
     AMEND,
     ASK,
@@ -62,7 +63,7 @@ class Exchange:
 
     def _rows(self, *rows):
         self.now += MS
-        return np.array([(self.now, self.now, p, q, 0, o, 0, kind, s, f, 0) for kind, s, p, q, f, o in rows], EVENT)
+        return records(np.array([(self.now, self.now, p, q, 0, o, 0, kind, s, f, 0) for kind, s, p, q, f, o in rows], EVENT))
 
     def message(self, *rows):
         made = self._rows(*((*row, 0, 0) for row in rows))
@@ -94,7 +95,7 @@ class Exchange:
         return self.reports()
 
     def reports(self):
-        said, row = [], np.zeros(1, EVENT)
+        said, row = [], records(np.zeros(1, EVENT))
         while self.state.exchanges["report_count"][0]:
             _pop(self.state.exchanges, row)
             one = row[0]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from hftlab.analytics.journeys import STATUSES, journeys
 from hftlab.analytics.pictures import amount, bars, markouts
 from hftlab.analytics.pnl import PARTS
-from hftlab.analytics.svg import curve
 from hftlab.instrument import Instrument
+from hftlab.svg import curve
 
 if TYPE_CHECKING:
     import pandas as pd
