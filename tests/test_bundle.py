@@ -104,7 +104,7 @@ def test_a_bundle_without_a_tape_wants_the_same_one(report, tape, tmp_path):
     rows = tape.rows.copy()
     rows["qty_lots"][5] += 1
     other = Tape(rows, tape.instruments)
-    assert tape_digest(other) != tape_digest(tape)
+    assert tape_digest(other)[0] != tape_digest(tape)[0]
     with pytest.raises(BundleError, match="not the one"):
         check_bundle(small, tape=other)
     assert check_bundle(small, tape=tape).acts > 20

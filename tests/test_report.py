@@ -26,6 +26,8 @@ from hftlab.types import (
     EVENT,
     FEE,
     FILL,
+    FUNDING,
+    LAST,
     SAMPLE,
     SUBMIT,
     TIMER,
@@ -74,7 +76,7 @@ def test_orders_are_counted_as_the_desk_counts_them(report):
     orders = report.journeys()
     assert len(orders) == report.desk["submits"] > 20
     assert orders["amend_requests"].sum() == report.desk["amends"]
-    assert orders["cancel"].notna().sum() <= report.desk["cancels"]
+    assert (report.facts.own["kind"] == CANCEL).sum() == report.desk["cancels"] >= orders["cancel"].notna().sum()
     assert orders["fills"].sum() == len(report.fills) == report.accounts[0]["fills"]
     assert orders["filled_qty"].sum() == pytest.approx(report.summary()["traded_base"])
     filled = orders[orders["status"] == "filled"]
@@ -316,6 +318,32 @@ def test_the_page_stands_alone_and_shows_its_pictures(report, tmp_path, browser,
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (dark != "rgb(255, 255, 255)") == (scheme == "dark")
     page.close()
+
+
+def test_funding_is_a_part_of_its_own(tape):
+    rows = tape.rows.copy()
+    at = np.flatnonzero(rows["flags"] & LAST)[[20_000, 60_000]]
+    funding = rows[at].copy()
+    funding["kind"], funding["price_ticks"], funding["qty_lots"], funding["side"] = FUNDING, 120_000, (10_123, -4_001), 0
+    paid = hl.backtest(Tape(np.insert(rows, at + 1, funding), tape.instruments), None, QUOTER, LIMITS, **SETTING)
+    plain = hl.backtest(tape, None, QUOTER, LIMITS, **SETTING)
+    one = paid.pnl[0].total
+    assert one.residual == 0
+    assert one.funding != 0
+    assert one.account == plain.pnl[0].total.account - one.funding
+    assert paid.summary()["funding_quote"] == pytest.approx(plain.pnl_quote - paid.pnl_quote)
+
+
+def test_an_inverse_contract_closes_in_its_own_currency(shared):
+    tape = hl.load(shared / "data" / "binance_coinm_btcusd_perp_20240808.gz", clock="correct").slice(0, 60)
+    assert tape.instruments[0].inverse
+    quoter = hl.FixedSpread(order_qty="1", half_spread_ticks=2.0, life_ms_min=0)
+    limits = hl.Limits(position_qty_max="10", loss_quote_max=1e6, drawdown_frac_max=1, requests_per_s_max=1000, requests_burst=1000)
+    report = hl.backtest(tape, None, quoter, limits, fees=hl.Fees(maker_bps=1), latency=hl.Latency(order_ms=5))
+    assert len(report.fills) > 10
+    assert (report.pnl_table()["residual"] == 0).all()
+    assert report.pnl_quote == pytest.approx(report.desk["pnl_quote"], abs=1e-6)
+    assert "BTC" in repr(report)
 
 
 def test_the_recording_closes_with_partial_fills(shared):

@@ -142,7 +142,11 @@ def figures(report: "Report") -> "pd.DataFrame":
 def comparable(report: "Report") -> dict[str, Any]:
     """Return all that two runs are compared by, by name."""
     refused = {f"refused: {name}": count for name, count in report.desk["refusals"].items()}
-    values = {f"assumed: {name}": text for name, text in report.assumptions.items()} | report.summary() | refused
-    for account in report.accounts if len(report.accounts) > 1 else ():
+    several = len(report.instruments) > 1
+    values: dict[str, Any] = {f"assumed: {name}": text for name, text in report.assumptions.items()}
+    for symbol, column in figures(report).items():
+        values |= {f"{symbol} {name}" if several else str(name): float(value) for name, value in column.items()}
+    values |= report.summary() | refused
+    for account in report.accounts if several else ():
         values |= {f"{account['instrument']} {name}": value for name, value in account.items() if name != "instrument"}
     return values

@@ -15,11 +15,20 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 18
 
 
+def pieces(tape: Any) -> Iterator[np.ndarray]:
+    """Yield the rows (EVENT, in receive order) of a tape in pieces; one that is streamed is read again."""
+    if hasattr(tape, "chunks"):
+        yield from tape.chunks()
+        return
+    for start in range(0, len(tape.rows), _CHUNK):
+        yield tape.rows[start : start + _CHUNK]
+
+
 @dataclass(frozen=True)
 class Origin:
-    """`tape` with its `rows` (EVENT, in receive order), the keyword arguments of the call, and what to call with them.
+    """`tape` with its rows (see `pieces`), the keyword arguments of the call, and what to call with them.
 
-    `run(tape=…, **call)` gives the report again. The rows are looked at in pieces, so a tape may live in a file.
+    `run(tape=…, **call)` gives the report again.
     """
 
     tape: Any
@@ -35,9 +44,7 @@ class Origin:
 
     def chunks(self) -> Iterator[np.ndarray]:
         """Yield the rows of the tape in pieces."""
-        rows = self.tape.rows
-        for start in range(0, len(rows), _CHUNK):
-            yield rows[start : start + _CHUNK]
+        return pieces(self.tape)
 
     def book_at(self, ts_ns: int, instrument: int, depth: int = 5, *, exchange: bool = False) -> "pd.DataFrame":
         """Return the best `depth` levels a side, best first, as they stood at `ts_ns` inclusive: side, price_ticks, qty_lots.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _HEADLINE = {
     "pnl_quote": "P&L after fees",
     "gross_quote": "before fees and funding",
-    "fees_quote": "fees paid",
+    "fees_quote": "fees paid (a rebate is negative)",
     "open_quote": "of it in the open position",
     "drawdown_quote_max": "largest drawdown",
     "fills": "fills",
@@ -178,7 +178,9 @@ def _orders(report: "Report") -> str:
 
 def _assumed(report: "Report") -> str:
     rows = "".join(f"<tr><th>{escape(name)}</th><td class='w'>{escape(value)}</td></tr>" for name, value in report.assumptions.items())
-    return f"<table>{rows}</table>" if rows else "<div class='note'>None stated.</div>"
+    hint = "One number is one assumption about the queue: report.bracket() runs the harshest and the kindest beside it."
+    table = f"<table>{rows}</table>" if rows else "<div class='note'>None stated.</div>"
+    return table + (f"<div class='note'>{hint}</div>" if report.origin is not None else "")
 
 
 def _table(table: "pd.DataFrame") -> str:

@@ -35,8 +35,10 @@ def amount(value: float) -> str:
     """Return a signed amount with as many decimals as it needs."""
     if not math.isfinite(value):
         return "–"
+    if value == 0:
+        return "0"
     size = abs(value)
-    decimals = 0 if size >= 10_000 else 2 if size >= 1 else 4 if size >= 0.001 or size == 0 else 8
+    decimals = 0 if size >= 10_000 else 2 if size >= 1 else 4 if size >= 0.001 else 8
     return f"{value:+,.{decimals}f}"
 
 

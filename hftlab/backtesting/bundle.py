@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from hftlab.analytics.compare import acts, diverge
+from hftlab.analytics.origin import pieces
 from hftlab.analytics.report import Report
 from hftlab.backtesting.codec import decode, encode
 from hftlab.backtesting.run import backtest
@@ -35,13 +36,14 @@ _SEAL = 64
 _CHUNK = 1 << 20
 
 
-def tape_digest(tape: Tape) -> str:
-    """Return a digest of the rows and instruments of a tape."""
+def tape_digest(tape: Any) -> tuple[str, int]:
+    """Return a digest of the rows and instruments of a tape (or of what `hl.stream` opened), and how many rows there are."""
     digest = hashlib.blake2b(json.dumps([one.to_dict() for one in tape.instruments], sort_keys=True).encode(), digest_size=16)
-    rows = tape.rows
-    for start in range(0, len(rows), _CHUNK):
-        digest.update(np.ascontiguousarray(rows[start : start + _CHUNK]).view(np.uint8).data)
-    return digest.hexdigest()
+    count = 0
+    for rows in pieces(tape):
+        digest.update(np.ascontiguousarray(rows).view(np.uint8).data)
+        count += len(rows)
+    return digest.hexdigest(), count
 
 
 def kernel_digest() -> str:
@@ -58,12 +60,15 @@ def bundle(report: Report, path: str | Path, *, with_tape: bool = False) -> Path
     if report.origin is None:
         raise InputError("this report cannot run again: it comes from a session. A bundle wants the report of hl.backtest(…).")
     path, tape = Path(path), report.origin.tape
+    if with_tape and not isinstance(tape, Tape):
+        raise InputError("with_tape wants a Tape in memory; a streamed one stays in its files. Bundle without it, and pass tape= to check.")
+    digest, rows = tape_digest(tape)
     call = {name: encode(value, name) for name, value in report.origin.call.items()}
     about = {
         "hftlab_bundle": FORMAT,
         "hftlab": sys.modules["hftlab"].__version__,  # of the code that runs, installed or not
         "kernels": kernel_digest(),
-        "tape": {"digest": tape_digest(tape), "rows": len(tape.rows), "source": tape.source, "included": with_tape},
+        "tape": {"digest": digest, "rows": rows, "source": tape.source, "included": with_tape},
         "report": {"digest": report.digest, "acts": len(acts(report.facts.own)), "pnl_quote": report.pnl_quote},
         "assumptions": dict(report.assumptions),
     }
@@ -167,12 +172,13 @@ class Bundle:
             rows, instruments = read_npz([packed], None, notes, sort=False)
         return Tape(rows, instruments, self.about["tape"]["source"], notes)
 
-    def check(self, tape: Tape | None = None) -> Reproduced:
+    def check(self, tape: Any = None) -> Reproduced:
         """Run again and compare every request, report, fill and fee. Raises BundleError with the first difference."""
         tape = self.tape() if tape is None else tape
-        if tape_digest(tape) != self.about["tape"]["digest"]:
+        digest, rows = tape_digest(tape)
+        if digest != self.about["tape"]["digest"]:
             raise BundleError(
-                f"this tape ({len(tape):,} rows) is not the one of {self.path.name} ({self.about['tape']['rows']:,} rows, "
+                f"this tape ({rows:,} rows) is not the one of {self.path.name} ({self.about['tape']['rows']:,} rows, "
                 f"{self.about['tape']['source'] or 'made in memory'}): their digests differ. Load the same file with the same arguments."
             )
         report: Report = backtest(tape=tape, **{name: decode(value) for name, value in self.call.items()})
@@ -193,6 +199,6 @@ class Bundle:
         )
 
 
-def check_bundle(path: str | Path, tape: Tape | None = None) -> Reproduced:
+def check_bundle(path: str | Path, tape: Any = None) -> Reproduced:
     """Load a bundle, run it again and compare every order. Raises BundleError where anything is not the same."""
     return Bundle.load(path).check(tape)
