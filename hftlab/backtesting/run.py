@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from hftlab.analytics.collector import Collector
+from hftlab.analytics.origin import Origin
 from hftlab.analytics.report import Report
 from hftlab.assumptions import Fees, Latency, Queue, latency_rows
 from hftlab.backtesting.clock import with_timers
@@ -49,6 +51,7 @@ def backtest(
     The exchange sees a row at its exchange time, the desk at its receive time; requests and reports travel as `latency`
     says; resting orders fill by the queue model. Raises InputError, UnknownName, TapeError (see Tape.merge), KernelFault.
     """
+    call = {name: value for name, value in locals().items() if name != "tape"}
     instruments = _instruments(tape, instrument)
     m = len(instruments)
     latencies, schedules = spread(latency or Latency(), m, "latencies"), spread(fees or Fees(), m, "fees")
@@ -64,14 +67,15 @@ def backtest(
     chunks = with_timers(iter((tape.merge().rows,)), every_ns, start=timer_start, extra=latency_rows(latencies))
     step = state.step if strategy is None else partial(_with_strategy, state, strategy, [-1])
     state.step(run, np.zeros(0, EVENT))  # loads, or for user code compiles, the kernels: no part of the time of the run
-    written, took_s = [], 0.0
+    collector, took_s = Collector(instruments), 0.0
     for rows in chunks:
         began = time.perf_counter()
-        written.append(step(run, rows))
+        written = step(run, rows)
         took_s += time.perf_counter() - began
+        collector.add(written)
     return Report.of(
         state,
-        np.concatenate(written),
+        collector,
         rows=len(tape),
         took_s=took_s,
         assumptions={
@@ -81,6 +85,7 @@ def backtest(
             "fees": _each(one.text() for one in schedules),
             "impact": "none: the recorded market does not react to our orders",
         },
+        origin=Origin(tape, call, backtest),
     )
 
 
