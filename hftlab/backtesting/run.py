@@ -10,14 +10,15 @@ from hftlab.analytics.report import Report
 from hftlab.data.state import State, build
 from hftlab.data.tape import Tape
 from hftlab.engine.commands import rows_of
-from hftlab.engine.usercode import runner
-from hftlab.errors import InputError
+from hftlab.errors import InputError, UserCodeError
 from hftlab.instrument import Instrument
 from hftlab.kernels import core
-from hftlab.params import Fees, Latency, Limits, Queue, Quoter, UserQuoter
+from hftlab.params import Fees, Latency, Limits, Queue, Quoter
 from hftlab.strategies.base import Strategy
 from hftlab.strict import keywords, spread
 from hftlab.types import AT_DESK, AT_EXCHANGE, EVENT, LAST, TIMER
+from hftlab.usercode.functions import decide_of
+from hftlab.usercode.run import blame_method, runner, say_when
 
 
 @keywords
@@ -34,11 +35,14 @@ def backtest(
     timer_ms: float = 100.0,
     sample_ms: float = 250.0,
     bar_s: float = 10.0,
+    jit: bool = True,
 ) -> Report:
     """Run a quoter, or a strategy that sets targets, over a tape and return its Report.
 
     The exchange sees a row at its exchange time, the desk at its receive time; requests and reports travel as `latency`
-    says; resting orders fill by the queue model. Raises InputError, UnknownName, TapeError (see Tape.merge), KernelFault.
+    says; resting orders fill by the queue model. `jit=False` runs a user's decide as plain Python, with the same results.
+    Raises InputError, UnknownName, TapeError (see Tape.merge), KernelFault, and UserCodeError with the part that was run in
+    its `report` where a decide or a strategy fails.
     """
     instruments = _instruments(tape, instrument)
     latency, fees, model = latency or Latency(), fees or Fees(), Queue.of(queue)
@@ -53,26 +57,31 @@ def backtest(
         sample_ms=sample_ms,
         bar_s=bar_s,
     )
-    run = runner(quoters[0].decide) if isinstance(quoters[0], UserQuoter) else core.run
+    decide = decide_of(quoters)
+    run = core.run if decide is None else runner(decide, jit=jit)
     rows = with_timers(tape.merge().rows, int(timer_ms * 1e6))
     state.step(run, rows[:0])  # loads, or for user code compiles, the kernels: no part of the time of the run
-    began = time.perf_counter()
-    written = state.step(run, rows) if strategy is None else _with_strategy(state, run, rows, strategy)
-    took_s = time.perf_counter() - began
     order_ns, report_ns = latency.ns()
-    return Report.of(
-        state,
-        written,
-        rows=len(tape),
-        took_s=took_s,
-        assumptions={
-            "queue": f"{model.model}" + (f" n={model.power:g}" if model.model == "power" else ""),
-            "partial fills": "yes" if model.partial_fills else "no",
-            "latency": f"order {order_ns / 1e6:g} ms, report {report_ns / 1e6:g} ms, feed as recorded",
-            "fees": f"maker {fees.maker_bps:g} bps, taker {fees.taker_bps:g} bps",
-            "impact": "none: the recorded market does not react to our orders",
-        },
-    )
+    assumptions = {
+        "queue": f"{model.model}" + (f" n={model.power:g}" if model.model == "power" else ""),
+        "partial fills": "yes" if model.partial_fills else "no",
+        "latency": f"order {order_ns / 1e6:g} ms, report {report_ns / 1e6:g} ms, feed as recorded",
+        "fees": f"maker {fees.maker_bps:g} bps, taker {fees.taker_bps:g} bps",
+        "impact": "none: the recorded market does not react to our orders",
+    }
+    began = time.perf_counter()
+    try:
+        written = play(state, run, rows, strategy)
+    except UserCodeError as error:
+        say_when(error, rows, state.desk)
+        error.report = Report.of(state, error.written, rows=(error.row or 0) + 1, assumptions=assumptions)
+        raise
+    return Report.of(state, written, rows=len(tape), took_s=time.perf_counter() - began, assumptions=assumptions)
+
+
+def play(state: State, run: Any, rows: np.ndarray, strategy: Strategy | None) -> np.ndarray:
+    """Run rows with timers in them, and the strategy on its own; return the rows written. Raises KernelFault, UserCodeError."""
+    return state.step(run, rows) if strategy is None else _with_strategy(state, run, rows, strategy)
 
 
 def _instruments(tape: Tape, instrument: Instrument | Sequence[Instrument] | None) -> tuple[Instrument, ...]:
@@ -114,12 +123,26 @@ def _with_strategy(state: State, run: Any, rows: np.ndarray, strategy: Strategy)
     slot = rows["ts_recv_ns"][timers] // every_ns
     called = timers[np.flatnonzero(np.diff(slot, prepend=-1) > 0)]
     written, at = [], 0
-    for index in called:
-        written.append(state.step(run, rows[at : index + 1]))
-        at = int(index) + 1
-        answer: Mapping[int, Any] | None = strategy.on_timer(state.frame(copy=False))
-        for market, qty in (answer or {}).items():
-            now_ns = int(state.desk["now_ns"][0])
-            written.append(state.step(run, rows_of("target", market, {"qty": qty}, state, now_ns)))
-    written.append(state.step(run, rows[at:]))
+    try:
+        for index in called:
+            written.append(state.step(run, rows[at : index + 1]))
+            at = int(index) + 1
+            for market, qty in _answer(strategy, state).items():
+                now_ns = int(state.desk["now_ns"][0])
+                written.append(state.step(run, rows_of("target", market, {"qty": qty}, state, now_ns)))
+        written.append(state.step(run, rows[at:]))
+    except UserCodeError as error:
+        error.written = np.concatenate([*written, state.out[:0] if error.written is None else error.written])
+        raise
     return np.concatenate(written)
+
+
+def _answer(strategy: Strategy, state: State) -> Mapping[int, Any]:
+    """Return what the strategy wishes now. Raises UserCodeError that names its line."""
+    try:
+        answer = strategy.on_timer(state.frame(copy=False))
+    except Exception as error:  # why: a user's method may raise anything
+        raise blame_method(error, strategy.on_timer) from None
+    if answer is not None and not isinstance(answer, Mapping):
+        raise UserCodeError(f"on_timer returned {answer!r}; wanted {{market number: position in base units}}, or None for no change.")
+    return answer or {}

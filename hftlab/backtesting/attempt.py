@@ -1,0 +1,162 @@
+"""`try_decide`: a user's decide in plain Python on the start of a tape, to print from, to stop in, and to read in a table."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hftlab.backtesting.run import play, with_timers
+from hftlab.data.frame import Frame
+from hftlab.data.state import build
+from hftlab.data.tape import Tape
+from hftlab.errors import InputError, UserCodeError
+from hftlab.instrument import Instrument
+from hftlab.kernels import checks
+from hftlab.params import Fees, Latency, Limits, UserQuoter
+from hftlab.strict import keywords
+from hftlab.types import LAST, NO_PRICE, OK
+from hftlab.usercode.run import runner, say_when
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ORDER_VALUE = 3  # an order of a quoter that names no size is worth this many times the venue's least
+
+
+@keywords
+def try_decide(
+    decide: Any,
+    tape: Tape | Frame,
+    *,
+    limits: Limits | None = None,
+    messages: int = 1000,
+    latency: Latency | None = None,
+    fees: Fees | None = None,
+    timer_ms: float = 100.0,
+) -> "pd.DataFrame":
+    """Call `decide` as plain Python for the first `messages` messages of a tape, or once for a frame; return what it wished.
+
+    One row a call: time, instrument, fair price, best prices, position, and the wish: `bid`, `bid_qty`, `ask`, `ask_qty`,
+    `levels`; `note` says what is wrong with it. The engine is the compiled one, so the wishes are those of a backtest.
+    `decide` is a function or an hl.UserQuoter. Raises UserCodeError with the table until then in its `report`.
+    """
+    instruments = tape.instruments
+    quoter = quoter_of(decide, instruments[0], tape if isinstance(tape, Tape) else None)
+    wishes = _Wishes(instruments)
+    if isinstance(tape, Frame):
+        return _once(quoter, tape, wishes)
+    if messages < 1:
+        raise InputError(f"messages was {messages}; wanted one or more.")
+    state = build(
+        instruments,
+        (quoter,) * len(instruments),
+        (limits or _wide(quoter),) * len(instruments),
+        fees=fees,
+        latency=latency,
+    )
+    wishes.first = state.markets.ctypes.data
+    run = runner(quoter.decide, jit=False, told=wishes.note)
+    rows = with_timers(_head(tape, messages).merge().rows, int(timer_ms * 1e6))
+    try:
+        play(state, run, rows, None)
+    except UserCodeError as error:
+        say_when(error, rows, state.desk)
+        error.report = wishes.frame()
+        raise
+    return wishes.frame()
+
+
+def quoter_of(decide: Any, instrument: Instrument, tape: Tape | None) -> UserQuoter:
+    """Return `decide` as a UserQuoter; a bare function gets a small order that the venue takes."""
+    if isinstance(decide, UserQuoter):
+        return decide
+    lots = 1
+    if tape is not None and instrument.notional_quote_min and not instrument.inverse:
+        prices = tape.rows["price_ticks"][(tape.rows["instrument"] == 0) & (tape.rows["price_ticks"] > 0)]
+        price = max(int(prices[0]), 1) if len(prices) else 1
+        lots = max(1, -(-_ORDER_VALUE * instrument.ticklots(instrument.notional_quote_min) // price))
+    return UserQuoter(decide=decide, order_qty=instrument.qty(lots))
+
+
+def _wide(quoter: UserQuoter) -> Limits:
+    """Return limits that a first try does not meet."""
+    return Limits(
+        position_qty_max=f"{10 * float(str(quoter.order_qty)):.12f}".rstrip("0").rstrip("."), capital_quote=1e12, loss_quote_max=1e12
+    )
+
+
+def _head(tape: Tape, messages: int) -> Tape:
+    ends = np.flatnonzero((tape.rows["flags"] & LAST) != 0)
+    return tape if len(ends) <= messages else Tape(tape.rows[: ends[messages - 1] + 1], tape.instruments, tape.source, tape.notes)
+
+
+def _once(quoter: UserQuoter, frame: Frame, wishes: "_Wishes") -> "pd.DataFrame":
+    """Ask once for each market of a published moment, on copies of it."""
+    from hftlab.usercode.functions import again
+    from hftlab.usercode.lint import check
+    from hftlab.usercode.run import blame
+
+    function = check(quoter.decide)
+    plain = again(function, lambda copy: copy)
+    desk, markets = np.array([frame.desk]).view(np.recarray), np.array(frame.markets).view(np.recarray)
+    wishes.first = markets.ctypes.data
+    for i, instrument in enumerate(frame.instruments):
+        market = markets[i]
+        markets["params"][i : i + 1] = quoter.record(instrument)
+        for name in ("bid_lots", "ask_lots", "levels", "step_ticks"):
+            setattr(market.quote, name, 0)
+        try:
+            plain(desk[0], market, market.params, market.quote)
+        except Exception as error:  # why: a user's function may raise anything
+            raise blame(error, function, desk, markets) from None
+        wishes.note(desk[0], market)
+    return wishes.frame()
+
+
+class _Wishes:
+    """Collects one line for each call of decide."""
+
+    def __init__(self, instruments: tuple[Instrument, ...]) -> None:
+        self._instruments, self._lines = instruments, list[tuple[Any, ...]]()
+        self.first = 0  # where the markets lie in memory: which one a call is about
+
+    def note(self, desk: Any, market: Any) -> None:
+        """Write down the wish that stands in a market now."""
+        one = self._instruments[(market.__array_interface__["data"][0] - self.first) // market.dtype.itemsize]
+        wish, tick, lot = market.quote, float(one.tick_size), float(one.lot_size)
+        bid, ask = (
+            float(price * tick) if lots > 0 else np.nan
+            for price, lots in ((wish.bid_ticks, wish.bid_lots), (wish.ask_ticks, wish.ask_lots))
+        )
+        best = [float(p * tick) if p != NO_PRICE else np.nan for p in (market.book.best_bid_ticks, market.book.best_ask_ticks)]
+        self._lines.append(
+            (
+                int(desk.now_ns),
+                one.symbol,
+                float(market.fair_ticks) * tick,
+                *best,
+                int(market.position_lots) * lot,
+                bid,
+                max(int(wish.bid_lots), 0) * lot,
+                ask,
+                max(int(wish.ask_lots), 0) * lot,
+                int(wish.levels),
+                _note(wish),
+            )
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        """Return the calls as a table."""
+        import pandas as pd
+
+        names = ["ts", "instrument", "fair", "best_bid", "best_ask", "position_base", "bid", "bid_qty", "ask", "ask_qty", "levels", "note"]
+        table = pd.DataFrame(self._lines, columns=names)
+        return table.assign(ts=pd.to_datetime(table["ts"], utc=True))
+
+
+def _note(wish: Any) -> str:
+    if checks.quote_verdict(wish) != OK:
+        crossed = wish.bid_lots > 0 and wish.ask_lots > 0 and wish.bid_ticks >= wish.ask_ticks
+        return "refused: the bid is not below the ask" if crossed else "refused: not a price (out of a NaN or an infinity?)"
+    if wish.levels < 1 and (wish.bid_lots > 0 or wish.ask_lots > 0):
+        return "nothing shown: levels is 0"
+    return ""
