@@ -9,17 +9,15 @@ from hftlab.data.frame import Frame
 from hftlab.data.state import build
 from hftlab.data.tape import Tape
 from hftlab.errors import InputError, UserCodeError
-from hftlab.instrument import Instrument
+from hftlab.instrument import Instrument, Number, decimal
 from hftlab.kernels import checks
-from hftlab.params import Fees, Latency, Limits, UserQuoter
+from hftlab.params import Fees, Latency, Limits, Quoter, UserQuoter
 from hftlab.strict import keywords
 from hftlab.types import LAST, NO_PRICE, OK
 from hftlab.usercode.run import runner, say_when
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_ORDER_VALUE = 3  # an order of a quoter that names no size is worth this many times the venue's least
 
 
 @keywords
@@ -49,7 +47,7 @@ def try_decide(
     state = build(
         instruments,
         (quoter,) * len(instruments),
-        (limits or _wide(quoter),) * len(instruments),
+        (limits or wide_limits(quoter),) * len(instruments),
         fees=fees,
         latency=latency,
     )
@@ -69,19 +67,20 @@ def quoter_of(decide: Any, instrument: Instrument, tape: Tape | None) -> UserQuo
     """Return `decide` as a UserQuoter; a bare function gets a small order that the venue takes."""
     if isinstance(decide, UserQuoter):
         return decide
-    lots = 1
-    if tape is not None and instrument.notional_quote_min and not instrument.inverse:
-        prices = tape.rows["price_ticks"][(tape.rows["instrument"] == 0) & (tape.rows["price_ticks"] > 0)]
-        price = max(int(prices[0]), 1) if len(prices) else 1
-        lots = max(1, -(-_ORDER_VALUE * instrument.ticklots(instrument.notional_quote_min) // price))
-    return UserQuoter(decide=decide, order_qty=instrument.qty(lots))
+    return UserQuoter(decide=decide, order_qty=instrument.lot_size if tape is None else small_order(instrument, tape))
 
 
-def _wide(quoter: UserQuoter) -> Limits:
-    """Return limits that a first try does not meet."""
-    return Limits(
-        position_qty_max=f"{10 * float(str(quoter.order_qty)):.12f}".rstrip("0").rstrip("."), capital_quote=1e12, loss_quote_max=1e12
-    )
+def small_order(instrument: Instrument, tape: Tape) -> Number:
+    """Return a quantity worth three times what the venue wants at least, at the first price of the first instrument."""
+    prices = tape.rows["price_ticks"][(tape.rows["instrument"] == 0) & (tape.rows["price_ticks"] > 0)]
+    if not instrument.notional_quote_min or instrument.inverse or not len(prices):
+        return instrument.lot_size
+    return instrument.qty(max(1, -(-3 * instrument.ticklots(instrument.notional_quote_min) // int(prices[0]))))
+
+
+def wide_limits(quoter: Quoter) -> Limits:
+    """Return limits that a first try does not meet: a position of ten orders, and money without end."""
+    return Limits(position_qty_max=10 * decimal(quoter.order_qty, "order_qty"), capital_quote=1e12, loss_quote_max=1e12)
 
 
 def _head(tape: Tape, messages: int) -> Tape:

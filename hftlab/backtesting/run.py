@@ -44,7 +44,7 @@ def backtest(
     Raises InputError, UnknownName, TapeError (see Tape.merge), KernelFault, and UserCodeError with the part that was run in
     its `report` where a decide or a strategy fails.
     """
-    instruments = _instruments(tape, instrument)
+    instruments = instruments_of(tape, instrument)
     latency, fees, model = latency or Latency(), fees or Fees(), Queue.of(queue)
     quoters = spread(quoter, len(instruments), "quoters")
     state = build(
@@ -84,7 +84,7 @@ def play(state: State, run: Any, rows: np.ndarray, strategy: Strategy | None) ->
     return state.step(run, rows) if strategy is None else _with_strategy(state, run, rows, strategy)
 
 
-def _instruments(tape: Tape, instrument: Instrument | Sequence[Instrument] | None) -> tuple[Instrument, ...]:
+def instruments_of(tape: Tape, instrument: Instrument | Sequence[Instrument] | None) -> tuple[Instrument, ...]:
     """Return the instruments of the tape, checked against what was asked for."""
     if instrument is None:
         return tape.instruments

@@ -1,4 +1,4 @@
-"""What can be told of a user's `decide` without compiling it: unknown fields and names, calls that do not fit.
+"""What can be told of a user's `decide` without compiling it: unknown fields and names, calls that do not fit, facts written to.
 
 The records are known, so an attribute that none of them has is found with its line, and answered with the nearest name. A
 compiler meets the same mistake as a bare KeyError.
@@ -107,6 +107,8 @@ class _Reader(ast.NodeVisitor):
         base = self._kind(node.value)
         if isinstance(base, np.dtype) and base.names and node.attr not in base.names:
             raise self._fault(node, _no_field(ast.unparse(node.value), node.attr, base))
+        if isinstance(node.ctx, ast.Store) and isinstance(base, np.dtype):
+            self._may_write(node, base)
         module = self._object(node.value)
         if isinstance(module, ModuleType) and not hasattr(module, node.attr):
             raise self._fault(node, f"{module.__name__} has no {node.attr!r}.{_near(node.attr, dir(module))}")
@@ -114,10 +116,20 @@ class _Reader(ast.NodeVisitor):
     def visit_Subscript(self, node: ast.Subscript) -> None:
         """Refuse market["unknown"] as market.unknown is."""
         self.generic_visit(node)
+        owner = self._kind(node.value.value) if isinstance(node.value, ast.Attribute) else None
+        if isinstance(node.ctx, ast.Store) and isinstance(owner, np.dtype):
+            self._may_write(node, owner)
         base, index = self._kind(node.value), node.slice
         named = isinstance(index, ast.Constant) and isinstance(index.value, str)
         if named and isinstance(base, np.dtype) and index.value not in (base.names or ()):  # type: ignore[attr-defined]
             raise self._fault(node, _no_field(ast.unparse(node.value), index.value, base))  # type: ignore[attr-defined]
+
+    def _may_write(self, node: ast.Attribute | ast.Subscript, record: np.dtype) -> None:
+        if record not in (QUOTE, PARAMS):
+            what = ast.unparse(node)
+            raise self._fault(
+                node, f"{what} is a fact and no place to write to. Fill `quote`; numbers of your own can be kept in params.user0 to user15."
+            )
 
     def visit_Call(self, node: ast.Call) -> None:
         """Refuse a call whose arguments do not fit, and read the user's own functions with what they are given."""
