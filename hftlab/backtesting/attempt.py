@@ -14,7 +14,9 @@ from hftlab.kernels import checks
 from hftlab.params import Fees, Latency, Limits, Quoter, UserQuoter
 from hftlab.strict import keywords
 from hftlab.types import LAST, NO_PRICE, OK
-from hftlab.usercode.run import runner, say_when
+from hftlab.usercode.functions import plain
+from hftlab.usercode.lint import check
+from hftlab.usercode.run import blame, runner, say_when
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,12 +92,8 @@ def _head(tape: Tape, messages: int) -> Tape:
 
 def _once(quoter: UserQuoter, frame: Frame, wishes: "_Wishes") -> "pd.DataFrame":
     """Ask once for each market of a published moment, on copies of it."""
-    from hftlab.usercode.functions import again
-    from hftlab.usercode.lint import check
-    from hftlab.usercode.run import blame
-
     function = check(quoter.decide)
-    plain = again(function, lambda copy: copy)
+    interpreted = plain(function)
     desk, markets = np.array([frame.desk]).view(np.recarray), np.array(frame.markets).view(np.recarray)
     wishes.first = markets.ctypes.data
     for i, instrument in enumerate(frame.instruments):
@@ -104,7 +102,7 @@ def _once(quoter: UserQuoter, frame: Frame, wishes: "_Wishes") -> "pd.DataFrame"
         for name in ("bid_lots", "ask_lots", "levels", "step_ticks"):
             setattr(market.quote, name, 0)
         try:
-            plain(desk[0], market, market.params, market.quote)
+            interpreted(desk[0], market, market.params, market.quote)
         except Exception as error:  # why: a user's function may raise anything
             raise blame(error, function, desk, markets) from None
         wishes.note(desk[0], market)

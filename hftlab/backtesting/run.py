@@ -18,7 +18,7 @@ from hftlab.strategies.base import Strategy
 from hftlab.strict import keywords, spread
 from hftlab.types import AT_DESK, AT_EXCHANGE, EVENT, LAST, TIMER
 from hftlab.usercode.functions import decide_of
-from hftlab.usercode.run import blame_method, runner, say_when
+from hftlab.usercode.run import blame_method, runner, say_when, warning
 
 
 @keywords
@@ -76,7 +76,10 @@ def backtest(
         say_when(error, rows, state.desk)
         error.report = Report.of(state, error.written, rows=(error.row or 0) + 1, assumptions=assumptions)
         raise
-    return Report.of(state, written, rows=len(tape), took_s=time.perf_counter() - began, assumptions=assumptions)
+    took_s = time.perf_counter() - began
+    if words := warning(state):
+        assumptions["warning"] = words
+    return Report.of(state, written, rows=len(tape), took_s=took_s, assumptions=assumptions)
 
 
 def play(state: State, run: Any, rows: np.ndarray, strategy: Strategy | None) -> np.ndarray:

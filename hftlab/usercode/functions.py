@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -45,8 +46,9 @@ def decide_of(quoters: Sequence[Quoter]) -> Any:
 
 
 def is_kernel(value: Any) -> bool:
-    """Say whether `value` is one of the project's own compiled functions, which are used as they are."""
-    return hasattr(value, "py_func") and str(value.py_func.__module__).startswith(_KERNELS)
+    """Say whether `value` is one of the project's own kernels, which are used as they are."""
+    plain = getattr(value, "py_func", value)
+    return isinstance(plain, FunctionType) and (plain.__module__ or "").startswith(_KERNELS)
 
 
 def helper(value: Any) -> FunctionType | None:
@@ -97,10 +99,10 @@ def family(decide: Any) -> list[FunctionType]:
     return result
 
 
-def again(decide: Any, decorate: Callable[[FunctionType], Any]) -> Any:
-    """Return `decide` made anew, it and the user's functions that it calls each passed through `decorate`.
+def again(decide: Any, decorate: Callable[[FunctionType], Any], other: Callable[[Any], Any] = lambda value: value) -> Any:
+    """Return `decide` made anew: it and the user's functions that it calls through `decorate`, what else they use through `other`.
 
-    So one source runs compiled with our flags, with bounds checks, or as plain Python, whatever decorators stand over it.
+    So one source runs compiled with our flags or as plain Python, whatever decorators stand over it.
     """
     made: dict[FunctionType, tuple[FunctionType, Any]] = {}
     for function in family(decide):
@@ -111,7 +113,7 @@ def again(decide: Any, decorate: Callable[[FunctionType], Any]) -> Any:
 
     def new(value: Any) -> Any:
         plain = helper(value)
-        return made[plain][1] if plain in made else value
+        return made[plain][1] if plain in made else other(value)
 
     for function, (copy, _) in made.items():
         inside = function.__code__.co_freevars
@@ -119,6 +121,38 @@ def again(decide: Any, decorate: Callable[[FunctionType], Any]) -> Any:
         for cell, old in zip(copy.__closure__ or (), function.__closure__ or (), strict=True):
             cell.cell_contents = new(old.cell_contents)
     return made[getattr(decide, "py_func", decide)][1]
+
+
+def plain(decide: Any) -> Any:
+    """Return `decide` as plain Python, with the kernels that it calls as plain Python too: a debugger steps into them.
+
+    Compiled ones could not be called from there: a record with fields that overlap, as PARAMS has, is no buffer to numba.
+    """
+    return again(decide, lambda copy: copy, _interpreted)
+
+
+def _interpreted(value: Any) -> Any:
+    """Return a kernel, or a module of kernels, uncompiled; anything else as it is."""
+    if is_kernel(value):
+        home = getattr(value, "py_func", value)
+        return getattr(_plain_module(home.__module__), home.__name__)
+    return _plain_module(value.__name__) if isinstance(value, ModuleType) and value.__name__.startswith(_KERNELS) else value
+
+
+@cache
+def _plain_module(name: str) -> ModuleType:
+    """Return a copy of a kernels' module in which every kernel is a plain function that calls plain functions."""
+    real, copy = sys.modules[name], ModuleType(name)
+    scope = vars(copy)
+    scope.update(vars(real))
+    for key, value in vars(real).items():
+        if is_kernel(value) and getattr(value, "py_func", value).__module__ == name:
+            function = getattr(value, "py_func", value)
+            scope[key] = FunctionType(function.__code__, scope, function.__name__, function.__defaults__, function.__closure__)
+    for key, value in vars(real).items():  # kernels import each other's modules downwards only, so this ends
+        if isinstance(value, ModuleType) or (is_kernel(value) and getattr(value, "py_func", value).__module__ != name):
+            scope[key] = _interpreted(value)
+    return copy
 
 
 # --- where the user's lines stand ------------------------------------------------------------------------------------------

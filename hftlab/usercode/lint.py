@@ -135,7 +135,7 @@ class _Reader(ast.NodeVisitor):
         """Refuse a call whose arguments do not fit, and read the user's own functions with what they are given."""
         self.generic_visit(node)
         called = self._object(node.func)
-        plain = called.py_func if is_kernel(called) else helper(called)
+        plain = getattr(called, "py_func", called) if is_kernel(called) else helper(called)
         starred = any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords)
         if plain is None or starred:
             return

@@ -192,6 +192,7 @@ _LIMITS = {
     "drawdown_frac_max": "drawdown, of capital and gains, that halts the desk",
     "requests_per_s_max": "rate at which the request budget refills",
     "requests_burst": "size of the request budget",
+    "values": "all limits by number",
 }
 
 _SPEC = {

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from hftlab.data.state import State
 from hftlab.errors import UserCodeError
 from hftlab.kernels import core
-from hftlab.types import AT_DESK, BBO, DEPTH, DESK, MARKET, PARAMS, QUOTE
+from hftlab.types import AT_DESK, BBO, DEPTH, DESK, MARKET, NO_BAD_QUOTE, PARAMS, QUOTE
 from hftlab.usercode.explain import explain
-from hftlab.usercode.functions import again, family, fault, key_of
+from hftlab.usercode.functions import again, family, fault, key_of, plain
 from hftlab.usercode.lint import check
 
 _FLAGS = {"nogil": True, "error_model": "numpy", "boundscheck": True}
@@ -41,10 +42,10 @@ def runner(decide: Any, *, jit: bool = True, told: Callable[[Any, Any], None] | 
     function = check(decide)
     if jit and told is None and not numba.config.DISABLE_JIT:
         return _Run(function, compiled(function))
-    plain = again(function, lambda copy: copy)
+    interpreted = plain(function)
 
     def call(desk: Any, market: Any, params: Any, quote: Any) -> None:
-        plain(desk, market, params, quote)
+        interpreted(desk, market, params, quote)
         if told is not None:
             told(desk, market)
 
@@ -175,13 +176,13 @@ def blame(error: Exception, function: FunctionType, desk: Any, markets: Any) -> 
     Compiled code does not say where it was, so the call is made again in plain Python, on copies of the records.
     """
     same, frame = error, _frame(error, function)
-    plain = again(function, lambda copy: copy)
+    interpreted = plain(function)
     for i in range(len(markets) if frame is None else 0):
         head, market = (np.array(part[:1]).view(np.recarray)[0] for part in (desk, markets[i:]))
         for name in ("bid_lots", "ask_lots", "levels", "step_ticks"):
             setattr(market.quote, name, 0)
         try:
-            plain(head, market, market.params, market.quote)
+            interpreted(head, market, market.params, market.quote)
         except Exception as raised:  # why: a user's function may raise anything; plain Python also where compiled code has inf or NaN
             if type(raised) is type(error):
                 same, frame = raised, _frame(raised, function)
@@ -209,6 +210,21 @@ def _frame(error: BaseException, function: FunctionType) -> tuple[str, str, int]
     codes = {one.__code__ for one in family(function)}
     frames = [(f.f_code.co_name, f.f_code.co_filename, line) for f, line in traceback.walk_tb(error.__traceback__) if f.f_code in codes]
     return frames[-1] if frames else None
+
+
+def warning(state: State) -> str:
+    """Return in words what a run shows of wishes that could not be meant; empty when there were none."""
+    found = []
+    times = int(state.desk["verdicts"][0][NO_BAD_QUOTE])
+    if times:
+        found.append(
+            f"{times:,} times decide began to wish a quote that is none (its bid not below its ask, or a price out of a NaN or an "
+            "infinity); the risk gate refused it and nothing was shown"
+        )
+    wish = state.markets["quote"]
+    if np.any((wish["levels"] < 1) & ((wish["bid_lots"] > 0) | (wish["ask_lots"] > 0))):
+        found.append("decide wished sizes but left quote.levels at 0, so nothing is shown; set quote.levels = 1")
+    return "; ".join(found)
 
 
 def say_when(error: UserCodeError, rows: np.ndarray, desk: Any) -> None:

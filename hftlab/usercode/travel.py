@@ -54,7 +54,8 @@ def _collect(function: FunctionType, code: dict[str, Any], done: dict[str, Funct
         elif isinstance(value, ModuleType) and value.__name__ in _MODULES:
             code["modules"][other] = value.__name__
         elif is_kernel(value):
-            code["imports"][other] = [value.py_func.__module__, value.py_func.__name__]
+            kernel: Any = getattr(value, "py_func", value)
+            code["imports"][other] = [kernel.__module__, kernel.__name__]
         elif called is not None:
             _collect(called, code, done)
             if other != called.__name__:
