@@ -81,6 +81,15 @@ def wrong_call(desk, market, params, quote):
     quote.bid_lots = bk.lots_at(market.book, 3)  # here
 
 
+def wrong_record(desk, market, params, quote):
+    quote.bid_lots = bk.lots_at(market, BID, quote.bid_ticks)  # here
+
+
+def endless(desk, market, params, quote):
+    while True:  # here
+        quote.bid_lots += 1
+
+
 def a_dict(desk, market, params, quote):
     quote.bid_ticks = TABLE["half"]  # here
 
@@ -136,6 +145,8 @@ WORDS = {
     unknown_name: "There is no name 'haf' here. Did you mean 'half'?",
     unknown_in_module: "math has no 'flor'. Did you mean 'floor'?",
     wrong_call: "The call does not fit lots_at(book, side, price_ticks): missing a required argument: 'price_ticks'.",
+    wrong_record: "lots_at takes a book record as its argument 'book', not market. Did you mean market.book?",
+    endless: "This loop never ends.",
     a_dict: "TABLE is a dict, which compiled code cannot read.",
     two_types: "price is 1 on one way and the text 'high' on another; a compiled variable keeps one type.",
     a_text: "quote.bid_ticks holds a whole number; the text 'high' cannot be put there.",

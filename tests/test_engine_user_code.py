@@ -60,7 +60,9 @@ def test_a_quoter_that_does_not_compile_is_refused_before_anything_starts(tmp_pa
 
 
 def test_a_quoter_that_fails_ends_the_engine_with_the_users_line(tmp_path):
-    session = hl.start(hl.SynthFeed(BTC, seed=7), hl.PaperVenue(BTC), hl.UserQuoter(decide=fails, order_qty="0.01"), LIMITS, run=tmp_path / "f")
+    session = hl.start(
+        hl.SynthFeed(BTC, seed=7), hl.PaperVenue(BTC), hl.UserQuoter(decide=fails, order_qty="0.01"), LIMITS, run=tmp_path / "f"
+    )
     wait_dead(session)
     words = (tmp_path / "f" / "log.jsonl").read_text()
     line = fails.__code__.co_firstlineno + 2

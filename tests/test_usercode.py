@@ -11,9 +11,9 @@ from tapes import A, Writer
 
 import hftlab as hl
 from hftlab.data.tape import Tape
-from hftlab.usercode.travel import capture, restore
 from hftlab.errors import InputError, UserCodeError
 from hftlab.types import ASK, BID, TRADE
+from hftlab.usercode.travel import capture, restore
 
 HALF_TICKS = 2.0
 FROM_NUMPY = np.float64(1.0)

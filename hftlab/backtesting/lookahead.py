@@ -117,7 +117,7 @@ def _result(cuts: tuple[Cut, ...], whole: np.ndarray, given: list[str]) -> Looka
         text = f"{len(bad)} of {len(cuts)} cut tapes give other requests before their end. The first: {difference}; that tape ends at {_time(end_ns)}."
     elif compared:
         n = sum(cut.whole for cut in compared)
-        text = f"{n:,} requests before {len(compared)} cuts are the same as on the whole tape, which has {len(whole):,}."
+        text = f"every request before {len(compared)} cuts is the same as on the whole tape ({len(whole):,} requests, {n:,} comparisons)."
     else:
         text = f"nothing could be compared: {cuts[0].left_out if cuts else 'there is no cut'}."
     return Lookahead(ok=bool(compared) and not bad, text=text + fixed, cuts=cuts, first_ns=bad[0][0] if bad else None)
@@ -142,6 +142,7 @@ def _ends(tape: Tape, whole: np.ndarray, cuts: int | Sequence[float]) -> list[in
 def _compare(check: "_Check", whole: np.ndarray, ts_ns: int, rows: np.ndarray) -> Cut:
     """Run the tape that ends at `ts_ns` and hold its requests against those of the whole run."""
     tape = check.tape
+    # A copy: compiled code that reads past the end of a slice would find the future there.
     short = Tape(tape.rows[: int(np.searchsorted(tape.rows["ts_recv_ns"], ts_ns))].copy(), tape.instruments, tape.source, tape.notes)
     before = whole[whole["ts_recv_ns"] < ts_ns]
     try:

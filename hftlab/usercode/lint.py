@@ -93,6 +93,13 @@ class _Reader(ast.NodeVisitor):
         for statement in (*node.body, *node.orelse):
             self.visit(statement)
 
+    def visit_While(self, node: ast.While) -> None:
+        """Refuse a loop that has no end: compiled code cannot be interrupted."""
+        inside = {type(inner) for statement in node.body for inner in ast.walk(statement)}
+        if isinstance(node.test, ast.Constant) and node.test.value and not inside & {ast.Break, ast.Return, ast.Raise}:
+            raise self._fault(node, "This loop never ends.")
+        self.generic_visit(node)
+
     # --- expressions ------------------------------------------------------------------------------------------------------
 
     def visit_Name(self, node: ast.Name) -> None:
@@ -144,9 +151,20 @@ class _Reader(ast.NodeVisitor):
             bound = signature.bind(*node.args, **{k.arg: k.value for k in node.keywords if k.arg})
         except TypeError as error:
             raise self._fault(node, f"The call does not fit {plain.__name__}{signature}: {error}.") from None
-        if not is_kernel(called):
+        if is_kernel(called):
+            self._records_fit(node, plain.__name__, bound.arguments)
+        else:
             given = [self._kind(bound.arguments[name]) if name in bound.arguments else None for name in signature.parameters]
             _check(plain, tuple(given), self._seen)
+
+    def _records_fit(self, node: ast.Call, name: str, arguments: dict[str, Any]) -> None:
+        """Refuse a record in the place of another: the kernels call their arguments by the names of RECORDS."""
+        for parameter, given in arguments.items():
+            kind, wanted = self._kind(given), RECORDS.get(parameter)
+            if wanted is not None and isinstance(kind, np.dtype) and kind != wanted:
+                found = ast.unparse(given)
+                hint = f" Did you mean {found}.{parameter}?" if parameter in (kind.names or ()) else ""
+                raise self._fault(node, f"{name} takes a {parameter} record as its argument {parameter!r}, not {found}.{hint}")
 
     # --- what an expression stands for ------------------------------------------------------------------------------------
 
