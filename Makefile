@@ -11,7 +11,12 @@ SOURCES   := $(shell find hftlab -name '*.py')
 LAB_ARGS  ?=
 TEST_ARGS ?=
 
-.PHONY: help lab test check lock bench environment clean
+# The laws and stories of the kernels, once more as plain Python and once more with every index checked: compiled code that writes
+# beside an array goes on as if nothing had happened.
+KERNEL_TESTS := $(addprefix tests/test_,$(addsuffix .py,book exchange_rules halts latency ledger match match_time queue_models quote))
+CHECKED_TESTS := $(KERNEL_TESTS) tests/test_core.py tests/test_lob.py tests/test_risk_laws.py
+
+.PHONY: help lab test check checked lock bench environment clean
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +31,11 @@ lab: $(WARM)
 
 test: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax $(TEST_ARGS) tests $(wildcard notebooks)
+	@$(MAKE) checked
+
+checked: $(WARM)
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(KERNEL_TESTS)
+	NUMBA_BOUNDSCHECK=1 HFTLAB_CACHE_DIR=$(VENV)/checked $(BIN)/python -m pytest -q $(CHECKED_TESTS)
 
 check: $(WARM)
 	$(BIN)/ruff check .

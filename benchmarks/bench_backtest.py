@@ -18,11 +18,11 @@ def run() -> dict[str, object]:
     instrument = data.instruments[0]
     report = hl.backtest(data, instrument, quoter(), LIMITS)
 
-    from hftlab.backtesting.run import with_timers
+    from hftlab.backtesting.clock import with_timers
     from hftlab.data.state import build
     from hftlab.kernels import core
 
-    merged = with_timers(data.merge().rows, 100_000_000)
+    merged = next(with_timers(iter((data.merge().rows,)), 100_000_000))
     # A fresh desk for each run, made before the clock starts.
     states = [build([instrument], [quoter()], [LIMITS], latency=hl.Latency(), sample_ms=250.0) for _ in range(REPEATS + 1)]
     alone = durations(lambda: states.pop().step(core.run, merged), REPEATS)

@@ -10,13 +10,13 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "AvellanedaStoikov": "params",
-    "Fees": "params",
+    "Fees": "assumptions",
     "FixedSpread": "params",
     "Instrument": "instrument",
-    "Latency": "params",
+    "Latency": "assumptions",
     "Limits": "params",
     "PaperVenue": "venues.feeds",
-    "Queue": "params",
+    "Queue": "assumptions",
     "ReplayFeed": "venues.feeds",
     "Report": "analytics.report",
     "Session": "engine.view",
@@ -33,6 +33,7 @@ _WHERE = {
     "resume": "engine.process",
     "sample": "data.samples",
     "start": "engine.process",
+    "validate": "data.validate",
 }
 
 __all__ = sorted(_WHERE)  # noqa: PLE0605  # the table above is the one list of public names

@@ -20,7 +20,7 @@ BBO = 5  # the venue's own best price of one side, used only to check the book b
 FUNDING = 6  # a perpetual pays: price_ticks is the mark price (NO_PRICE: take ours), qty_lots the rate in 1e-8; longs pay a positive one
 # One resting order of the venue (order-by-order data): order_id is the venue's, at price_ticks it now holds leaves_lots (0: gone) and
 # held qty_lots before. `seq` numbers the event that gave it its place in the queue: a smaller one stands in front.
-ORDER = 7
+L3_ORDER = 7
 TIMER = 16  # time passes: ts_recv_ns
 # Latencies in force from ts_recv_ns on, straight lines up to the time `seq`: requests need price_ticks ns now and qty_lots ns then,
 # reports leaves_lots ns now and order_id ns then.
@@ -131,8 +131,18 @@ VERDICT_NAMES = (
 QUOTER_NONE, QUOTER_FIXED, QUOTER_AS, QUOTER_USER = 0, 1, 2, 3
 FAIR_MID, FAIR_MICRO = 0, 1
 HORIZON_ROLLING, HORIZON_FINITE, HORIZON_STATIONARY = 0, 1, 2
-AMEND_NEVER, AMEND_REQUEUES, AMEND_KEEPS_SMALLER = 0, 1, 2
-QUEUE_RISK_AVERSE, QUEUE_POWER = 0, 1
+# What a venue lets an amend do, and what becomes of the order's place: bits of SPEC.amend_rule.
+AMEND_ALLOWED = 1  # 0: cancel and replace
+AMEND_KEEPS = 2  # the place is kept when the price stays and the size falls; any other amend goes to the back
+AMEND_SAME_PRICE = 4  # the price may not change
+AMEND_ONLY_SMALLER = 8  # the size may only fall
+AMEND_CROSS_CANCELS = 16  # a post-only order amended into the other side is cancelled; without it the amend is refused
+AMEND_NEVER, AMEND_REQUEUES, AMEND_KEEPS_SMALLER = 0, AMEND_ALLOWED, AMEND_ALLOWED | AMEND_KEEPS
+# Queue models: how prints and cancels move our order's place. TOUCH: always in front; THROUGH: only a print beyond our price fills.
+QUEUE_RISK_AVERSE, QUEUE_POWER, QUEUE_POWER2, QUEUE_POWER3, QUEUE_LOG, QUEUE_LOG2, QUEUE_FIFO, QUEUE_TOUCH, QUEUE_THROUGH = range(9)
+# What the venue does when our taker meets our own maker.
+STP_NONE, STP_CANCEL_TAKER, STP_CANCEL_MAKER, STP_CANCEL_BOTH, STP_DECREMENT = range(5)
+STP_NAMES = ("none", "cancel taker", "cancel maker", "cancel both", "decrement")
 
 # Faults of the core: what it must not pass over.
 FAULT_OUT_FULL, FAULT_IN_FLIGHT_FULL, FAULT_INSTRUMENT, FAULT_KIND = 1, 2, 3, 4
@@ -148,6 +158,8 @@ FILLS = 256
 BARS = 256
 USER_VALUES = 16  # free numbers for a user's own `decide`
 LEVELS_MAX = 8
+TIERS = 8  # steps of a fee schedule
+TAKEN = 32  # levels that we took from and the feed still shows
 
 # --- what a person sets, in machine units -------------------------------------------------------------------------------
 PARAM_NAMES = (
@@ -172,6 +184,8 @@ PARAM_NAMES = (
     "half_spread_bps_min",  # of fair; the larger of the two floors holds
     "hysteresis_ticks",
     "life_ns_min",
+    "on_timer",  # 1: wish and act on timers only, withdraw at any time
+    "taking",  # a target is worked with taking orders instead of a quote at the touch
     *(f"user{i}" for i in range(USER_VALUES)),
 )
 

@@ -18,11 +18,30 @@ from hftlab.errors import (
     UnknownInstrument,
     did_you_mean,
 )
-from hftlab.types import AMEND_KEEPS_SMALLER, AMEND_NEVER, AMEND_REQUEUES, ASK, BID
+from hftlab.types import (
+    AMEND_CROSS_CANCELS,
+    AMEND_KEEPS_SMALLER,
+    AMEND_NEVER,
+    AMEND_ONLY_SMALLER,
+    AMEND_REQUEUES,
+    AMEND_SAME_PRICE,
+    ASK,
+    BID,
+)
 
 Number = str | int | float | Decimal
 
-AMEND_RULES = {"never": AMEND_NEVER, "requeues": AMEND_REQUEUES, "keeps_smaller": AMEND_KEEPS_SMALLER}
+AMEND_RULES = {
+    "never": AMEND_NEVER,
+    "requeues": AMEND_REQUEUES,
+    "keeps_smaller": AMEND_KEEPS_SMALLER,
+    "smaller_only": AMEND_KEEPS_SMALLER | AMEND_SAME_PRICE | AMEND_ONLY_SMALLER,
+    "requeues_or_cancels": AMEND_REQUEUES | AMEND_CROSS_CANCELS,
+}
+
+# Money of an inverse contract is counted in a power of ten of the base currency, the least for which one lot at the price of one
+# tick is below 10**16 of it: sums of lots x value then stay far from 2**63, and a value is rounded by less than one in 10**9.
+_INVERSE_DIGITS = 16
 
 
 def decimal(value: Number, what: str) -> Decimal:
@@ -42,7 +61,10 @@ class Instrument:
 
     `tick_size` and `lot_size` are in quote currency per base unit and in base units; `multiplier` is the base quantity of
     one unit of quantity (1 for spot and linear futures). `amend` says what the venue does with an amended order's place:
-    "never" (no amend: cancel and replace), "requeues" (always to the back), "keeps_smaller" (kept when only the size falls).
+    "never" (no amend: cancel and replace), "requeues" (always to the back), "keeps_smaller" (kept when only the size falls),
+    "smaller_only" (nothing but a smaller size may be asked for, and it keeps the place: Binance spot), "requeues_or_cancels" (to the
+    back, and cancelled when amended into the other side: Binance USD-M). Money is settled in `settle`: the base currency of an
+    `inverse` contract, which is worth `multiplier` of the quote currency whatever the price, else the quote currency.
     """
 
     venue: str
@@ -81,9 +103,41 @@ class Instrument:
         return f"{self.venue}:{self.symbol}"
 
     @property
+    def settle(self) -> str:
+        """Return the currency in which profit and loss are booked."""
+        return self.base if self.inverse else self.quote
+
+    @property
+    def money_unit(self) -> Decimal:
+        """Return the worth of one unit of money ("ticklot") in the settlement currency, exactly."""
+        if not self.inverse:
+            return self.tick_size * self.lot_size * self.multiplier
+        at_one_tick = self.lot_size * self.multiplier / self.tick_size
+        return Decimal(1).scaleb(at_one_tick.adjusted() + 1 - _INVERSE_DIGITS)
+
+    @property
     def ticklot_quote(self) -> float:
-        """Return the quote-currency value of one ticklot."""
-        return float(self.tick_size * self.lot_size * self.multiplier)
+        """Return the worth of one unit of money in the settlement currency."""
+        return float(self.money_unit)
+
+    @property
+    def inverse_scale(self) -> int:
+        """Return what an inverse contract's lot is worth at a price of one tick, in units of money; 0 for other instruments."""
+        return int(self.lot_size * self.multiplier / self.tick_size / self.money_unit) if self.inverse else 0
+
+    def value_of(self, price_ticks: Any) -> Any:
+        """Return what one lot is worth at a price, in units of money: an int, or an int64 array for an array.
+
+        Linear: the price in ticks. Inverse: minus the scaled reciprocal, rounded once, so that lots x value adds up exactly.
+        """
+        scale = self.inverse_scale
+        if not scale:
+            return price_ticks
+        return -((2 * scale + price_ticks) // (2 * price_ticks))
+
+    def worth_of(self, price_ticks: Any) -> Any:
+        """Return what one lot is worth at a price that may lie between ticks, in units of money, as floats."""
+        return price_ticks if not self.inverse else -float(self.inverse_scale) / price_ticks
 
     # --- prices ---
     def ticks(self, price: Number, toward: int | None = None) -> int:
@@ -140,12 +194,12 @@ class Instrument:
 
     # --- money ---
     def ticklots(self, money_quote: Number) -> int:
-        """Return quote-currency money in ticklots, rounded down: limits err on the safe side."""
-        return int((decimal(money_quote, "money") / (self.tick_size * self.lot_size * self.multiplier)).to_integral_value(ROUND_FLOOR))
+        """Return money of the settlement currency in ticklots, rounded down: limits err on the safe side."""
+        return int((decimal(money_quote, "money") / self.money_unit).to_integral_value(ROUND_FLOOR))
 
     def money_quote(self, ticklots: int) -> Decimal:
-        """Return the exact quote-currency value of `ticklots`."""
-        return int(ticklots) * self.tick_size * self.lot_size * self.multiplier
+        """Return the exact worth of `ticklots` in the settlement currency."""
+        return int(ticklots) * self.money_unit
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values from which `Instrument(**…)` makes the same instrument."""

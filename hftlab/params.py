@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hftlab.errors import InputError, UnknownName, did_you_mean
-from hftlab.instrument import Instrument, Number, decimal
+from hftlab.instrument import Instrument, Number
 from hftlab.strict import choice, number, strict
 from hftlab.tunable import TUNABLE, to_machine
 from hftlab.types import (
@@ -26,8 +26,6 @@ from hftlab.types import (
     LIMITS,
     ORDERS,
     PARAMS,
-    QUEUE_POWER,
-    QUEUE_RISK_AVERSE,
     QUOTER_AS,
     QUOTER_FIXED,
     QUOTER_NONE,
@@ -37,13 +35,17 @@ from hftlab.types import (
 
 FAIRS = {"mid": FAIR_MID, "micro": FAIR_MICRO}
 HORIZONS = {"rolling": HORIZON_ROLLING, "finite": HORIZON_FINITE, "stationary": HORIZON_STATIONARY}
-QUEUES = {"risk_averse": QUEUE_RISK_AVERSE, "power": QUEUE_POWER}
+DECIDE_ON = {"message": 0, "timer": 1}
 UNLIMITED = math.inf
 
 
 @strict
 class Quoter:
-    """What every quoter has. Quantities in base units, spreads in ticks or basis points, times as named."""
+    """What every quoter has. Quantities in base units, spreads in ticks or basis points, times as named.
+
+    `decide_on` "message" looks after the quotes at the end of every market message and report; "timer" only at timers (and withdraws
+    at any time).
+    """
 
     KIND: ClassVar[int] = QUOTER_NONE
     LIVE: ClassVar[tuple[str, ...]] = ("order_qty",)
@@ -60,12 +62,14 @@ class Quoter:
     half_spread_bps_min: float = 0.0
     hysteresis_ticks: float = 1.0
     life_ms_min: float = 100.0
+    decide_on: str = "message"
 
     def record(self, instrument: Instrument) -> np.ndarray:
         """Return a PARAMS array of shape (1,) in machine units. Raises InputError for values that cannot be used."""
         record = np.zeros(1, PARAMS)
         record["kind"] = self.KIND
         record["fair"] = choice(self.fair, FAIRS, "fair")
+        record["on_timer"] = choice(self.decide_on, DECIDE_ON, "decide_on")
         self._special(record, instrument)
         for name in sorted(TUNABLE, key=lambda name: name != "order_qty"):
             value = getattr(self, name, None)
@@ -142,7 +146,12 @@ class AvellanedaStoikov(Quoter):
 
 @strict
 class WorkTarget(Quoter):
-    """Quote nothing by itself; work the position that a strategy sets as a target, one side at the touch."""
+    """Quote nothing by itself; work the position that a strategy sets as a target: one side at the touch, or with orders that take."""
+
+    taking: bool = False
+
+    def _special(self, record: np.ndarray, instrument: Instrument) -> None:
+        record["taking"] = int(self.taking)
 
 
 @strict
@@ -205,56 +214,6 @@ class Limits:
         """Return plain JSON values; `Limits(**…)` makes the same limits."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return {k: str(v) if isinstance(v, Decimal) else v for k, v in values.items() if v is not None and v != UNLIMITED}
-
-
-@strict
-class Fees:
-    """Fees in basis points of notional; negative is a rebate. Down to a hundredth of a basis point."""
-
-    maker_bps: float = 0.0
-    taker_bps: float = 0.0
-
-    def centibps(self) -> tuple[int, int]:
-        """Return maker and taker fees in hundredths of a basis point. Raises InputError for a finer fee."""
-        result = []
-        for name in ("maker_bps", "taker_bps"):
-            exact = decimal(getattr(self, name), name) * 100
-            if exact != int(exact):
-                raise InputError(f"{name} was {getattr(self, name)}; wanted steps of 0.01 bps.")
-            result.append(int(exact))
-        return result[0], result[1]
-
-
-@strict
-class Latency:
-    """Constant latencies: a request needs `order_ms` to the exchange, a report `report_ms` back (the same if None)."""
-
-    order_ms: float = 0.0
-    report_ms: float | None = None
-
-    def ns(self) -> tuple[int, int]:
-        """Return entry and response latency in nanoseconds. Raises InputError for a negative one."""
-        back = self.order_ms if self.report_ms is None else self.report_ms
-        return int(number(self.order_ms, "order_ms", 0) * 1e6), int(number(back, "report_ms", 0) * 1e6)
-
-
-@strict
-class Queue:
-    """How the place in a queue is modelled: "risk_averse" or "power" with its exponent."""
-
-    model: str = "power"
-    power: float = 2.0
-    partial_fills: bool = True
-
-    @classmethod
-    def of(cls, value: "str | Queue") -> "Queue":
-        """Return `value`, or the Queue of that name."""
-        return value if isinstance(value, Queue) else cls(model=value)
-
-    def code(self) -> int:
-        """Return QUEUE_*. Raises InputError."""
-        number(self.power, "power", 0, 100)
-        return choice(self.model, QUEUES, "queue model")
 
 
 QUOTERS: dict[str, type[Quoter]] = {c.__name__: c for c in (FixedSpread, AvellanedaStoikov, WorkTarget, UserQuoter)}

@@ -2,7 +2,8 @@
 
 Suffixes are units: `_ns` int64 nanoseconds since 1970 UTC, `_ticks` price in tick sizes, `_lots` quantity in lot sizes,
 `_ticklots` money as ticks x lots (exact integers; x tick_size x lot_size gives quote currency), `_uticklots` millionths
-of a ticklot (fees), `_quote` quote currency, `_bps` basis points, `_s` seconds, `_per_s` a rate.
+and `_e8ticklots` hundred-millionths of a ticklot (the rest of a fee or a funding payment, never negative, below one ticklot),
+`_quote` settlement currency (the quote currency; of an inverse contract the base: see `Instrument.value_of`), `_bps` basis points, `_s` seconds, `_per_s` a rate.
 
 Sides are +1 (bid, buy) and -1 (ask, sell); on a `TRADE` row the side is the aggressor's.
 """
@@ -10,7 +11,7 @@ Sides are +1 (bid, buy) and -1 (ask, sell); on a `TRADE` row the side is the agg
 import numpy as np
 
 from hftlab.codes import *  # noqa: F403  # one dictionary: whoever knows the records knows the codes
-from hftlab.codes import BARS, FAR, FILLS, IN_FLIGHT, LADDER, LEVELS_MAX, LIMIT_NAMES, ORDERS, PARAM_NAMES, SAMPLES
+from hftlab.codes import BARS, FAR, FILLS, LADDER, LEVELS_MAX, LIMIT_NAMES, ORDERS, PARAM_NAMES, SAMPLES, TIERS
 
 EVENT = np.dtype(
     [
@@ -49,13 +50,18 @@ LIMITS = _with_values(LIMIT_NAMES)
 
 SPEC = np.dtype(
     [
-        ("ticklot_quote", "f8"),  # tick_size x lot_size x multiplier
+        ("ticklot_quote", "f8"),  # worth of one unit of money: tick_size x lot_size x multiplier, of an inverse contract a power of ten
+        ("inverse_scale", "i8"),  # 0: a lot is worth price_ticks; else -round(inverse_scale / price_ticks)
         ("tick_size", "f8"),
         ("lot_size", "f8"),
         ("maker_centibps", "i8"),  # hundredths of a basis point; negative is a rebate
         ("taker_centibps", "i8"),
+        ("tiers", "i8"),  # steps of the fee schedule; 0: the fees above for ever
+        ("tier_from_ticklots", "i8", (TIERS,)),  # traded notional from which a step holds
+        ("tier_maker_centibps", "i8", (TIERS,)),
+        ("tier_taker_centibps", "i8", (TIERS,)),
         ("notional_ticklots_min", "i8"),
-        ("amend_rule", "i8"),
+        ("amend_rule", "i8"),  # bits AMEND_*
         ("own_in_book", "i8"),  # 1 where the feed shows our own orders (a real or matched venue)
     ]
 )
@@ -90,8 +96,9 @@ ORDER = np.dtype(
         ("status", "u1"),
         ("side", "i1"),
         ("level", "u1"),
-        ("flags", "u1"),
-        ("pad", "u4"),
+        ("pad", "u1"),
+        ("flags", "u2"),
+        ("pad2", "u2"),
     ]
 )
 
@@ -103,6 +110,7 @@ QUOTE = np.dtype(
         ("ask_lots", "i8"),
         ("levels", "i8"),
         ("step_ticks", "i8"),
+        ("flags", "i8"),  # 0: post-only; IOC, FOK or MARKET_ORDER take; REDUCE_ONLY may be added
         ("fair_ticks", "f8"),
         ("reservation_ticks", "f8"),
         ("half_spread_ticks", "f8"),
@@ -130,6 +138,7 @@ FILL_ROW = np.dtype(
         ("qty_lots", "i8"),
         ("order_id", "i8"),
         ("position_lots", "i8"),  # after the fill
+        ("fee_ticklots", "i8"),
         ("fee_uticklots", "i8"),
         ("fair_ticks", "f8"),
         ("side", "i8"),
@@ -169,11 +178,16 @@ MARKET = np.dtype(
         ("crosses", "i8"),
         ("bbo_compared", "i8"),
         ("bbo_different", "i8"),
+        ("funding_e8", "i8"),  # the last funding rate announced, in 1e-8
         # what we have
         ("position_lots", "i8"),
         ("cash_ticklots", "i8"),  # minus what was bought, plus what was sold
         ("entry_ticklots", "i8"),  # signed cost of the open position
+        ("fees_ticklots", "i8"),
         ("fees_uticklots", "i8"),
+        ("funding_ticklots", "i8"),  # paid > 0
+        ("funding_e8ticklots", "i8"),
+        ("traded_ticklots", "i8"),  # notional of all fills, from the start volume of the fee schedule on
         ("bought_lots", "i8"),
         ("sold_lots", "i8"),
         ("fills_count", "i8"),
@@ -239,40 +253,3 @@ DESK = np.dtype(
     ]
 )
 """The portfolio over the markets."""
-
-RESTING = np.dtype(
-    [
-        ("order_id", "i8"),
-        ("price_ticks", "i8"),
-        ("leaves_lots", "i8"),
-        ("qty_lots", "i8"),
-        ("ahead_lots", "f8"),
-        ("traded_lots", "f8"),
-        ("arrival", "i8"),
-        ("side", "i8"),  # 0: free slot
-    ]
-)
-
-EXCHANGE = np.dtype(
-    [
-        ("active", "i8"),  # 0: inert, a real or matched venue plays this part
-        ("queue_model", "i8"),
-        ("queue_power", "f8"),
-        ("partial_fills", "i8"),
-        ("entry_ns", "i8"),
-        ("response_ns", "i8"),
-        ("now_ns", "i8"),
-        ("arrivals", "i8"),
-        ("resting_count", "i8"),
-        ("due_ns", "i8"),  # the earliest of what is in flight, NEVER_NS for nothing
-        ("request_head", "i8"),
-        ("request_count", "i8"),
-        ("report_head", "i8"),
-        ("report_count", "i8"),
-        ("resting", RESTING, (ORDERS,)),
-        ("requests", EVENT, (IN_FLIGHT,)),  # ts_exch_ns: when each reaches the exchange
-        ("reports", EVENT, (IN_FLIGHT,)),  # ts_recv_ns: when each reaches us
-        ("book", BOOK),
-    ]
-)
-"""The simulated venue of one instrument: its own book, our resting orders with their place, and what is on its way."""

@@ -120,16 +120,16 @@ class FakeView:
         lots = 10
         market["position_lots"] += side * lots
         market["cash_ticklots"] -= side * lots * price
-        market["fees_uticklots"] += lots * price * 10
+        market["fees_ticklots"] += lots * price // 100_000
         row = market["fills"][int(market["fills_count"]) % FILLS]
         row["ts_ns"], row["recv_ns"], row["price_ticks"], row["qty_lots"] = ts - 90_000_000, ts - 80_000_000, price, lots
-        row["order_id"], row["position_lots"], row["fee_uticklots"] = market["fills_count"], market["position_lots"], lots * price * 10
+        row["order_id"], row["position_lots"], row["fee_ticklots"] = market["fills_count"], market["position_lots"], lots * price // 100_000
         row["fair_ticks"], row["side"], row["maker"] = fair, side, 1
         market["fills_count"] += 1
 
     def _mark(self, market, fair: float) -> None:
         money = float(market["spec"]["ticklot_quote"])
-        pnl = (int(market["cash_ticklots"]) + int(market["position_lots"]) * fair - int(market["fees_uticklots"]) * 1e-6) * money
+        pnl = (int(market["cash_ticklots"]) + int(market["position_lots"]) * fair - int(market["fees_ticklots"])) * money
         market["pnl_quote"] = self.desk["pnl_quote"] = pnl
         self.desk["peak_pnl_quote"] = max(float(self.desk["peak_pnl_quote"]), pnl)
         self.desk["drawdown_quote"] = float(self.desk["peak_pnl_quote"]) - pnl

@@ -13,9 +13,12 @@ from hftlab.types import (
     DEPTH,
     EVENT,
     FLATTEN,
+    FUNDING,
     GAP,
     HALT,
+    L3_ORDER,
     LAST,
+    LATENCY,
     PAUSE,
     RESUME,
     SET_PARAMS,
@@ -78,7 +81,7 @@ def bits(value: float) -> int:
 
 STEP = st.tuples(
     st.integers(0, 1),  # instrument
-    st.sampled_from(["move", "trade", "level", "level", "trade", "sweep", "timer", "gap", "command"]),
+    st.sampled_from(["move", "trade", "level", "level", "trade", "sweep", "timer", "gap", "command", "funding", "latency", "order"]),
     st.integers(-3, 3),
     st.integers(1, 60),
     st.integers(0, 400),  # ms to the next
@@ -107,6 +110,15 @@ def build_tape(steps, *, copies=True, commands=True):
             w.message(*[w.row(TRADE, i, side, mid[i] + side * k, lots) for k in (1, 2, 3)])
         elif what == "timer":
             w.message(w.row(TIMER))
+        elif what == "funding":
+            w.message(w.row(FUNDING, i, 0, mid[i], 12_345 * n))
+        elif what == "latency":
+            row = w.row(LATENCY, i, 0, lots * MS // 10, lots * MS // 5)
+            w.message((*row[:4], 2 * MS, MS, w.now + 100 * MS, *row[7:]))
+        elif what == "order":
+            side = BID if n > 0 else ASK
+            row = w.row(L3_ORDER, i, side, mid[i] - side * max(abs(n), 1), lots, 0, 7)
+            w.message((*row[:4], lots // 2, *row[5:]))
         elif what == "gap":
             w.message(w.row(GAP, i))
             w.snapshot(i, mid[i], lots=lots)

@@ -8,12 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapes import TAPES, A, B, Writer, build_tape
 
+from hftlab.assumptions import Fees, Latency, Queue
 from hftlab.data.state import build
 from hftlab.kernels import core
-from hftlab.params import AvellanedaStoikov, Fees, FixedSpread, Latency, Limits
+from hftlab.params import AvellanedaStoikov, FixedSpread, Limits
 from hftlab.types import ASK, CANCEL, CANCELED, FILL, SUBMIT, TRADE
 
 LATENCY = Latency(order_ms=3, report_ms=4)
+VENUES = st.fixed_dictionaries(
+    {
+        "latency": st.sampled_from(
+            [LATENCY, Latency(order_ms=1, cancel_ms=9, compute_us=250, feed_share=1.5, jitter_ms=3, seed=5), (Latency(), LATENCY)]
+        ),
+        "queue": st.sampled_from(["power", "log2", "fifo", "touch", Queue(partial_fills=False), ("risk_averse", "through")]),
+        "fees": st.just(Fees(maker_bps=1, taker_bps=5, tiers=[(1000, 0.5, 4)])),
+    }
+)
 
 
 def two_markets(**options):
@@ -30,10 +40,10 @@ def two_markets(**options):
 
 
 @settings(max_examples=60)
-@given(steps=TAPES, cuts=st.lists(st.integers(0, 10_000), max_size=12))
-def test_any_partition_of_a_tape_leaves_the_same_bytes(steps, cuts):
+@given(steps=TAPES, cuts=st.lists(st.integers(0, 10_000), max_size=12), venue=VENUES)
+def test_any_partition_of_a_tape_leaves_the_same_bytes(steps, cuts, venue):
     rows = build_tape(steps)
-    whole, parts = two_markets(), two_markets()
+    whole, parts = two_markets(**venue), two_markets(**venue)
     written = whole.step(core.run, rows)
     edges = sorted({0, len(rows), *(c % (len(rows) + 1) for c in cuts)})
     pieces = [parts.step(core.run, rows[a:b]) for a, b in itertools.pairwise(edges)]
@@ -53,7 +63,9 @@ def test_fills_add_up_to_position_cash_and_fees(steps):
         assert signed.sum() == market["position_lots"]
         assert -(signed * fills["price_ticks"]).sum() == market["cash_ticklots"]
         maker = (fills["flags"] & 256) != 0
-        assert (fills["price_ticks"] * fills["qty_lots"] * np.where(maker, 100, 500)).sum() == market["fees_uticklots"]
+        assert (fills["price_ticks"] * fills["qty_lots"] * np.where(maker, 100, 500)).sum() == int(
+            market["fees_ticklots"]
+        ) * 1_000_000 + int(market["fees_uticklots"])
         assert abs(market["position_lots"]) <= market["limits"]["position_lots_max"]
     assert state.desk["unexpected"][0] == 0
 

@@ -9,17 +9,27 @@ from pathlib import Path
 from tapes import build_tape
 from test_core import two_markets
 
+from hftlab.assumptions import Fees, Latency
 from hftlab.kernels import core
 
-WHAT = ["move", "trade", "level", "sweep", "timer", "gap", "command", "move", "trade"]
+WHAT = ["move", "trade", "level", "sweep", "timer", "gap", "command", "move", "trade", "funding", "latency", "order"]
+VENUES = (
+    {},
+    {
+        "queue": "log2",
+        "latency": Latency(order_ms=1, feed_share=0.5, jitter_ms=2, seed=3),
+        "fees": Fees(maker_bps=1, tiers=[(500, -0.5, 4)]),
+    },
+    {"queue": ("fifo", "power3")},
+)
 
 
 def digests():
-    """Digests of three random tapes of two markets."""
+    """Digests of three random tapes of two markets, each at other venues."""
     draw, found = random.Random(7), []
-    for _ in range(3):
-        steps = [(draw.randint(0, 1), draw.choice(WHAT), draw.randint(-3, 3), draw.randint(1, 60), draw.randint(0, 400)) for _ in range(40)]
-        state = two_markets()
+    for venue in VENUES:
+        steps = [(draw.randint(0, 1), draw.choice(WHAT), draw.randint(-3, 3), draw.randint(1, 60), draw.randint(0, 400)) for _ in range(60)]
+        state = two_markets(**venue)
         state.step(core.run, build_tape(steps))
         found.append(f"{state.digest()} {int(state.desk['submits'][0])} {int(state.markets['fills_count'].sum())}")
     return found
@@ -34,4 +44,4 @@ def test_compiled_and_interpreted_kernels_leave_the_same_bytes():
     compiled = digests()
     assert done.stdout.split("\n")[:-1] == compiled
     assert sum(int(line.split()[1]) for line in compiled) > 50
-    assert all(int(line.split()[2]) > 0 for line in compiled)
+    assert sum(int(line.split()[2]) for line in compiled) > 5

@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapes import A
 
+from hftlab.assumptions import Fees
 from hftlab.data.state import build
 from hftlab.instrument import Instrument
 from hftlab.kernels import ledger
-from hftlab.params import Fees, FixedSpread, Limits
+from hftlab.kernels.jit import records
+from hftlab.params import FixedSpread, Limits
 from hftlab.types import ASK, BID, EVENT, FILL
 
 BTC = Instrument(venue="test", symbol="BTC/USDT", base="BTC", quote="USDT", tick_size="0.01", lot_size="0.00001")
@@ -28,7 +30,7 @@ def _book(markets, rows, maker):
 def account(fills, *, instrument=A, maker=True, mark=None, **fees):
     """The market after fills of (side, price_ticks, lots)."""
     state = build((instrument,), (FixedSpread(order_qty=instrument.lot_size),), (Limits(position_qty_max="1"),), fees=Fees(**fees))
-    rows = np.zeros(len(fills), EVENT)
+    rows = records(np.zeros(len(fills), EVENT))
     rows["kind"] = FILL
     for row, (side, price, lots) in zip(rows, fills, strict=True):
         row["side"], row["price_ticks"], row["qty_lots"] = side, price, lots
@@ -38,8 +40,13 @@ def account(fills, *, instrument=A, maker=True, mark=None, **fees):
     return state.markets[0]
 
 
+def fees_of(market):
+    """All fees in millionths of a ticklot."""
+    return int(market["fees_ticklots"]) * 1_000_000 + int(market["fees_uticklots"])
+
+
 def money(market):
-    return int(market["position_lots"]), int(market["cash_ticklots"]), int(market["entry_ticklots"]), int(market["fees_uticklots"])
+    return int(market["position_lots"]), int(market["cash_ticklots"]), int(market["entry_ticklots"]), fees_of(market)
 
 
 def realised(market):
@@ -79,13 +86,13 @@ def test_fees_are_exact_and_a_rebate_is_income(bps, maker, fee):
     # 10 lots at 2000 ticks are 20,000 ticklots = 100 USD; 1 bps of it is 0.01 USD = 2 ticklots = 2,000,000 millionths.
     name = "maker_bps" if maker else "taker_bps"
     market = account([(BID, 2000, 10)], maker=maker, mark=2000, **{name: bps})
-    assert int(market["fees_uticklots"]) == 20_000 * fee
+    assert fees_of(market) == 20_000 * fee
     assert market["pnl_quote"] == pytest.approx(-100 * bps * 1e-4)
 
 
 def test_a_fee_is_taken_from_the_amount_not_from_its_sign():
     market = account([(BID, -300, 10), (ASK, -300, 10)], maker_bps=1)
-    assert int(market["fees_uticklots"]) == 2 * 3000 * 100
+    assert fees_of(market) == 2 * 3000 * 100
 
 
 FILLS = st.lists(st.tuples(st.sampled_from([BID, ASK]), st.integers(1, 20_000_000), st.integers(1, 5_000_000)), max_size=40)
@@ -101,7 +108,7 @@ def test_the_accounts_are_the_sum_of_the_fills_at_any_size(fills, mark, bps):
     fees = sum(p * q * bps for _, p, q in fills)
     assert int(market["position_lots"]) == position
     assert int(market["cash_ticklots"]) == cash
-    assert int(market["fees_uticklots"]) == fees
+    assert fees_of(market) == fees
     assert int(market["bought_lots"] - market["sold_lots"]) == position
     exact = Fraction(cash + position * mark) - Fraction(fees, 1_000_000)
     scale = abs(cash) + abs(position * mark) + 1
@@ -134,5 +141,5 @@ def test_a_fill_keeps_what_the_markout_needs():
     rows = market["fills"][:2]
     assert rows["side"].tolist() == [BID, ASK]
     assert rows["position_lots"].tolist() == [10, 6]
-    assert rows["fee_uticklots"].sum() == market["fees_uticklots"]
+    assert rows["fee_ticklots"].sum() * 1_000_000 + rows["fee_uticklots"].sum() == fees_of(market)
     assert rows["maker"].tolist() == [1, 1]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hftlab import codes
 from hftlab.kernels import lob as engine
 from hftlab.kernels import lob_types as types
 from hftlab.types import (
@@ -65,7 +66,7 @@ class Reference:
                 break
             for order in levels[level]:
                 if order[0] == owner and self.stp_mode:
-                    if self.stp_mode != types.STP_CANCEL_MAKER:
+                    if self.stp_mode != codes.STP_CANCEL_MAKER:
                         return False
                     continue
                 qty -= order[2]
@@ -81,11 +82,11 @@ class Reference:
             maker = queue[0]
             both = min(qty, maker[2])
             if maker[0] == owner and self.stp_mode:
-                if self.stp_mode == types.STP_CANCEL_MAKER:
+                if self.stp_mode == codes.STP_CANCEL_MAKER:
                     queue.popleft()
-                elif self.stp_mode == types.STP_CANCEL_TAKER:
+                elif self.stp_mode == codes.STP_CANCEL_TAKER:
                     return 0, executed
-                elif self.stp_mode == types.STP_CANCEL_BOTH:
+                elif self.stp_mode == codes.STP_CANCEL_BOTH:
                     queue.popleft()
                     return 0, executed
                 else:
@@ -171,7 +172,7 @@ def queues_of(book):
 class Engine:
     """The engine under test, with its rows."""
 
-    def __init__(self, stp_mode=types.STP_NONE, amend_rule=AMEND_KEEPS_SMALLER):
+    def __init__(self, stp_mode=codes.STP_NONE, amend_rule=AMEND_KEEPS_SMALLER):
         self.book = types.lob_new(stp_mode, amend_rule).view(np.recarray)
         self.out = np.zeros(20_000, EVENT).view(np.recarray)
         self.lob = self.book[0]
@@ -286,11 +287,11 @@ def test_a_smaller_amend_keeps_its_place_and_a_larger_one_goes_to_the_back():
 @pytest.mark.parametrize(
     ("mode", "kinds", "resting"),
     [
-        (types.STP_NONE, [ACCEPTED, FILL, FILL, FILL], 2),
-        (types.STP_CANCEL_TAKER, [ACCEPTED, CANCELED], 7),
-        (types.STP_CANCEL_MAKER, [ACCEPTED, CANCELED, FILL, CANCELED], 0),
-        (types.STP_CANCEL_BOTH, [ACCEPTED, CANCELED, CANCELED], 4),
-        (types.STP_DECREMENT, [ACCEPTED, CANCELED, AMENDED, FILL], 2),
+        (codes.STP_NONE, [ACCEPTED, FILL, FILL, FILL], 2),
+        (codes.STP_CANCEL_TAKER, [ACCEPTED, CANCELED], 7),
+        (codes.STP_CANCEL_MAKER, [ACCEPTED, CANCELED, FILL, CANCELED], 0),
+        (codes.STP_CANCEL_BOTH, [ACCEPTED, CANCELED, CANCELED], 4),
+        (codes.STP_DECREMENT, [ACCEPTED, CANCELED, AMENDED, FILL], 2),
     ],
 )
 def test_self_trade_prevention(mode, kinds, resting):

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from stories import limits, quoter
 from tapes import MS, START_NS, A
 
+from hftlab.assumptions import Queue
 from hftlab.data.state import build
-from hftlab.kernels import flight, match
-from hftlab.params import Queue
+from hftlab.kernels import flight, match, requests
+from hftlab.kernels.jit import records
 from hftlab.types import (
     AMEND,
     ASK,
@@ -27,6 +28,7 @@ from hftlab.types import (
     MAKER,
     MARKET_ORDER,
     NO_PRICE,
+    PAYMENT,
     POST_ONLY,
     SUBMIT,
     TRADE,
@@ -34,14 +36,14 @@ from hftlab.types import (
 
 
 @numba.njit
-def _request(desk, exchanges, markets, rows):
-    match.on_request(desk[0], exchanges[0], markets[0].spec, rows[0])
+def _request(desk, exchanges, markets, rows, out):
+    requests.on_request(desk[0], exchanges[0], markets[0].spec, rows[0], out)
 
 
 @numba.njit
-def _row(desk, exchanges, rows):
+def _row(desk, exchanges, markets, rows, out):
     for i in range(rows.shape[0]):
-        match.on_row(desk[0], exchanges[0], rows[i])
+        match.on_row(desk[0], exchanges[0], markets[0].spec, rows[i], out)
 
 
 @numba.njit
@@ -52,19 +54,25 @@ def _pop(exchanges, rows):
 class Exchange:
     """One modelled exchange without a desk: what it answers, in words."""
 
-    def __init__(self, amend="requeues", **options):
-        self.state = build((type(A)(**{**A.to_dict(), "amend": amend}),), (quoter(),), (limits(),), **options)
+    def __init__(self, amend="requeues", notional_quote_min="0", **options):
+        instrument = type(A)(**{**A.to_dict(), "amend": amend, "notional_quote_min": notional_quote_min})
+        self.state = build((instrument,), (quoter(),), (limits(),), **options)
         self.now = START_NS
+        self.payments = []
         self.message((CLEAR, 0, 0, 0), *((DEPTH, s, 2000 - s * k, 50) for k in (1, 2, 3) for s in (BID, ASK)))
 
     def _rows(self, *rows):
         self.now += MS
-        return np.array([(self.now, self.now, p, q, 0, o, 0, kind, s, f, 0) for kind, s, p, q, f, o in rows], EVENT)
+        return records(np.array([(self.now, self.now, p, q, 0, o, 0, kind, s, f, 0) for kind, s, p, q, f, o in rows], EVENT))
 
     def message(self, *rows):
         made = self._rows(*((*row, 0, 0) for row in rows))
-        made["flags"][-1] |= LAST
-        _row(self.state.desk, self.state.exchanges, made)
+        return self.play(made)
+
+    def play(self, rows):
+        rows["flags"][-1] |= LAST
+        self.state.out["seq"][0] = 0
+        _row(self.state.desk, self.state.exchanges, self.state.markets, rows, self.state.out)
         return self.reports()
 
     def submit(self, order_id, side, price, lots, flags=0):
@@ -83,14 +91,16 @@ class Exchange:
         return self.message((DEPTH, side, price, lots))
 
     def _ask(self, *row):
-        _request(self.state.desk, self.state.exchanges, self.state.markets, self._rows(row))
+        _request(self.state.desk, self.state.exchanges, self.state.markets, self._rows(row), self.state.out)
         return self.reports()
 
     def reports(self):
-        said, row = [], np.zeros(1, EVENT)
+        said, row = [], records(np.zeros(1, EVENT))
         while self.state.exchanges["report_count"][0]:
             _pop(self.state.exchanges, row)
             one = row[0]
+            if one["kind"] == PAYMENT:
+                self.payments.append((int(one["qty_lots"]), int(one["leaves_lots"])))
             words = [KIND_NAMES[int(one["kind"])], int(one["order_id"])]
             if one["kind"] == FILL:
                 words += [int(one["price_ticks"]), int(one["qty_lots"]), int(one["leaves_lots"]), bool(one["flags"] & MAKER)]
@@ -151,7 +161,18 @@ def test_the_other_side_coming_to_our_price_fills_us_at_our_price():
     x = Exchange()
     x.submit(1, BID, 1999, 10)
     x.submit(2, BID, 1997, 10)
-    assert x.message((DEPTH, BID, 1999, 0), (DEPTH, ASK, 1999, 5)) == [("FILL", 1, 1999, 10, 0, True)]
+    assert x.message((DEPTH, BID, 1999, 0), (DEPTH, ASK, 1999, 15)) == [("FILL", 1, 1999, 10, 0, True)]
+
+
+def test_a_level_that_comes_to_our_price_fills_no_more_than_it_shows_and_not_twice():
+    x = Exchange()
+    x.submit(1, BID, 1999, 10)
+    assert x.message((DEPTH, BID, 1999, 0), (DEPTH, ASK, 1999, 3)) == [("FILL", 1, 1999, 3, 7, True)]
+    assert x.level(ASK, 1999, 3) == []  # the same three lots, spoken of again
+    assert filled(x.level(ASK, 1999, 5)) == {1: 2}
+    assert x.level(ASK, 1999, 4) == []
+    # Two levels come at once: the nearer gives its two, the order at our own price the rest.
+    assert filled(x.message((DEPTH, ASK, 1998, 2), (DEPTH, ASK, 1999, 50))) == {1: 3}
 
 
 # --- kinds of orders ---------------------------------------------------------------------------------------------------------------
@@ -168,9 +189,9 @@ def test_an_ioc_takes_what_is_there_within_its_price_and_the_rest_is_cancelled()
     x = Exchange()
     said = x.submit(1, BID, 2002, 120, IOC)
     assert said == [("ACCEPTED", 1), ("FILL", 1, 2001, 50, 70, False), ("FILL", 1, 2002, 50, 20, False), ("CANCELED", 1)]
-    # What we took is gone until the venue speaks of that level again.
+    # What we took is gone; the feed goes on showing it, and only what it shows beyond that is new.
     assert x.submit(2, BID, 2002, 10, IOC) == [("ACCEPTED", 2), ("CANCELED", 2)]
-    x.level(ASK, 2002, 7)
+    x.level(ASK, 2002, 57)
     assert filled(x.submit(3, BID, 2002, 10, IOC)) == {3: 7}
 
 

@@ -4,8 +4,8 @@ import numpy as np
 from stories import Story, limits, quoter
 from tapes import MS, A, B, Writer
 
+from hftlab.assumptions import Latency
 from hftlab.kernels import core
-from hftlab.params import Latency
 from hftlab.types import (
     ASK,
     BID,

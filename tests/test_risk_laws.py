@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from stories import Story, limits, quoter
 from tapes import STEP, A, B, build_tape
 
+from hftlab.assumptions import Fees, Latency
 from hftlab.data.state import build
 from hftlab.kernels import core
-from hftlab.params import Fees, FixedSpread, Latency
+from hftlab.params import FixedSpread
 from hftlab.types import (
     ACCEPTED,
     AMEND,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hftlab.analytics.svg import curve
 from hftlab.data.state import State
 from hftlab.instrument import Instrument
+from hftlab.svg import curve
 from hftlab.types import DESK_STATE_NAMES, FILL, MAKER, NO_PRICE, SAMPLE, VERDICT_NAMES
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Report:
 
     def __repr__(self) -> str:
         s = self.summary()
-        money = self.instruments[0].quote
+        money = self.instruments[0].settle
         return f"<Report {s['fills']:,} fills, P&L {s['pnl_quote']:+.2f} {money} after {s['fees_quote']:.2f} fees, {self.rows:,} rows, {s['digest']}>"
 
     def _repr_html_(self) -> str:
@@ -140,7 +140,7 @@ class Report:
 def _account(state: State, i: int) -> dict[str, Any]:
     market, instrument = state.markets[i], state.instruments[i]
     unit = instrument.ticklot_quote
-    fees = float(market["fees_uticklots"]) * 1e-6 * unit
+    fees = (float(market["fees_ticklots"]) + float(market["fees_uticklots"]) * 1e-6) * unit
     lasted_ns = max(int(state.desk["now_ns"][0]) - _first_ns(state), 1)
     return {
         "instrument": instrument.name,
@@ -216,7 +216,7 @@ def _html(report: Report) -> str:
         one = curves[curves["instrument"] == first.symbol]
         total = curves["pnl_quote"].groupby(level="ts").sum()
         seconds = (one.index - one.index[0]).total_seconds().to_numpy()
-        pictures = curve((total.index - total.index[0]).total_seconds().to_numpy(), total.to_numpy(), f"P&L ({first.quote})")
+        pictures = curve((total.index - total.index[0]).total_seconds().to_numpy(), total.to_numpy(), f"P&L ({first.settle})")
         pictures += curve(seconds, one["position_base"].to_numpy(), f"Position ({first.base})", steps=True)
     return (
         f"<div style='display:flex;gap:24px;align-items:flex-start'><table>{cells}</table><div>{pictures}</div></div>"
@@ -229,7 +229,7 @@ def _text(name: str, value: Any, instrument: Instrument) -> str:
         return "–"
     if name.endswith(("_quote", "_quote_max")):
         sign = "+" if name in {"pnl_quote", "gross_quote"} else ""  # fees and drawdowns are amounts, a P&L has a direction
-        return f"{value:{sign},.{2 if abs(value) >= 1 else 4}f} {instrument.quote}"
+        return f"{value:{sign},.{2 if abs(value) >= 1 else 4}f} {instrument.settle}"
     if name.endswith("_base"):
         return f"{value:,.{instrument.qty_decimals}f} {instrument.base}"
     if name.endswith("_share"):

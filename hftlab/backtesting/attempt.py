@@ -4,14 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hftlab.backtesting.run import play, with_timers
+from hftlab.assumptions import Fees, Latency, latency_rows
+from hftlab.backtesting.clock import with_timers
+from hftlab.backtesting.run import play
 from hftlab.data.frame import Frame
 from hftlab.data.state import build
 from hftlab.data.tape import Tape
 from hftlab.errors import InputError, UserCodeError
 from hftlab.instrument import Instrument, Number, decimal
 from hftlab.kernels import checks
-from hftlab.params import Fees, Latency, Limits, Quoter, UserQuoter
+from hftlab.params import Limits, Quoter, UserQuoter
 from hftlab.strict import keywords
 from hftlab.types import LAST, NO_PRICE, OK
 from hftlab.usercode.functions import plain
@@ -55,11 +57,11 @@ def try_decide(
     )
     wishes.first = state.markets.ctypes.data
     run = runner(quoter.decide, jit=False, told=wishes.note)
-    rows = with_timers(_head(tape, messages).merge().rows, int(timer_ms * 1e6))
+    extra = latency_rows((latency or Latency(),) * len(instruments))
     try:
-        play(state, run, rows, None)
+        play(state, run, with_timers(iter((_head(tape, messages).merge().rows,)), int(timer_ms * 1e6), extra=extra))
     except UserCodeError as error:
-        say_when(error, rows, state.desk)
+        say_when(error, state.desk, tape.rows["ts_recv_ns"])
         error.report = wishes.frame()
         raise
     return wishes.frame()

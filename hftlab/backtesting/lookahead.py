@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hftlab.assumptions import Fees, Latency, Queue, latency_rows
 from hftlab.backtesting.attempt import quoter_of, small_order, wide_limits
-from hftlab.backtesting.run import instruments_of, play, with_timers
+from hftlab.backtesting.clock import row_times, with_timers
+from hftlab.backtesting.run import instruments_of, play
 from hftlab.data.state import build
 from hftlab.data.tape import Tape
 from hftlab.errors import InputError, UserCodeError
 from hftlab.instrument import Instrument
 from hftlab.kernels import core
-from hftlab.params import Fees, Latency, Limits, Queue, Quoter, UserQuoter, WorkTarget
+from hftlab.params import Limits, Quoter, UserQuoter, WorkTarget
 from hftlab.strategies.base import Strategy
 from hftlab.strict import keywords
-from hftlab.types import AMEND, AT_DESK, AT_EXCHANGE, CANCEL, KIND_NAMES, SUBMIT
+from hftlab.types import AMEND, CANCEL, KIND_NAMES, SUBMIT
 from hftlab.usercode.functions import PARAMETERS, decide_of, family, helper, used
 from hftlab.usercode.run import runner
 
@@ -98,9 +100,9 @@ def check_lookahead(
     Raises InputError for data that a cut could not reach, UserCodeError where the run on the whole tape fails.
     """
     check = _Check(make, tape, instruments_of(tape, instrument), limits, quoter, queue, latency, fees, bar_s)
-    rows = with_timers(tape.merge().rows, int(timer_ms * 1e6))
-    only_exchange = (rows["flags"] & (AT_DESK | AT_EXCHANGE)) == AT_EXCHANGE
-    times = np.maximum.accumulate(np.where(only_exchange, rows["ts_exch_ns"], rows["ts_recv_ns"]))
+    extra = latency_rows((latency or Latency(),) * len(check.instruments))
+    rows = np.concatenate(list(with_timers(iter((tape.merge().rows,)), int(timer_ms * 1e6), extra=extra)))
+    times = row_times(rows)
     whole = check.requests(tape, rows)
     if not len(whole):
         return Lookahead(ok=False, text="nothing was asked of the exchange on this tape, so there is nothing to compare.", cuts=())
@@ -198,7 +200,7 @@ class _Check:
     ) -> None:
         self.tape, self._limits, self._quoter = tape, limits, quoter
         self._options = {"queue": queue, "latency": latency, "fees": fees, "bar_s": bar_s}
-        self._instruments = instruments
+        self.instruments = instruments
         self._factory = _is_factory(make)
         self._make: Callable[[Tape], Any] = make if self._factory else _fixed(make)
         self.given: list[str] = [] if self._factory else _given(make)
@@ -215,14 +217,14 @@ class _Check:
         if isinstance(quoter, Strategy):
             quoter, strategy = None, quoter
         if quoter is None:
-            quoter = self._quoter or WorkTarget(order_qty=small_order(self._instruments[0], self.tape))
+            quoter = self._quoter or WorkTarget(order_qty=small_order(self.instruments[0], self.tape))
         elif not isinstance(quoter, Quoter):
-            quoter = quoter_of(quoter, self._instruments[0], self.tape)
+            quoter = quoter_of(quoter, self.instruments[0], self.tape)
         limits = self._limits or wide_limits(quoter)
-        quoters = (quoter,) * len(self._instruments)
-        state = build(self._instruments, quoters, (limits,) * len(self._instruments), **self._options)  # type: ignore[arg-type]
+        quoters = (quoter,) * len(self.instruments)
+        state = build(self.instruments, quoters, (limits,) * len(self.instruments), **self._options)  # type: ignore[arg-type]
         decide = decide_of(quoters)
-        written = play(state, core.run if decide is None else runner(decide), rows, strategy)
+        written, _ = play(state, core.run if decide is None else runner(decide), (rows,), strategy)
         return written[np.isin(written["kind"], (SUBMIT, AMEND, CANCEL))]
 
 

@@ -1,24 +1,29 @@
 """A backtest: the tape, merged on its two clocks and with timers in it, through the same `run` as a live engine."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from hftlab.analytics.report import Report
+from hftlab.assumptions import Fees, Latency, Queue, latency_rows
+from hftlab.backtesting.clock import with_timers
 from hftlab.data.state import State, build
 from hftlab.data.tape import Tape
 from hftlab.engine.commands import rows_of
 from hftlab.errors import InputError, UserCodeError
 from hftlab.instrument import Instrument
 from hftlab.kernels import core
-from hftlab.params import Fees, Latency, Limits, Queue, Quoter
+from hftlab.params import Limits, Quoter
 from hftlab.strategies.base import Strategy
-from hftlab.strict import keywords, spread
-from hftlab.types import AT_DESK, AT_EXCHANGE, EVENT, LAST, TIMER
+from hftlab.strict import choice, keywords, number, spread
+from hftlab.types import EVENT, TIMER
 from hftlab.usercode.functions import decide_of
 from hftlab.usercode.run import blame_method, runner, say_when, warning
+
+TIMER_STARTS = {"grid": 0, "first": 1}
 
 
 @keywords
@@ -28,16 +33,19 @@ def backtest(
     quoter: Quoter | Sequence[Quoter],
     limits: Limits | Sequence[Limits],
     *,
-    queue: Queue | str = "power",
-    latency: Latency | None = None,
-    fees: Fees | None = None,
+    queue: Queue | str | Sequence[Queue | str] = "power",
+    latency: Latency | Sequence[Latency] | None = None,
+    fees: Fees | Sequence[Fees] | None = None,
     strategy: Strategy | None = None,
     timer_ms: float = 100.0,
+    timer_start: str = "grid",
     sample_ms: float = 250.0,
     bar_s: float = 10.0,
     jit: bool = True,
 ) -> Report:
     """Run a quoter, or a strategy that sets targets, over a tape and return its Report.
+
+    Timers come every `timer_ms`, at whole multiples of it ("grid") or counted from the first row received (`timer_start` "first").
 
     The exchange sees a row at its exchange time, the desk at its receive time; requests and reports travel as `latency`
     says; resting orders fill by the queue model. `jit=False` runs a user's decide as plain Python, with the same results.
@@ -45,46 +53,59 @@ def backtest(
     its `report` where a decide or a strategy fails.
     """
     instruments = instruments_of(tape, instrument)
-    latency, fees, model = latency or Latency(), fees or Fees(), Queue.of(queue)
-    quoters = spread(quoter, len(instruments), "quoters")
+    m = len(instruments)
+    latencies, schedules = spread(latency or Latency(), m, "latencies"), spread(fees or Fees(), m, "fees")
+    models = tuple(Queue.of(one) for one in ((queue,) * m if isinstance(queue, str) else spread(queue, m, "queue models")))
+    quoters = spread(quoter, m, "quoters")
     state = build(
-        instruments,
-        quoters,
-        spread(limits, len(instruments), "limits"),
-        fees=fees,
-        latency=latency,
-        queue=model,
-        sample_ms=sample_ms,
-        bar_s=bar_s,
+        instruments, quoters, spread(limits, m, "limits"), fees=schedules, latency=latencies, queue=models, sample_ms=sample_ms, bar_s=bar_s
     )
     decide = decide_of(quoters)
     run = core.run if decide is None else runner(decide, jit=jit)
-    rows = with_timers(tape.merge().rows, int(timer_ms * 1e6))
-    state.step(run, rows[:0])  # loads, or for user code compiles, the kernels: no part of the time of the run
-    order_ns, report_ns = latency.ns()
+    every_ns = int(number(timer_ms, "timer_ms", 0.001) * 1e6)
+    from_first = choice(timer_start, TIMER_STARTS, "timer_start") == 1
+    chunks = with_timers(iter((tape.merge().rows,)), every_ns, from_first=from_first, extra=latency_rows(latencies))
+    state.step(run, np.zeros(0, EVENT))  # loads, or for user code compiles, the kernels: no part of the time of the run
     assumptions = {
-        "queue": f"{model.model}" + (f" n={model.power:g}" if model.model == "power" else ""),
-        "partial fills": "yes" if model.partial_fills else "no",
-        "latency": f"order {order_ns / 1e6:g} ms, report {report_ns / 1e6:g} ms, feed as recorded",
-        "fees": f"maker {fees.maker_bps:g} bps, taker {fees.taker_bps:g} bps",
+        "queue": _each(one.text() for one in models),
+        "partial fills": _each("yes" if one.partial_fills else "no" for one in models),
+        "latency": _each(one.text() for one in latencies),
+        "fees": _each(one.text() for one in schedules),
         "impact": "none: the recorded market does not react to our orders",
     }
-    began = time.perf_counter()
     try:
-        written = play(state, run, rows, strategy)
+        written, took_s = play(state, run, chunks, strategy)
     except UserCodeError as error:
-        say_when(error, rows, state.desk)
+        say_when(error, state.desk, tape.rows["ts_recv_ns"])
         error.report = Report.of(state, error.written, rows=(error.row or 0) + 1, assumptions=assumptions)
         raise
-    took_s = time.perf_counter() - began
     if words := warning(state):
         assumptions["warning"] = words
     return Report.of(state, written, rows=len(tape), took_s=took_s, assumptions=assumptions)
 
 
-def play(state: State, run: Any, rows: np.ndarray, strategy: Strategy | None) -> np.ndarray:
-    """Run rows with timers in them, and the strategy on its own; return the rows written. Raises KernelFault, UserCodeError."""
-    return state.step(run, rows) if strategy is None else _with_strategy(state, run, rows, strategy)
+def play(state: State, run: Any, chunks: Iterable[np.ndarray], strategy: Strategy | None = None) -> tuple[np.ndarray, float]:
+    """Run chunks of rows with timers in them, and the strategy on its own; return the rows written and the seconds it took.
+
+    Raises KernelFault, and UserCodeError with what was written until then.
+    """
+    step = state.step if strategy is None else partial(_with_strategy, state, strategy, [-1])
+    written, took_s = [state.out[:0]], 0.0
+    for rows in chunks:
+        began = time.perf_counter()
+        try:
+            written.append(step(run, rows))
+        except UserCodeError as error:
+            error.written = np.concatenate([*written, error.written])
+            raise
+        took_s += time.perf_counter() - began
+    return np.concatenate(written), took_s
+
+
+def _each(texts: Iterable[str]) -> str:
+    """Return the text that all instruments share, or one for each."""
+    texts = tuple(texts)
+    return texts[0] if len(set(texts)) == 1 else " | ".join(texts)
 
 
 def instruments_of(tape: Tape, instrument: Instrument | Sequence[Instrument] | None) -> tuple[Instrument, ...]:
@@ -103,28 +124,17 @@ def instruments_of(tape: Tape, instrument: Instrument | Sequence[Instrument] | N
     return wanted
 
 
-def with_timers(rows: np.ndarray, timer_ns: int) -> np.ndarray:
-    """Return merged rows with a TIMER row at every multiple of `timer_ns`, after the rows of the same time."""
-    only_exchange = (rows["flags"] & (AT_DESK | AT_EXCHANGE)) == AT_EXCHANGE
-    times = np.maximum.accumulate(np.where(only_exchange, rows["ts_exch_ns"], rows["ts_recv_ns"]))
-    due = np.arange((times[0] // timer_ns + 1) * timer_ns, times[-1] + timer_ns, timer_ns, dtype=np.int64)
-    timers = np.zeros(len(due), EVENT)
-    timers["ts_exch_ns"] = timers["ts_recv_ns"] = due
-    timers["kind"], timers["flags"] = TIMER, LAST
-    at = np.searchsorted(times, due, side="right") + np.arange(len(due))
-    out = np.empty(len(rows) + len(due), EVENT)
-    is_timer = np.zeros(len(out), bool)
-    is_timer[at] = True
-    out[is_timer], out[~is_timer] = timers, rows
-    return out
+def _with_strategy(state: State, strategy: Strategy, last_slot: list[int], run: Any, rows: np.ndarray) -> np.ndarray:
+    """Run up to each timer that the strategy listens to, ask it, and run its answer before the market goes on.
 
-
-def _with_strategy(state: State, run: Any, rows: np.ndarray, strategy: Strategy) -> np.ndarray:
-    """Run up to each timer that the strategy listens to, ask it, and run its answer before the market goes on."""
+    `last_slot` holds the number of the interval that was asked about last; it goes on from chunk to chunk.
+    """
     timers = np.flatnonzero(rows["kind"] == TIMER)
     every_ns = int(strategy.every_s * 1e9)
     slot = rows["ts_recv_ns"][timers] // every_ns
-    called = timers[np.flatnonzero(np.diff(slot, prepend=-1) > 0)]
+    called = timers[np.flatnonzero(np.diff(slot, prepend=last_slot[0]) > 0)]
+    if len(slot):
+        last_slot[0] = int(slot[-1])
     written, at = [], 0
     try:
         for index in called:

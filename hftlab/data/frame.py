@@ -158,11 +158,13 @@ class Frame:
         limits, lot = market["limits"], float(instrument.lot_size)
         working = market["orders"]["status"] != FREE
         loss = min(0.0, float(desk["pnl_quote"] - desk["day_open_pnl_quote"]))
-        open_notional = abs(self.position(i)) * (self.fair(i) if np.isfinite(self.fair(i)) else 0.0) * float(instrument.multiplier)
+        fair_ticks = float(market["fair_ticks"])
+        worth = abs(instrument.worth_of(fair_ticks)) if np.isfinite(fair_ticks) else 0.0
+        open_notional = abs(int(market["position_lots"])) * worth * instrument.ticklot_quote
         rate = float(desk["limits"]["requests_per_s_max"])
         burst = float(desk["limits"]["requests_burst"])
         capital = float(desk["limits"]["capital_quote"])
-        money = instrument.quote
+        money = instrument.settle
         return [
             Gauge("position", self.position(i), float(limits["position_lots_max"]) * lot, instrument.base),
             Gauge("notional", open_notional, float(limits["notional_ticklots_max"]) * instrument.ticklot_quote, money),

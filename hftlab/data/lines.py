@@ -114,7 +114,7 @@ class Lines:
         stamp, _, payload = line.partition(b" ")
         try:
             msgspec.json.decode(payload)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             self._truncated("the last line is incomplete")
             return
         self.number += 1

@@ -18,7 +18,7 @@ from hftlab.data.recordings_binance import BinanceReader
 from hftlab.data.recordings_hyperliquid import HyperliquidReader
 from hftlab.data.rows import RowBuilder, Rows, same_kind_of_error
 from hftlab.data.tape import Tape
-from hftlab.data.validate import clock_is_possible, smallest_latency_ns
+from hftlab.data.validate_clock import clock_is_possible, smallest_latency_ns
 from hftlab.errors import DataWarning, FormatError, InputError, TapeError, UnknownName, did_you_mean
 from hftlab.instrument import Instrument
 from hftlab.types import CLEAR, DEPTH, GAP
@@ -184,7 +184,7 @@ def _located(path: Path, lines: Lines) -> Iterator[None]:
     """Put file and line in front of whatever is wrong with a line."""
     try:
         yield
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FormatError(f"{path.name}, line {lines.number:,}: {error}. Wanted one message of the venue's stream as JSON.") from error
     except InputError as error:
         raise same_kind_of_error(error, f"{path.name}, line {lines.number:,}") from error
@@ -198,7 +198,7 @@ def _format_of(path: Path) -> str:
     for _, payload in lines:
         try:
             message = msgspec.json.decode(payload)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise lines.bad_line(payload, f"wanted JSON after the local time ({error})") from error
         if isinstance(message, dict):
             if "stream" in message or "lastUpdateId" in message:

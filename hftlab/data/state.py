@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from hftlab.assumptions import Fees, Latency, Queue
 from hftlab.data.frame import Frame
 from hftlab.errors import InputError, KernelFault, UserCodeError
 from hftlab.instrument import AMEND_RULES, Instrument
 from hftlab.kernels.jit import records
-from hftlab.params import Fees, Latency, Limits, Queue, Quoter
-from hftlab.types import DESK, EVENT, EXCHANGE, FAULT_NAMES, LIMIT_NAMES, MARKET, NEVER_NS, NO_PRICE
+from hftlab.kernels.rng import rng_seed
+from hftlab.params import Limits, Quoter
+from hftlab.strict import spread
+from hftlab.types import DESK, EVENT, FAULT_NAMES, LIMIT_NAMES, MARKET, NEVER_NS, NO_PRICE
+from hftlab.types_exchange import EXCHANGE
 
 OUT_ROWS = 1 << 15
 
@@ -69,9 +73,9 @@ def build(
     quoters: Sequence[Quoter],
     limits: Sequence[Limits],
     *,
-    fees: Fees | None = None,
-    latency: Latency | None = None,
-    queue: Queue | str = "power",
+    fees: Fees | Sequence[Fees] | None = None,
+    latency: Latency | Sequence[Latency] | None = None,
+    queue: Queue | str | Sequence[Queue | str] = "power",
     simulate: bool = True,
     own_in_book: bool = False,
     sample_ms: float = 250.0,
@@ -79,42 +83,41 @@ def build(
 ) -> State:
     """Return a fresh State. `simulate` switches the modelled exchange on; desk-wide limits are those of the first market.
 
-    Raises InputError when instruments cannot share a desk.
+    Fees, latency and queue model are one for all instruments or one each. Raises InputError when instruments cannot share a desk.
     """
-    if len({i.quote for i in instruments}) != 1:
-        found = ", ".join(sorted({i.quote for i in instruments}))
-        raise InputError(f"the instruments are quoted in {found}; wanted one quote currency for one desk.")
-    for instrument in instruments:
-        if instrument.inverse:
-            raise InputError(f"{instrument.symbol} is an inverse contract (P&L in {instrument.base}); wanted a linear one or spot.")
+    if len({i.settle for i in instruments}) != 1:
+        found = ", ".join(sorted({i.settle for i in instruments}))
+        raise InputError(f"the instruments are settled in {found}; wanted one currency for one desk.")
     m = len(instruments)
+    all_fees, latencies = spread(fees or Fees(), m, "fees"), spread(latency or Latency(), m, "latencies")
+    queues = spread(queue, m, "queue models") if not isinstance(queue, str) else (queue,) * m
     desk, markets, exchanges = records(np.zeros(1, DESK)), records(np.zeros(m, MARKET)), records(np.zeros(m, EXCHANGE))
     for i, instrument in enumerate(instruments):
-        market = markets[i : i + 1]
+        market, exchange = markets[i : i + 1], exchanges[i : i + 1]
         market["params"] = quoters[i].record(instrument)
         market["limits"] = limits[i].record(instrument)
-        _spec(market["spec"], instrument, fees or Fees(), own_in_book=own_in_book)
+        _spec(market["spec"], instrument, own_in_book=own_in_book)
+        market["traded_ticklots"] = all_fees[i].fill(market["spec"], instrument)
         market["validity"] = 1
         market["fair_ticks"] = market["mark_ticks"] = np.nan
         for samples in ("bid_ticks", "ask_ticks"):
             market["samples"][samples] = NO_PRICE
-        for book in (market["book"], exchanges["book"][i : i + 1]):
+        for book in (market["book"], exchange["book"]):
             for name in ("anchor_ticks", "best_bid_ticks", "best_ask_ticks"):
                 book[name] = NO_PRICE
+        latencies[i].fill(exchange)
+        Queue.of(queues[i]).fill(exchange)
+        exchange["rng"] = rng_seed(latencies[i].seed + i)
     desk["limits"] = markets["limits"][:1]
     desk["sample_ns"], desk["bar_ns"] = int(sample_ms * 1e6), int(bar_s * 1e9)
-    model = Queue.of(queue)
     exchanges["active"], exchanges["due_ns"] = int(simulate), NEVER_NS
-    exchanges["queue_model"], exchanges["queue_power"] = model.code(), model.power
-    exchanges["partial_fills"] = int(model.partial_fills)
-    exchanges["entry_ns"], exchanges["response_ns"] = (latency or Latency()).ns()
+    exchanges["touch_bid_ticks"] = exchanges["touch_ask_ticks"] = NO_PRICE
     return State(desk, markets, exchanges, records(np.zeros(OUT_ROWS, EVENT)), tuple(instruments))
 
 
-def _spec(spec: Any, instrument: Instrument, fees: Fees, *, own_in_book: bool) -> None:
-    spec["ticklot_quote"] = instrument.ticklot_quote
+def _spec(spec: Any, instrument: Instrument, *, own_in_book: bool) -> None:
+    spec["ticklot_quote"], spec["inverse_scale"] = instrument.ticklot_quote, instrument.inverse_scale
     spec["tick_size"], spec["lot_size"] = float(instrument.tick_size), float(instrument.lot_size)
-    spec["maker_centibps"], spec["taker_centibps"] = fees.centibps()
     spec["notional_ticklots_min"] = instrument.ticklots(instrument.notional_quote_min)
     spec["amend_rule"] = AMEND_RULES[instrument.amend]
     spec["own_in_book"] = int(own_in_book)

@@ -11,7 +11,8 @@ import numpy as np
 from hftlab.data.notes import Notes
 from hftlab.data.npz import write_tape
 from hftlab.data.rows import Rows
-from hftlab.data.validate import ValidationReport, validate
+from hftlab.data.validate_quick import quick_report
+from hftlab.data.validate_report import ValidationReport
 from hftlab.errors import InputError, TapeError
 from hftlab.instrument import Instrument
 from hftlab.types import CLEAR, DEPTH, EVENT, GAP, KIND_NAMES, LAST, SNAPSHOT
@@ -66,8 +67,8 @@ class Tape:
 
     @cached_property
     def report(self) -> ValidationReport:
-        """Return the validation of this tape, made once."""
-        return validate(self.rows, self.instruments, self.notes)
+        """Return the quick validation of this tape, made once; `hl.validate` makes the full one."""
+        return quick_report(self.rows, self.instruments, self.notes, self.source)
 
     @property
     def start_ns(self) -> int:

@@ -234,9 +234,8 @@ def _plain(value: Any) -> Any:
 def assumptions(spec: Any) -> dict[str, str]:
     """Return what a paper run assumes, for its report."""
     matched = spec.venue.matched(spec.feed)
-    order_ns, report_ns = spec.venue.latency.ns()
     return {
         "fills": "matched in the simulated market's own queues" if matched else f"modelled, queue {spec.venue.queue}",
-        "latency": f"order {order_ns / 1e6:g} ms, report {report_ns / 1e6:g} ms",
-        "fees": f"maker {spec.venue.fees.maker_bps:g} bps, taker {spec.venue.fees.taker_bps:g} bps",
+        "latency": spec.venue.latency.text(),
+        "fees": spec.venue.fees.text(),
     }

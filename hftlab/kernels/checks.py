@@ -1,6 +1,6 @@
 """What the risk gate asks: of the desk, of a market, of one order. Pure questions, except for the halt that a loss trips."""
 
-from hftlab.kernels import orders
+from hftlab.kernels import ledger, orders
 from hftlab.kernels.jit import kernel
 from hftlab.types import (
     ASK,
@@ -110,7 +110,7 @@ def worst_notional(market, extra_bid_lots, extra_ask_lots):
     longest = market.position_lots + orders.open_lots(market, BID) + extra_bid_lots
     shortest = market.position_lots - orders.open_lots(market, ASK) - extra_ask_lots
     lots = max(abs(longest), abs(shortest))
-    return lots * abs(market.mark_ticks) if lots > 0 else 0.0
+    return lots * abs(ledger.value_between(market.spec, market.mark_ticks)) if lots > 0 else 0.0
 
 
 @kernel
@@ -134,7 +134,7 @@ def order_verdict(desk, markets, i, side, price_ticks, lots, replaced):
         return NO_PRICE_BAND
     if _crosses_own(market, side, price_ticks):
         return NO_SELF_CROSS
-    if abs(price_ticks) * lots < market.spec.notional_ticklots_min:
+    if abs(ledger.value(market.spec, price_ticks)) * lots < market.spec.notional_ticklots_min:
         return NO_MIN_NOTIONAL
     more = max(lots - was, 0)
     bid_lots = more if side == BID else 0

@@ -4,7 +4,7 @@ Partition law: `run(rows)` leaves the same bytes as `run(rows[:k]); run(rows[k:]
 on where a call begins or ends: time is the time of the rows, and all memory is in the records.
 """
 
-from hftlab.kernels import checks, flight, match, orders, quote, risk
+from hftlab.kernels import checks, flight, latency, ledger, match, orders, quote, requests, risk
 from hftlab.kernels import desk as dk
 from hftlab.kernels import market as mk
 from hftlab.kernels.jit import kernel
@@ -13,18 +13,20 @@ from hftlab.types import (
     ACTIVE,
     AT_DESK,
     AT_EXCHANGE,
-    BBO,
-    CANCEL_REJECTED,
     DEPTH,
     FAULT_INSTRUMENT,
     FAULT_KIND,
     FAULT_OUT_FULL,
     FILL,
     IN_FLIGHT,
+    L3_ORDER,
     LAST,
+    LATENCY,
     NEVER_NS,
+    OK,
     ORDERS,
     PAUSE,
+    PAYMENT,
     SET_LIMITS,
     TIMER,
 )
@@ -53,7 +55,7 @@ def loop(desk, markets, exchanges, events, out, decide):
         at_exchange = (row["flags"] & AT_EXCHANGE) != 0
         at_desk = (row["flags"] & AT_DESK) != 0 or not at_exchange
         ts_ns = row.ts_recv_ns if at_desk else row.ts_exch_ns
-        is_market = DEPTH <= row.kind <= BBO
+        is_market = DEPTH <= row.kind <= L3_ORDER
         # A report that is due within a message waits for its end: between two rows of one message the book is half old, half new.
         if head.message_open == 0 or not is_market or ts_ns > head.now_ns:
             advance(head, markets, exchanges, ts_ns, out, decide)
@@ -65,12 +67,15 @@ def loop(desk, markets, exchanges, events, out, decide):
         head.message_open = 1 if is_market and not last else 0
         if is_market:
             # A live row without marks happens on both sides when it comes.
-            if exchanges[row.instrument].active != 0 and (at_exchange or (row["flags"] & AT_DESK) == 0):
-                match.on_row(head, exchanges[row.instrument], row)
+            simulated = exchanges[row.instrument].active != 0
+            if simulated and (at_exchange or (row["flags"] & AT_DESK) == 0):
+                match.on_row(head, exchanges[row.instrument], markets[row.instrument].spec, row, out)
             if at_desk:
                 mk.on_row(markets[row.instrument], row, head.now_ns)
                 if last:
-                    after(head, markets, exchanges, row.instrument, out, decide)
+                    if simulated:
+                        exchanges[row.instrument].feed_ns = max(row.ts_recv_ns - row.ts_exch_ns, 0)
+                    after(head, markets, exchanges, row.instrument, out, decide, False)
         else:
             other_row(head, markets, exchanges, row, out, decide)
         if out[0].seq >= out.shape[0] - IN_FLIGHT:
@@ -87,28 +92,37 @@ def other_row(desk, markets, exchanges, row, out, decide):
         desk.timer_ns = row.ts_recv_ns
         dk.close_bars(desk, markets)
         for i in range(markets.shape[0]):
-            after(desk, markets, exchanges, i, out, decide)
+            after(desk, markets, exchanges, i, out, decide, True)
         risk.chase(desk, markets, exchanges, out)
-    elif ACCEPTED <= row.kind <= CANCEL_REJECTED:
-        report(desk, markets, row, out)
+    elif ACCEPTED <= row.kind <= PAYMENT:
+        report(desk, markets, row, False, out)
         # A matching engine tells of an order before it tells of the book with that order in it, in one message: until its last
         # row our own lots would be taken out of a book that does not hold them yet.
         if (row["flags"] & LAST) != 0:
-            after(desk, markets, exchanges, row.instrument, out, decide)
+            after(desk, markets, exchanges, row.instrument, out, decide, False)
     elif PAUSE <= row.kind <= SET_LIMITS:
         dk.command(desk, markets, row)
         for i in range(markets.shape[0]):
-            after(desk, markets, exchanges, i, out, decide)
+            after(desk, markets, exchanges, i, out, decide, False)
+    elif row.kind == LATENCY:
+        latency.set_recorded(exchanges[row.instrument], row)
     else:
         desk.fault = FAULT_KIND
 
 
 @kernel
-def report(desk, markets, row, out):
-    """Apply one venue report to our orders and ledger, and write down a fill."""
-    orders.apply_report(desk, markets[row.instrument], row)
+def report(desk, markets, row, simulated, out):
+    """Apply one venue report to our orders and ledger; write down a fill with its fee, and what the simulated exchange said."""
+    market = markets[row.instrument]
+    if row.kind == PAYMENT:
+        ledger.pay(market, row.qty_lots, row.leaves_lots)
+    else:
+        orders.apply_report(desk, market, row)
     if row.kind == FILL:
-        dk.write_fill(markets[row.instrument], row, desk.now_ns, out)
+        dk.write_fill(market, row, desk.now_ns, out)
+    elif simulated:  # a real venue's reports are rows of the journal already
+        out[0].seq += 1
+        flight.copy_event(out[out[0].seq], row)
 
 
 @kernel
@@ -128,42 +142,54 @@ def advance(desk, markets, exchanges, until_ns, out, decide):
             return
         x = exchanges[which]
         if flight.next_request_ns(x) == due_ns:
-            match.on_request(desk, x, markets[which].spec, flight.pop_request(x))
+            requests.on_request(desk, x, markets[which].spec, flight.pop_request(x), out)
         else:
             row = flight.pop_report(x)
             desk.now_ns = max(desk.now_ns, row.ts_recv_ns)
-            report(desk, markets, row, out)
-            after(desk, markets, exchanges, row.instrument, out, decide)
+            report(desk, markets, row, True, out)
+            after(desk, markets, exchanges, row.instrument, out, decide, False)
 
 
 @kernel
-def after(desk, markets, exchanges, i, out, decide):
+def after(desk, markets, exchanges, i, out, decide, at_timer):
     """Do what follows any change that we know of: mark, watch the limits, wish, and let the risk gate act on the wish."""
     market = markets[i]
     was_halted = desk.state
     mk.revalue(market, desk.now_ns)
     if checks.watch(desk, markets) and desk.state != was_halted:
         risk.cancel_all(desk, markets, exchanges, out)
+    waits = market.params.on_timer != 0 and not at_timer and desk.state == ACTIVE and desk.flattening == 0
+    if waits and checks.quoting_verdict(desk, market) == OK:
+        pass  # the wish of the last timer stands; what became of it is looked at with the next
+    else:
+        _act(desk, markets, exchanges, i, out, decide)
+    dk.quoting_time(desk, market)
+    if desk.now_ns >= desk.next_sample_ns:
+        dk.sample(desk, markets, out)
+
+
+@kernel
+def _act(desk, markets, exchanges, i, out, decide):
+    """Wish anew and let the risk gate turn the wish into requests."""
+    market = markets[i]
     wish = market.quote
     wish.bid_lots = 0
     wish.ask_lots = 0
     wish.levels = 0
     wish.step_ticks = 0
+    wish["flags"] = 0
     wish.fair_ticks = market.fair_ticks
     if desk.flattening != 0:
         risk.cancel_quotes(desk, market, exchanges[i], i, out)
         risk.flatten(desk, markets, exchanges, i, out)
         dk.end_flattening(desk, markets)
-    else:
-        if desk.state == ACTIVE and market.fair_ticks == market.fair_ticks:
-            if market.has_target != 0:
-                quote.work_target(market, wish)
-            else:
-                decide(desk, market, market.params, wish)
-        risk.permit(desk, markets, exchanges, i, out)
-    dk.quoting_time(desk, market)
-    if desk.now_ns >= desk.next_sample_ns:
-        dk.sample(desk, markets, out)
+        return
+    if desk.state == ACTIVE and market.fair_ticks == market.fair_ticks:
+        if market.has_target != 0:
+            quote.work_target(market, wish)
+        else:
+            decide(desk, market, market.params, wish)
+    risk.permit(desk, markets, exchanges, i, out)
 
 
 @kernel

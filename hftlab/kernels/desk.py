@@ -2,13 +2,16 @@
 
 import numpy as np
 
+from hftlab.kernels import ledger
 from hftlab.kernels.jit import kernel
 from hftlab.types import (
     ACTIVE,
     ASK,
     BARS,
     BID,
+    FEE,
     FILL,
+    FILLS,
     FLATTEN,
     HALT,
     HALTED,
@@ -72,10 +75,20 @@ def command(desk, markets, row):
 
 
 @kernel
+def is_dust(market):
+    """Return whether a position is none, or too small for the venue to take an order for it."""
+    if market.position_lots == 0:
+        return True
+    if market.mark_ticks != market.mark_ticks:
+        return False
+    return abs(market.position_lots * ledger.value_between(market.spec, market.mark_ticks)) < market.spec.notional_ticklots_min
+
+
+@kernel
 def end_flattening(desk, markets):
-    """End FLATTEN once every position is zero and nothing rests."""
+    """End FLATTEN once nothing rests and every position is zero, or smaller than the venue's least order: dust stays."""
     for i in range(markets.shape[0]):
-        if markets[i].position_lots != 0 or markets[i].working > 0:
+        if markets[i].working > 0 or not is_dust(markets[i]):
             return
     desk.flattening = 0
 
@@ -167,7 +180,7 @@ def sample(desk, markets, out):
 
 @kernel
 def write_fill(market, event, now_ns, out):
-    """Write a fill of ours into `out`; `seq` carries the bits of the fair price of its time."""
+    """Write a fill of ours into `out`, `seq` with the bits of the fair price of its time, and after it what it cost."""
     out[0].seq += 1
     row = out[out[0].seq]
     row.ts_exch_ns = event.ts_exch_ns
@@ -180,4 +193,18 @@ def write_fill(market, event, now_ns, out):
     row.kind = FILL
     row.side = event.side
     row["flags"] = event["flags"]
+    row.instrument = event.instrument
+    booked = market.fills[(market.fills_count - 1) % FILLS]
+    out[0].seq += 1
+    row = out[out[0].seq]
+    row.ts_exch_ns = event.ts_exch_ns
+    row.ts_recv_ns = now_ns
+    row.price_ticks = booked.fee_ticklots
+    row.qty_lots = booked.fee_uticklots
+    row.leaves_lots = market.position_lots
+    row.order_id = event.order_id
+    row.seq = 0
+    row.kind = FEE
+    row.side = event.side
+    row["flags"] = 0
     row.instrument = event.instrument

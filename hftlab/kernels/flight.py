@@ -2,7 +2,7 @@
 
 from hftlab.kernels import latency
 from hftlab.kernels.jit import kernel
-from hftlab.types import FAULT_IN_FLIGHT_FULL, IN_FLIGHT, NEVER_NS
+from hftlab.types import CANCEL, FAULT_IN_FLIGHT_FULL, IN_FLIGHT, NEVER_NS
 
 
 @kernel
@@ -16,7 +16,7 @@ def send(desk, exchange, row):
         last = exchange.requests[(exchange.request_head + exchange.request_count - 1) % IN_FLIGHT].ts_exch_ns
     slot = exchange.requests[(exchange.request_head + exchange.request_count) % IN_FLIGHT]
     copy_event(slot, row)
-    slot.ts_exch_ns = latency.request_arrival_ns(exchange, row.ts_recv_ns, last)
+    slot.ts_exch_ns = latency.request_arrival_ns(exchange, row.ts_recv_ns, last, row.kind == CANCEL)
     exchange.request_count += 1
     exchange.due_ns = min(exchange.due_ns, slot.ts_exch_ns)
 
@@ -38,8 +38,8 @@ def copy_event(target, source):
 
 
 @kernel
-def report(desk, exchange, kind, order_id, side, price_ticks, lots, leaves, flags, instrument):
-    """Put a report on its way to us, matched at the exchange's present time."""
+def report(desk, exchange, kind, order_id, side, price_ticks, lots, leaves, flags, instrument, ahead_lots=0):
+    """Put a report on its way to us, matched at the exchange's present time; `seq` tells how much stands in front of the order."""
     if exchange.report_count >= IN_FLIGHT:
         desk.fault = FAULT_IN_FLIGHT_FULL
         return
@@ -53,7 +53,7 @@ def report(desk, exchange, kind, order_id, side, price_ticks, lots, leaves, flag
     row.qty_lots = lots
     row.leaves_lots = leaves
     row.order_id = order_id
-    row.seq = exchange.arrivals
+    row.seq = ahead_lots
     row.kind = kind
     row.side = side
     row["flags"] = flags

@@ -27,10 +27,11 @@ from hftlab.kernels.lob_types import (
     UNKNOWN_ORDER,
     WOULD_TAKE,
 )
+from hftlab.kernels.orders import may_amend
 from hftlab.types import (
     ACCEPTED,
-    AMEND_KEEPS_SMALLER,
-    AMEND_NEVER,
+    AMEND_CROSS_CANCELS,
+    AMEND_KEEPS,
     AMENDED,
     ASK,
     BID,
@@ -151,11 +152,13 @@ def amend(lob, out, now_ns, owner, order_id, price_ticks, qty_lots):
     order = lob.orders[slot]
     side = np.int64(order.side)
     leaves = qty_lots - order.executed_lots
-    if lob.amend_rule == AMEND_NEVER:
+    if not may_amend(lob.amend_rule, price_ticks == order.price_ticks, leaves < order.leaves_lots):
         return _refuse_change(lob, out, now_ns, owner, order_id, slot, NO_AMEND)
     if leaves <= 0:
         return cancel_slot(lob, out, now_ns, slot)
     if order.post_only and crosses(lob, side, price_ticks):
+        if lob.amend_rule & AMEND_CROSS_CANCELS:
+            return cancel_slot(lob, out, now_ns, slot)
         return _refuse_change(lob, out, now_ns, owner, order_id, slot, WOULD_TAKE)
     begin(lob)
     if not fits(lob, out, price_ticks):
@@ -166,7 +169,7 @@ def amend(lob, out, now_ns, owner, order_id, price_ticks, qty_lots):
     report_row(lob, out, AMENDED, owner, order_id, side, price_ticks, qty_lots, leaves, 0)
     lob.added_lots += leaves
     lob.canceled_lots += order.leaves_lots
-    if lob.amend_rule == AMEND_KEEPS_SMALLER and price_ticks == order.price_ticks and leaves <= order.leaves_lots:
+    if lob.amend_rule & AMEND_KEEPS and price_ticks == order.price_ticks and leaves <= order.leaves_lots:
         lob.levels[price_ticks & LEVEL_MASK].lots += leaves - order.leaves_lots
         order.leaves_lots = leaves
         market_row(lob, out, DEPTH, side, price_ticks, lob.levels[price_ticks & LEVEL_MASK].lots)

@@ -5,8 +5,21 @@ import numpy as np
 from hftlab.kernels.jit import kernel
 from hftlab.kernels.lob_book import link, unlink
 from hftlab.kernels.lob_rows import market_row, report_row
-from hftlab.kernels.lob_types import LEVEL_MASK, LOB_ORDERS, NIL, STP_CANCEL_MAKER, STP_CANCEL_TAKER, STP_DECREMENT, STP_NONE
-from hftlab.types import AMENDED, BID, CANCELED, DEPTH, FILL, MAKER, NO_PRICE, TRADE
+from hftlab.kernels.lob_types import LEVEL_MASK, LOB_ORDERS, NIL
+from hftlab.types import (
+    AMENDED,
+    BID,
+    CANCELED,
+    DEPTH,
+    FILL,
+    MAKER,
+    NO_PRICE,
+    STP_CANCEL_MAKER,
+    STP_CANCEL_TAKER,
+    STP_DECREMENT,
+    STP_NONE,
+    TRADE,
+)
 
 
 @kernel

@@ -6,7 +6,7 @@ One ladder serves both sides, because a price is never bid and offered at rest.
 
 import numpy as np
 
-from hftlab.types import NO_PRICE
+from hftlab.types import NO_PRICE, STP_CANCEL_TAKER
 
 LOB_LEVELS = 65536  # prices in the window, a power of two: at a tick of 0.01 still +-327 round the touch
 LEVEL_MASK = LOB_LEVELS - 1
@@ -14,9 +14,6 @@ LOB_ORDERS = 16384  # resting orders at most
 LOB_MAP = 2 * LOB_ORDERS  # slots of the id map: never more than half full; a power of two
 MAP_MASK = LOB_MAP - 1
 NIL = -1
-
-STP_NONE, STP_CANCEL_TAKER, STP_CANCEL_MAKER, STP_CANCEL_BOTH, STP_DECREMENT = range(5)
-STP_NAMES = ("none", "cancel taker", "cancel maker", "cancel both", "decrement")
 
 # Why a request was refused; counted in `rejects`. FAULT_ROOM is not a refusal: nothing was done, call again with room.
 REJECT_NAMES = (

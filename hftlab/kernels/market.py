@@ -11,6 +11,7 @@ from hftlab.types import (
     CLEAR,
     CROSSED,
     DEPTH,
+    FUNDING,
     GAP,
     LAST,
     LEVELS_MAX,
@@ -50,6 +51,8 @@ def on_row(market, row, now_ns):
     elif kind == BBO:
         _compare_bbo(market, row)
         return
+    elif kind == FUNDING:
+        market.funding_e8 = row.qty_lots
     if (row["flags"] & LAST) != 0:
         _end_of_message(market, row, now_ns)
 
@@ -57,7 +60,7 @@ def on_row(market, row, now_ns):
 @kernel
 def _end_of_message(market, row, now_ns):
     market.messages += 1
-    if row.kind == TRADE:
+    if row.kind == TRADE or row.kind == FUNDING:
         return
     market.last_exch_ns = max(market.last_exch_ns, row.ts_exch_ns)
     market.last_recv_ns = max(market.last_recv_ns, now_ns)
@@ -126,5 +129,5 @@ def _queues_on_trade(market, row):
         if slot >= 0:
             order = market.orders[slot]
             if order.price_ticks == row.price_ticks and order.live_ns > 0:
-                queue.on_trade(order, row.qty_lots)
+                queue.on_trade(order, row.qty_lots, QUEUE_POWER)
                 order.ahead_lots = max(order.ahead_lots, 0.0)

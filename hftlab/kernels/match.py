@@ -1,72 +1,131 @@
-"""The simulated exchange for recorded markets: our orders rest in a book that does not know them.
+"""The simulated exchange for recorded markets, market side: what recorded rows do to our resting orders.
 
-It fills a resting order when a print trades through its price, when prints at its price have eaten the queue in front of
-it, or when the other side of the book has come to its price. A print fills no more than its own quantity, in price-time
-priority among our orders. What our takers take is taken out of the book until the venue's next word on that level.
+Our orders rest in a book that does not know them. A resting order fills when a print trades through its price, when prints at its
+price have eaten the queue in front of it, or when the other side of the book has come to its price. A print fills no more than its
+own quantity, in price-time priority among our orders, and a level of the book no more than it shows: what we were given of it is
+gone, until the feed shows *more* there.
 """
 
 from hftlab.kernels import book as bk
-from hftlab.kernels import queue
+from hftlab.kernels import ledger, queue
 from hftlab.kernels.flight import report
 from hftlab.kernels.jit import kernel
 from hftlab.types import (
-    ACCEPTED,
-    AMEND,
-    AMEND_KEEPS_SMALLER,
-    AMENDED,
     BID,
-    CANCEL,
-    CANCEL_REJECTED,
     CANCELED,
     CLEAR,
     DEPTH,
     FILL,
-    FOK,
-    IOC,
+    FUNDING,
+    L3_ORDER,
     LAST,
     MAKER,
-    MARKET_ORDER,
     NO_PRICE,
-    ORDERS,
-    POST_ONLY,
-    REJECTED,
-    SUBMIT,
+    PAYMENT,
+    QUEUE_FIFO,
+    QUEUE_THROUGH,
+    REDUCE_ONLY,
+    TAKEN,
+    TOUCH,
     TRADE,
 )
 
-# --- requests ------------------------------------------------------------------------------------------------------------
-
 
 @kernel
-def on_request(desk, exchange, spec, row):
-    """Let the exchange act on one request at its arrival time."""
+def on_row(desk, exchange, spec, row, out):
+    """Apply one market row to the exchange's book and to our resting orders."""
     exchange.now_ns = max(exchange.now_ns, row.ts_exch_ns)
-    if row.kind == SUBMIT:
-        _submit(desk, exchange, row)
-        return
-    slot = _find(exchange, row.order_id)
-    if slot < 0:
-        kind = REJECTED if row.kind == AMEND else CANCEL_REJECTED
-        report(desk, exchange, kind, row.order_id, row.side, row.price_ticks, row.qty_lots, 0, 0, row.instrument)
-        return
-    order = exchange.resting[slot]
-    if row.kind == CANCEL:
-        report(desk, exchange, CANCELED, row.order_id, order.side, order.price_ticks, order.qty_lots, order.leaves_lots, 0, row.instrument)
-        _remove(exchange, slot)
-    else:
-        _amend(desk, exchange, spec, slot, row)
+    if row.kind == DEPTH:
+        lots = row.qty_lots if exchange.taken_count == 0 else _less_taken(exchange, row)
+        old = bk.apply_level(exchange.book, row.side, row.price_ticks, lots)
+        if exchange.resting_count > 0:
+            for slot in range(exchange.resting_count):
+                order = exchange.resting[slot]
+                if order.price_ticks == row.price_ticks and order.side == row.side:
+                    queue.on_depth(order, old, lots, exchange.queue_model, exchange.queue_power)
+    elif row.kind == TRADE:
+        if exchange.resting_count > 0:
+            _on_trade(desk, exchange, row, out)
+    elif row.kind == CLEAR:
+        bk.clear(exchange.book, row.side)
+        exchange.taken_count = 0
+    elif row.kind == L3_ORDER:
+        _on_order(exchange, row)
+    elif row.kind == FUNDING:
+        _on_funding(desk, exchange, spec, row)
+    if (row["flags"] & LAST) != 0:
+        bk.settle(exchange.book)
+        book = exchange.book
+        if book.best_bid_ticks != exchange.touch_bid_ticks or book.best_ask_ticks != exchange.touch_ask_ticks:
+            write_touch(exchange, row.instrument, out)
+        if exchange.resting_count > 0:
+            _fill_crossed(desk, exchange, row.instrument, out)
 
 
 @kernel
-def _find(exchange, order_id):
-    for slot in range(exchange.resting_count):
-        if exchange.resting[slot].order_id == order_id:
-            return slot
-    return -1
+def write_touch(exchange, instrument, out):
+    """Write down the exchange's best prices and their sizes, as they are now."""
+    book = exchange.book
+    bid = book.best_bid_ticks
+    ask = book.best_ask_ticks
+    exchange.touch_bid_ticks = bid
+    exchange.touch_ask_ticks = ask
+    out[0].seq += 1
+    row = out[out[0].seq]
+    row.ts_exch_ns = exchange.now_ns
+    row.ts_recv_ns = exchange.now_ns
+    row.price_ticks = bid
+    row.qty_lots = 0 if bid == NO_PRICE else bk.lots_at(book, BID, bid)
+    row.leaves_lots = ask
+    row.order_id = 0 if ask == NO_PRICE else bk.lots_at(book, -BID, ask)
+    row.seq = 0
+    row.kind = TOUCH
+    row.side = 0
+    row["flags"] = 0
+    row.instrument = instrument
+
+
+# --- what we took is gone ------------------------------------------------------------------------------------------------------
 
 
 @kernel
-def _remove(exchange, slot):
+def _less_taken(exchange, row):
+    """Return what of a level's new quantity is still there for us; a level that fell below what we took has nothing more."""
+    for k in range(exchange.taken_count):
+        if exchange.taken_ticks[k] == row.price_ticks and (exchange.taken_lots[k] > 0) == (row.side == BID):
+            taken = min(abs(exchange.taken_lots[k]), row.qty_lots)
+            exchange.taken_lots[k] = row.side * taken
+            if taken == 0:
+                exchange.taken_count -= 1
+                exchange.taken_ticks[k] = exchange.taken_ticks[exchange.taken_count]
+                exchange.taken_lots[k] = exchange.taken_lots[exchange.taken_count]
+            return row.qty_lots - taken
+    return row.qty_lots
+
+
+@kernel
+def take_from(exchange, side, price_ticks, lots):
+    """Take `lots` of a level out of the book and remember that they are ours."""
+    bk.apply_level(exchange.book, side, price_ticks, bk.lots_at(exchange.book, side, price_ticks) - lots)
+    for k in range(exchange.taken_count):
+        if exchange.taken_ticks[k] == price_ticks and (exchange.taken_lots[k] > 0) == (side == BID):
+            exchange.taken_lots[k] += side * lots
+            return
+    if exchange.taken_count == TAKEN:  # the oldest is forgotten: its level has most likely been spoken of since
+        exchange.taken_count -= 1
+        for k in range(exchange.taken_count):
+            exchange.taken_ticks[k] = exchange.taken_ticks[k + 1]
+            exchange.taken_lots[k] = exchange.taken_lots[k + 1]
+    exchange.taken_ticks[exchange.taken_count] = price_ticks
+    exchange.taken_lots[exchange.taken_count] = side * lots
+    exchange.taken_count += 1
+
+
+# --- our resting orders ----------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def remove(exchange, slot):
     """Close the gap with the last order: the first `resting_count` slots are the resting orders, in no order."""
     exchange.resting_count -= 1
     last = exchange.resting[exchange.resting_count]
@@ -78,132 +137,29 @@ def _remove(exchange, slot):
     order.ahead_lots = last.ahead_lots
     order.traded_lots = last.traded_lots
     order.arrival = last.arrival
+    order.stamp = last.stamp
     order.side = last.side
+    order["flags"] = last["flags"]
 
 
 @kernel
-def crosses(exchange, side, price_ticks):
-    """Return whether an order at this price would trade at once."""
-    if side == BID:
-        return exchange.book.best_ask_ticks != NO_PRICE and price_ticks >= exchange.book.best_ask_ticks
-    return exchange.book.best_bid_ticks != NO_PRICE and price_ticks <= exchange.book.best_bid_ticks
-
-
-@kernel
-def _submit(desk, exchange, row):
-    crossing = (row["flags"] & MARKET_ORDER) != 0 or crosses(exchange, row.side, row.price_ticks)
-    killed = crossing and (row["flags"] & FOK) != 0 and _takeable(exchange, row) < row.qty_lots
-    if (crossing and (row["flags"] & POST_ONLY) != 0) or killed or exchange.resting_count >= ORDERS:
-        report(desk, exchange, REJECTED, row.order_id, row.side, row.price_ticks, row.qty_lots, 0, 0, row.instrument)
-        return
-    leaves = row.qty_lots
-    report(desk, exchange, ACCEPTED, row.order_id, row.side, row.price_ticks, row.qty_lots, leaves, 0, row.instrument)
-    if crossing:
-        leaves = _take(desk, exchange, row)
-    if leaves > 0 and (row["flags"] & (IOC | FOK | MARKET_ORDER)) != 0:
-        report(desk, exchange, CANCELED, row.order_id, row.side, row.price_ticks, row.qty_lots, leaves, 0, row.instrument)
-    elif leaves > 0:
-        order = exchange.resting[exchange.resting_count]
-        order.order_id = row.order_id
-        order.price_ticks = row.price_ticks
-        order.qty_lots = row.qty_lots
-        order.leaves_lots = leaves
-        order.side = row.side
-        exchange.arrivals += 1
-        order.arrival = exchange.arrivals
-        queue.place(order, bk.lots_at(exchange.book, row.side, row.price_ticks))
-        exchange.resting_count += 1
-
-
-@kernel
-def _within(row, price_ticks):
-    if price_ticks == NO_PRICE:
-        return False
-    if (row["flags"] & MARKET_ORDER) != 0:
-        return True
-    return price_ticks <= row.price_ticks if row.side == BID else price_ticks >= row.price_ticks
-
-
-@kernel
-def _takeable(exchange, row):
-    price = exchange.book.best_ask_ticks if row.side == BID else exchange.book.best_bid_ticks
-    total = 0
-    while _within(row, price) and total < row.qty_lots:
-        total += bk.lots_at(exchange.book, -row.side, price)
-        price = bk.next_level(exchange.book, -row.side, price)
-    return total
-
-
-@kernel
-def _take(desk, exchange, row):
-    leaves = row.qty_lots
-    price = exchange.book.best_ask_ticks if row.side == BID else exchange.book.best_bid_ticks
-    while leaves > 0 and _within(row, price):
-        there = bk.lots_at(exchange.book, -row.side, price)
-        lots = min(leaves, there)
-        leaves -= lots
-        report(desk, exchange, FILL, row.order_id, row.side, price, lots, leaves, 0, row.instrument)
-        bk.apply_level(exchange.book, -row.side, price, there - lots)
-        price = exchange.book.best_ask_ticks if row.side == BID else exchange.book.best_bid_ticks
-    return leaves
-
-
-@kernel
-def _amend(desk, exchange, spec, slot, row):
+def fill(desk, exchange, slot, lots, instrument, out):
+    """Fill a resting order of ours at its price; a reduce-only one no further than the position reaches. Returns the lots filled."""
     order = exchange.resting[slot]
-    leaves = row.qty_lots - (order.qty_lots - order.leaves_lots)  # qty_lots of an amend is the new total
-    if leaves <= 0:
-        # Venues cancel an order whose new total is already executed (Binance futures documents it so).
-        report(desk, exchange, CANCELED, row.order_id, order.side, order.price_ticks, order.qty_lots, order.leaves_lots, 0, row.instrument)
-        _remove(exchange, slot)
-        return
-    if crosses(exchange, order.side, row.price_ticks):
-        # A post-only order amended into the other side is refused and stands as it was; quotes are post-only.
-        report(desk, exchange, REJECTED, row.order_id, order.side, row.price_ticks, row.qty_lots, order.leaves_lots, 0, row.instrument)
-        return
-    keeps = row.price_ticks == order.price_ticks and leaves <= order.leaves_lots and spec.amend_rule == AMEND_KEEPS_SMALLER
-    order.price_ticks = row.price_ticks
-    order.qty_lots = row.qty_lots
-    order.leaves_lots = leaves
-    if not keeps:
-        exchange.arrivals += 1
-        order.arrival = exchange.arrivals
-        queue.place(order, bk.lots_at(exchange.book, order.side, order.price_ticks))
-    report(desk, exchange, AMENDED, row.order_id, order.side, order.price_ticks, order.qty_lots, leaves, 0, row.instrument)
-
-
-# --- the market ------------------------------------------------------------------------------------------------------------
-
-
-@kernel
-def on_row(desk, exchange, row):
-    """Apply one market row to the exchange's book and to our resting orders."""
-    exchange.now_ns = max(exchange.now_ns, row.ts_exch_ns)
-    if row.kind == DEPTH:
-        old = bk.apply_level(exchange.book, row.side, row.price_ticks, row.qty_lots)
-        if exchange.resting_count > 0:
-            for slot in range(exchange.resting_count):
-                order = exchange.resting[slot]
-                if order.price_ticks == row.price_ticks and order.side == row.side:
-                    queue.on_depth(order, old, row.qty_lots, exchange.queue_model, exchange.queue_power)
-    elif row.kind == TRADE:
-        if exchange.resting_count > 0:
-            _on_trade(desk, exchange, row)
-    elif row.kind == CLEAR:
-        bk.clear(exchange.book, row.side)
-    if (row["flags"] & LAST) != 0:
-        bk.settle(exchange.book)
-        if exchange.resting_count > 0:
-            _fill_crossed(desk, exchange, row.instrument)
-
-
-@kernel
-def _fill(desk, exchange, slot, lots, instrument):
-    order = exchange.resting[slot]
-    order.leaves_lots -= lots
-    report(desk, exchange, FILL, order.order_id, order.side, order.price_ticks, lots, order.leaves_lots, MAKER, instrument)
-    if order.leaves_lots == 0:
-        _remove(exchange, slot)
+    if order["flags"] & REDUCE_ONLY != 0:
+        lots = min(lots, max(-exchange.position_lots * order.side, 0))
+    if lots > 0:
+        write_touch(exchange, instrument, out)
+        order.leaves_lots -= lots
+        exchange.position_lots += order.side * lots
+        report(desk, exchange, FILL, order.order_id, order.side, order.price_ticks, lots, order.leaves_lots, MAKER, instrument)
+    done = order["flags"] & REDUCE_ONLY != 0 and exchange.position_lots * order.side >= 0
+    if done and order.leaves_lots > 0:
+        report(desk, exchange, CANCELED, order.order_id, order.side, order.price_ticks, order.qty_lots, order.leaves_lots, 0, instrument)
+        remove(exchange, slot)
+    elif order.leaves_lots == 0:
+        remove(exchange, slot)
+    return lots
 
 
 @kernel
@@ -229,7 +185,7 @@ def _next_in_line(exchange, side, price_ticks, after_price, after_arrival):
 
 
 @kernel
-def _on_trade(desk, exchange, row):
+def _on_trade(desk, exchange, row, out):
     side = -row.side  # resting side
     budget = row.qty_lots
     price = 0
@@ -240,26 +196,72 @@ def _on_trade(desk, exchange, row):
         price = order.price_ticks
         arrival = order.arrival
         if order.price_ticks == row.price_ticks:
-            queue.on_trade(order, row.qty_lots)
-            order.ahead_lots += row.qty_lots - budget  # what our orders before this one took did not reach its queue
-            due = min(int(-order.ahead_lots), order.leaves_lots) if order.ahead_lots < 0 else 0
+            queue.on_trade(order, row.qty_lots, exchange.queue_model)
+            if exchange.queue_model != QUEUE_THROUGH:
+                order.ahead_lots += row.qty_lots - budget  # what our orders before this one took did not reach its queue
+            due = min(queue.due_lots(order), order.leaves_lots)
         else:
             due = order.leaves_lots  # it traded through us
         if exchange.partial_fills == 0:
             if due > 0:
-                _fill(desk, exchange, slot, order.leaves_lots, row.instrument)
+                fill(desk, exchange, slot, order.leaves_lots, row.instrument, out)
         else:
             due = min(due, budget)
             if due > 0:
-                budget -= due
                 order.ahead_lots = max(order.ahead_lots, 0.0)
-                _fill(desk, exchange, slot, due, row.instrument)
+                budget -= fill(desk, exchange, slot, due, row.instrument, out)
         slot = _next_in_line(exchange, side, row.price_ticks, price, arrival)
 
 
 @kernel
-def _fill_crossed(desk, exchange, instrument):
-    for slot in range(exchange.resting_count - 1, -1, -1):  # backwards: a fill closes the gap with the last
+def _on_order(exchange, row):
+    """Let one of the venue's orders in front of ours shrink, where the feed tells orders apart."""
+    exchange.stamp = max(exchange.stamp, row.seq)
+    if exchange.queue_model != QUEUE_FIFO:
+        return
+    gone = row.qty_lots - row.leaves_lots
+    for slot in range(exchange.resting_count):
         order = exchange.resting[slot]
-        if crosses(exchange, order.side, order.price_ticks):
-            _fill(desk, exchange, slot, order.leaves_lots, instrument)
+        if gone > 0 and order.price_ticks == row.price_ticks and order.side == row.side and row.seq <= order.stamp:
+            queue.on_order(order, gone)
+
+
+@kernel
+def _fill_crossed(desk, exchange, instrument, out):
+    """Fill orders that the other side has come to: it would have traded with us first. No more than it shows there."""
+    slot = exchange.resting_count - 1
+    while slot >= 0:  # backwards: a fill closes the gap with the last
+        order = exchange.resting[slot]
+        price = best_against(exchange, order.side)
+        if price != NO_PRICE and (order.price_ticks - price) * order.side >= 0:
+            if exchange.partial_fills == 0:
+                fill(desk, exchange, slot, order.leaves_lots, instrument, out)
+                slot -= 1
+                continue
+            lots = min(order.leaves_lots, bk.lots_at(exchange.book, -order.side, price))
+            given = fill(desk, exchange, slot, lots, instrument, out)
+            if given > 0:
+                take_from(exchange, -order.side, price, given)
+            if given == lots and slot < exchange.resting_count and exchange.resting[slot].leaves_lots > 0:
+                continue  # the same order, or the one that came to its place, against what is left
+        slot -= 1
+
+
+@kernel
+def best_against(exchange, side):
+    """Return the best price of the side that an order of `side` trades with, or NO_PRICE."""
+    return exchange.book.best_ask_ticks if side == BID else exchange.book.best_bid_ticks
+
+
+@kernel
+def _on_funding(desk, exchange, spec, row):
+    """Let the venue book a funding payment on our position: longs pay shorts when the rate is positive."""
+    price = row.price_ticks
+    if price == NO_PRICE:
+        price = (exchange.book.best_bid_ticks + exchange.book.best_ask_ticks) // 2
+    if exchange.position_lots == 0 or price == NO_PRICE:
+        return
+    worth = exchange.position_lots * abs(ledger.value(spec, price))
+    part = (worth % ledger.E8) * row.qty_lots
+    ticklots = worth // ledger.E8 * row.qty_lots + part // ledger.E8
+    report(desk, exchange, PAYMENT, 0, 0, price, ticklots, part % ledger.E8, 0, row.instrument)

@@ -10,8 +10,10 @@ from hftlab.kernels import ledger, queue
 from hftlab.kernels.jit import kernel
 from hftlab.types import (
     ACCEPTED,
-    AMEND_KEEPS_SMALLER,
-    AMEND_NEVER,
+    AMEND_ALLOWED,
+    AMEND_KEEPS,
+    AMEND_ONLY_SMALLER,
+    AMEND_SAME_PRICE,
     AMENDED,
     BID,
     CANCEL_REJECTED,
@@ -27,6 +29,7 @@ from hftlab.types import (
     PENDING_AMEND,
     PENDING_CANCEL,
     PENDING_NEW,
+    QUEUE_POWER,
     REJECTED,
     UNKNOWN,
 )
@@ -177,7 +180,7 @@ def apply_report(desk, market, event):
             status = FREE
     elif kind == ACCEPTED:
         order.live_ns = desk.now_ns
-        queue.place(order, public_lots(market, order.side, order.price_ticks))
+        queue.place(order, public_lots(market, order.side, order.price_ticks), QUEUE_POWER)
     elif kind == AMENDED:
         _amended(market, order, event, desk.now_ns)
     elif kind == REJECTED or refused_amend:
@@ -218,8 +221,8 @@ def _amended(market, order, event, now_ns):
     order.wish_lots = event.leaves_lots
     order.qty_lots = event.qty_lots
     order.live_ns = now_ns
-    if not (smaller and market.spec.amend_rule == AMEND_KEEPS_SMALLER):
-        queue.place(order, level_lots)
+    if not (smaller and market.spec.amend_rule & AMEND_KEEPS != 0):
+        queue.place(order, level_lots, QUEUE_POWER)
 
 
 @kernel
@@ -244,6 +247,13 @@ def public_lots(market, side, price_ticks):
 
 
 @kernel
+def may_amend(rule, same_price, smaller):
+    """Return whether a venue's rule lets an order be amended like this."""
+    allowed = rule & AMEND_ALLOWED != 0 and (same_price or rule & AMEND_SAME_PRICE == 0)
+    return allowed and (smaller or rule & AMEND_ONLY_SMALLER == 0)
+
+
+@kernel
 def stage(market, order, price_ticks, lots, now_ns):
     """Say what to do with a working order when `lots` at `price_ticks` are wished now.
 
@@ -256,7 +266,8 @@ def stage(market, order, price_ticks, lots, now_ns):
         return DO_CANCEL if lots == 0 and order.status != PENDING_CANCEL else KEEP
     if lots == 0:
         return DO_CANCEL
-    replace = DO_REPLACE if market.spec.amend_rule == AMEND_NEVER else DO_AMEND
+    possible = may_amend(market.spec.amend_rule, price_ticks == order.price_ticks, lots < order.leaves_lots)
+    replace = DO_AMEND if possible else DO_REPLACE
     if lots < order.leaves_lots:
         return replace
     moved = (price_ticks - order.price_ticks) * order.side  # > 0: closer to the market

@@ -15,6 +15,7 @@ from hftlab.types import (
     FAIR_MICRO,
     HORIZON_FINITE,
     HORIZON_STATIONARY,
+    IOC,
     NO_PRICE,
     QUOTER_AS,
     QUOTER_FIXED,
@@ -130,6 +131,8 @@ def avellaneda_stoikov(desk, market, params, quote):
     """
     inventory = market.position_lots - params.target_lots
     gamma = params.risk_aversion_per_ticklot
+    if market.spec.inverse_scale != 0:  # a tick is worth scale / price^2 of money there
+        gamma *= market.spec.inverse_scale / (market.fair_ticks * market.fair_ticks)
     sigma = math.sqrt(market.variance_ticks2_per_s)
     k = decay_per_tick(market, params)
     if params.horizon_mode == HORIZON_STATIONARY:
@@ -162,15 +165,17 @@ def around(quote, params, reservation_ticks, bid_half_ticks, ask_half_ticks):
 
 @kernel
 def work_target(market, quote):
-    """Fill `quote` with the one side that brings the position to its target, at the touch of that side."""
+    """Fill `quote` with the one side that brings the position to its target: at the touch of that side, or taking the other."""
     missing = market.target_lots - market.position_lots
     quote.levels = 1
     quote.reservation_ticks = market.fair_ticks
     quote.half_spread_ticks = 0.0
     lots = min(abs(missing), int(market.params.order_lots))
+    taking = market.params.taking != 0
+    quote["flags"] = IOC if taking else 0
     if missing > 0:
-        quote.bid_ticks = public_touch(market, BID)
+        quote.bid_ticks = public_touch(market, ASK if taking else BID)
         quote.bid_lots = lots
     elif missing < 0:
-        quote.ask_ticks = public_touch(market, ASK)
+        quote.ask_ticks = public_touch(market, BID if taking else ASK)
         quote.ask_lots = lots

@@ -5,17 +5,20 @@ is one refusal, however often it is asked again. Cancels are never refused.
 """
 
 from hftlab.kernels import checks, flight, orders, quote
+from hftlab.kernels import desk as dk
 from hftlab.kernels.jit import kernel
 from hftlab.types import (
     AMEND,
     ASK,
     BID,
     CANCEL,
+    FOK,
     FREE,
     IOC,
     LEVELS_MAX,
     LIVE,
     LOST,
+    MARKET_ORDER,
     NO_HALTED,
     NO_POSITION,
     NO_PRICE,
@@ -26,12 +29,15 @@ from hftlab.types import (
     PENDING_AMEND,
     PENDING_CANCEL,
     POST_ONLY,
+    REDUCE_ONLY,
     SUBMIT,
     VALID,
 )
 
 # A taking order of FLATTEN reaches this far through the touch: deep enough to fill, near enough not to be a market order.
 FLATTEN_BPS = 10.0
+# Orders that take, when a wish asks for it; what is none of them is post-only.
+TAKING = IOC | FOK | MARKET_ORDER
 # An order whose fate is unknown is asked to be cancelled at most this often.
 LOST_RETRY_NS = 1_000_000_000
 
@@ -127,7 +133,7 @@ def chase(desk, markets, exchanges, out):
 def _submit(desk, market, exchange, i, side, level, price_ticks, lots, flags, out):
     desk.next_order_id += 1
     order_id = desk.next_order_id * ORDERS + orders.free_slot(market)
-    orders.add(market, order_id, side, level, price_ticks, lots, flags & 0xFF, desk.now_ns)
+    orders.add(market, order_id, side, level, price_ticks, lots, flags, desk.now_ns)
     desk.submits += 1
     _write(desk, exchange, out, SUBMIT, order_id, side, price_ticks, lots, flags, i)
 
@@ -182,14 +188,15 @@ def _pass(desk, markets, exchanges, i, out, withdrawing):
     wish = market.quote
     best_bid = quote.public_touch(market, BID)
     best_ask = quote.public_touch(market, ASK)
+    taking = wish["flags"] & TAKING != 0
     for level in range(min(max(wish.levels, market.levels_used), LEVELS_MAX)):
         wanted = level < wish.levels
         bid_ticks = wish.bid_ticks - level * wish.step_ticks
         ask_ticks = wish.ask_ticks + level * wish.step_ticks
         # A quote is post-only: at or through the other side it would only be rejected, so it stands one tick away.
-        if best_ask != NO_PRICE:
+        if best_ask != NO_PRICE and not taking:
             bid_ticks = min(bid_ticks, best_ask - 1 - level * wish.step_ticks)
-        if best_bid != NO_PRICE:
+        if best_bid != NO_PRICE and not taking:
             ask_ticks = max(ask_ticks, best_bid + 1 + level * wish.step_ticks)
         bid_lots = wish.bid_lots if wanted else 0
         ask_lots = wish.ask_lots if wanted else 0
@@ -243,7 +250,8 @@ def _try_submit(desk, markets, exchanges, i, side, level, price_ticks, lots, out
     verdict = checks.order_verdict(desk, markets, i, side, price_ticks, lots, -1)
     if verdict == OK:
         market.refused_verdict[key] = OK
-        _submit(desk, market, exchanges[i], i, side, level, price_ticks, lots, POST_ONLY, out)
+        flags = market.quote["flags"] & (TAKING | REDUCE_ONLY)
+        _submit(desk, market, exchanges[i], i, side, level, price_ticks, lots, flags if flags & TAKING else flags | POST_ONLY, out)
     else:
         _refuse(desk, market, key, price_ticks, verdict)
 
@@ -252,7 +260,7 @@ def _try_submit(desk, markets, exchanges, i, side, level, price_ticks, lots, out
 def flatten(desk, markets, exchanges, i, out):
     """Work the position of a market to zero with taking orders, one at a time, once nothing of ours rests."""
     market = markets[i]
-    if market.working > 0 or market.position_lots == 0:
+    if market.working > 0 or dk.is_dust(market):
         return
     if market.validity != VALID:
         return

@@ -8,9 +8,9 @@ from hftlab.kernels.flow_price import on_trade
 from hftlab.kernels.flow_types import FLOW_DEFAULTS, WORLD
 from hftlab.kernels.jit import kernel
 from hftlab.kernels.lob import amend, cancel, submit
-from hftlab.kernels.lob_types import LEVEL_MASK, STP_CANCEL_TAKER, lob_reset
+from hftlab.kernels.lob_types import LEVEL_MASK, lob_reset
 from hftlab.kernels.rng import rng_seed
-from hftlab.types import AMEND, ASK, BID, CLEAR, DEPTH, EVENT, LAST, NO_PRICE, SNAPSHOT, SUBMIT
+from hftlab.types import AMEND, ASK, BID, CLEAR, DEPTH, EVENT, LAST, NO_PRICE, SNAPSHOT, STP_CANCEL_TAKER, SUBMIT
 
 OUT_ROWS = 1 << 17  # always enough for one engine event: see rows_worst() for LOB_ORDERS
 SCRATCH_ROWS = 1 << 15

@@ -18,7 +18,7 @@ import numpy as np
 from hftlab.data.state import State
 from hftlab.errors import UserCodeError
 from hftlab.kernels import core
-from hftlab.types import AT_DESK, BBO, DEPTH, DESK, MARKET, NO_BAD_QUOTE, PARAMS, QUOTE
+from hftlab.types import DESK, MARKET, NO_BAD_QUOTE, PARAMS, QUOTE
 from hftlab.usercode.explain import explain
 from hftlab.usercode.functions import again, family, fault, key_of, plain
 from hftlab.usercode.lint import check
@@ -227,11 +227,10 @@ def warning(state: State) -> str:
     return "; ".join(found)
 
 
-def say_when(error: UserCodeError, rows: np.ndarray, desk: Any) -> None:
-    """Write into an error where on the tape it happened. `rows`: the EVENT rows that were run, with timers and both copies."""
-    at = min(int(desk["rows"][0]), len(rows) - 1)
-    market = (rows["kind"][: at + 1] >= DEPTH) & (rows["kind"][: at + 1] <= BBO) & ((rows["flags"][: at + 1] & AT_DESK) != 0)
-    error.row, error.ts_ns = max(int(market.sum()) - 1, 0), int(desk["now_ns"][0])
+def say_when(error: UserCodeError, desk: Any, received_ns: np.ndarray) -> None:
+    """Write into an error where on the tape it happened: the time, and the last row received by then (`received_ns` never falls)."""
+    error.ts_ns = int(desk["now_ns"][0])
+    error.row = max(int(np.searchsorted(received_ns, error.ts_ns, side="right")) - 1, 0)
     when = str(np.datetime64(error.ts_ns, "ns").astype("datetime64[us]")).replace("T", " ")
     error.args = (
         f"{error.args[0]}\nIt was called at {when} UTC, at row {error.row:,} of the tape. What was done until then is in `error.report`.",

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hftlab.assumptions import Fees, Latency, Queue
 from hftlab.errors import FormatError, InputError, UnknownName, did_you_mean
 from hftlab.instrument import Instrument
-from hftlab.params import Fees, Latency, Queue
 from hftlab.strict import keywords, number
 
 FILLS = ("auto", "matched", "modelled")
@@ -115,9 +115,9 @@ class PaperVenue:
         return {
             "type": "PaperVenue",
             "fills": self.fills,
-            "fees": {"maker_bps": self.fees.maker_bps, "taker_bps": self.fees.taker_bps},
-            "latency": {"order_ms": self.latency.order_ms, "report_ms": self.latency.report_ms},
-            "queue": {"model": queue.model, "power": queue.power, "partial_fills": queue.partial_fills},
+            "fees": self.fees.to_dict(),
+            "latency": self.latency.to_dict(),
+            "queue": queue.to_dict(),
         }
 
 

@@ -6,9 +6,8 @@ from hftlab.data.synth import open_world
 from hftlab.errors import InputError
 from hftlab.instrument import Instrument, Number
 from hftlab.kernels.lob import ahead_of
-from hftlab.kernels.lob_types import STP_CANCEL_TAKER
 from hftlab.kernels.world import OUT_ROWS, advance_world, request_world, snapshot_world
-from hftlab.types import AMEND, CANCEL, EVENT, KIND_NAMES, SUBMIT
+from hftlab.types import AMEND, CANCEL, EVENT, KIND_NAMES, STP_CANCEL_TAKER, SUBMIT
 
 OWNER = 1
 

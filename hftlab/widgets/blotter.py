@@ -72,7 +72,7 @@ class Fills(HtmlPanel):
         for k in range(len(fills) - 1, max(-1, len(fills) - 1 - FILL_ROWS), -1):
             fill, decimals = fills[k], instrument.price_decimals
             edge = float(fill["side"]) * (float(fill["fair_ticks"]) - float(fill["price_ticks"])) * float(instrument.tick_size)
-            fee = float(fill["fee_uticklots"]) * 1e-6 * instrument.ticklot_quote
+            fee = (float(fill["fee_ticklots"]) + float(fill["fee_uticklots"]) * 1e-6) * instrument.ticklot_quote
             rows.append(
                 [
                     (clock(int(fill["ts_ns"]), 3), "l hft-n"),

@@ -184,4 +184,4 @@ class PnlCurve(Curve):
 
     def right(self, frame: Frame) -> str:
         """Return the P&L and its unit."""
-        return f"{number(self.now(frame), 2, sign=True)} {frame.instruments[self.market].quote}"
+        return f"{number(self.now(frame), 2, sign=True)} {frame.instruments[self.market].settle}"

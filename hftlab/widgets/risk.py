@@ -25,7 +25,7 @@ def decimals(gauge: Gauge, instrument: Instrument) -> int:
     """Return the fixed decimals of a gauge, so that nothing jumps as it changes."""
     if gauge.unit == instrument.base:
         return instrument.qty_decimals
-    if gauge.unit == instrument.quote:
+    if gauge.unit == instrument.settle:
         return 0 if gauge.limit >= 5000 else 2
     return 0 if gauge.unit == "" else 1
 
@@ -89,11 +89,12 @@ def identity(frame: Frame, i: int) -> Identity | None:
     fair = float(market["fair_ticks"])
     if not len(fills) or not np.isfinite(fair):
         return None
-    money = float(market["spec"]["ticklot_quote"])
-    spread = float(np.sum(fills["side"] * fills["qty_lots"] * (fills["fair_ticks"] - fills["price_ticks"]))) * money
-    moves = np.diff(np.append(fills["fair_ticks"], fair))
+    money, worth = float(market["spec"]["ticklot_quote"]), frame.instruments[i].worth_of
+    edge = worth(fills["fair_ticks"]) - worth(fills["price_ticks"].astype(float))
+    spread = float(np.sum(fills["side"] * fills["qty_lots"] * edge)) * money
+    moves = np.diff(worth(np.append(fills["fair_ticks"], fair)))
     carry = float(np.sum(fills["position_lots"] * moves)) * money
-    fees = float(np.sum(fills["fee_uticklots"])) * 1e-6 * money
+    fees = float(np.sum(fills["fee_ticklots"]) + np.sum(fills["fee_uticklots"]) * 1e-6) * money
     complete = int(market["fills_count"]) <= FILLS
     account = float(market["pnl_quote"]) if complete else spread + carry - fees
     return Identity(spread, carry, fees, account, complete)
@@ -107,7 +108,7 @@ class PnlIdentity(HtmlPanel):
 
     def render(self, frame: Frame) -> str:
         """Return the parts, each with a bar from where the one before ended, and the sum."""
-        quote = frame.instruments[self.market].quote
+        quote = frame.instruments[self.market].settle
         parts = identity(frame, self.market)
         if parts is None:
             self.heading(esc(quote))

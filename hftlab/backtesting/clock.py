@@ -1,0 +1,61 @@
+"""Rows that a backtest adds to its tape: timers, and recorded latencies as they come into force."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from hftlab.types import AT_DESK, AT_EXCHANGE, EVENT, LAST, TIMER
+
+
+def row_times(rows: np.ndarray) -> np.ndarray:
+    """Return when each merged row happens to whoever it happens to; never falling."""
+    only_exchange = (rows["flags"] & (AT_DESK | AT_EXCHANGE)) == AT_EXCHANGE
+    return np.maximum.accumulate(np.where(only_exchange, rows["ts_exch_ns"], rows["ts_recv_ns"]))
+
+
+def with_timers(
+    chunks: Iterator[np.ndarray], timer_ns: int, *, from_first: bool = False, extra: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """Yield the chunks with a TIMER after all rows of its time, and each row of `extra` (by ts_recv_ns) before the rows of its time.
+
+    Timers stand at the multiples of `timer_ns`, or of it after the first row received; one comes after the last row. Whatever the
+    cuts between the chunks, the rows are the same.
+    """
+    extra = np.zeros(0, EVENT) if extra is None else extra
+    next_ns = None
+    chunk = next(chunks, None)
+    while chunk is not None and len(chunk):
+        following = next(chunks, None)
+        times = row_times(chunk)
+        if next_ns is None:
+            origin_ns = int(chunk["ts_recv_ns"].min()) if from_first else int(times[0]) // timer_ns * timer_ns
+            next_ns = origin_ns + timer_ns
+        # A timer of the chunk's last moment waits: the next chunk may hold more rows of that moment.
+        end_ns = int(times[-1]) if following is not None else int(times[-1]) + timer_ns
+        due = np.arange(next_ns, end_ns, timer_ns, dtype=np.int64)
+        next_ns += timer_ns * len(due)
+        timers = np.zeros(len(due), EVENT)
+        timers["ts_exch_ns"] = timers["ts_recv_ns"] = due
+        timers["kind"], timers["flags"] = TIMER, LAST
+        ready = int(np.searchsorted(extra["ts_recv_ns"], times[-1], side="right"))
+        yield _inserted(chunk, times, timers, extra[:ready])
+        extra = extra[ready:]
+        chunk = following
+
+
+def _inserted(rows: np.ndarray, times: np.ndarray, timers: np.ndarray, extra: np.ndarray) -> np.ndarray:
+    after = np.searchsorted(times, timers["ts_recv_ns"], side="right")
+    before = np.searchsorted(times, extra["ts_recv_ns"], side="left")
+    if not len(extra):
+        return _spliced(rows, timers, after)
+    # A timer after row k stays after whatever comes in before row k.
+    with_extra = _spliced(rows, extra, before)
+    return _spliced(with_extra, timers, after + np.searchsorted(extra["ts_recv_ns"], timers["ts_recv_ns"], side="right"))
+
+
+def _spliced(rows: np.ndarray, more: np.ndarray, at: np.ndarray) -> np.ndarray:
+    out = np.empty(len(rows) + len(more), EVENT)
+    is_more = np.zeros(len(out), bool)
+    is_more[at + np.arange(len(more))] = True
+    out[is_more], out[~is_more] = more, rows
+    return out
