@@ -23,6 +23,7 @@ def test_every_field_has_a_meaning(record):
     names = [name for name in RECORDS[record].names if not name.startswith("pad")]
     assert not [name for name in names if len(MEANINGS[record].get(name, "")) < 5]
     assert [row[0] for row in fields(record).rows] == names
+    assert not set(MEANINGS[record]) - set(names), "a meaning without its field"
     assert RECORDS_MEAN[record]
 
 

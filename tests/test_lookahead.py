@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from numba import njit
 from stories import limits
-from tapes import MS, A, Writer
+from tapes import MS, A, B, Writer, build_tape
 
 import hftlab as hl
 from hftlab.backtesting.lookahead import check_lookahead
@@ -48,9 +48,6 @@ class BySignal:
         row = int(self.signal.index.searchsorted(frame.now_ns, side="right")) - 1
         value = self.signal.iloc[row] if row >= 0 else math.nan
         return None if math.isnan(value) else {0: "0.2" if value > 0 else "-0.2"}
-
-    def to_dict(self):
-        return {}
 
 
 @dataclass
@@ -208,3 +205,13 @@ def test_cuts_outside_of_the_tape_a_silent_quoter_and_a_failing_one_are_said(tap
 
     with pytest.raises(UserCodeError, match="on purpose"):
         check_lookahead(fails, tape)
+    with pytest.raises(UserCodeError, match="returned None"):
+        check_lookahead(lambda _: None, tape)
+
+
+def test_two_instruments_at_once():
+    steps = [(n % 2, "move", 1 if n % 3 else -1, 9, 200) for n in range(60)]
+    tape = Tape(build_tape(steps, copies=False, commands=False), (A, B))
+    result = check_lookahead(plain, tape, cuts=4)
+    assert result.ok, result.text
+    assert len(hl.backtest(tape, None, hl.UserQuoter(decide=plain, order_qty="1"), limits(position_qty_max="90")).instruments) == 2

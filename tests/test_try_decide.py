@@ -1,5 +1,6 @@
 """A decide in plain Python: the same results as compiled, a table of its wishes, and what one compile costs."""
 
+import gc
 import math
 import os
 import subprocess
@@ -123,6 +124,22 @@ def test_prints_and_closures_work_while_trying(tape, capsys):
     assert [one["fair"] for one in seen][:1] == [2000.0]
     assert len(seen) == len(table)
     assert "fair 2000.0" in capsys.readouterr().out
+
+
+def test_a_record_that_a_user_keeps_keeps_its_memory(tape):
+    kept = []
+
+    def keeps(desk, market, params, quote):
+        kept.append((desk, market, market.bars))
+
+    try_decide(keeps, tape, messages=3)
+    gc.collect()
+    other = [np.full(600_000, 7, np.uint8) for _ in range(20)]  # would take the place of memory that is free
+    desk, market, bars = kept[0]
+    assert desk.now_ns > tape.start_ns
+    assert market.fair_ticks == 2002.0
+    assert bars.shape == (256,)
+    assert len(other) == 20
 
 
 def test_what_is_wrong_with_a_wish_stands_beside_it(tape):

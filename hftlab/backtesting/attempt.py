@@ -1,5 +1,6 @@
 """`try_decide`: a user's decide in plain Python on the start of a tape, to print from, to stop in, and to read in a table."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from hftlab.instrument import Instrument, Number, decimal
 from hftlab.kernels import checks
 from hftlab.params import Limits, Quoter, UserQuoter
 from hftlab.strict import keywords
-from hftlab.types import LAST, NO_PRICE, OK
+from hftlab.types import EVENT, LAST, NO_PRICE, OK
 from hftlab.usercode.functions import plain
 from hftlab.usercode.lint import check
 from hftlab.usercode.run import blame, runner, say_when
@@ -42,21 +43,21 @@ def try_decide(
     `decide` is a function or an hl.UserQuoter. Raises UserCodeError with the table until then in its `report`.
     """
     instruments = tape.instruments
-    quoter = quoter_of(decide, instruments[0], tape if isinstance(tape, Tape) else None)
     wishes = _Wishes(instruments)
     if isinstance(tape, Frame):
-        return _once(quoter, tape, wishes)
+        return _once(quoters_of(decide, instruments), tape, wishes)
+    quoters = quoters_of(decide, instruments, tape)
     if messages < 1:
         raise InputError(f"messages was {messages}; wanted one or more.")
     state = build(
         instruments,
-        (quoter,) * len(instruments),
-        (limits or wide_limits(quoter),) * len(instruments),
+        quoters,
+        tuple(limits or wide_limits(quoter) for quoter in quoters),
         fees=fees,
         latency=latency,
     )
     wishes.first = state.markets.ctypes.data
-    run = runner(quoter.decide, jit=False, told=wishes.note)
+    run = runner(quoters[0].decide, jit=False, told=wishes.note)
     extra = latency_rows((latency or Latency(),) * len(instruments))
     try:
         play(state, run, with_timers(iter((_head(tape, messages).merge().rows,)), int(timer_ms * 1e6), extra=extra))
@@ -67,16 +68,17 @@ def try_decide(
     return wishes.frame()
 
 
-def quoter_of(decide: Any, instrument: Instrument, tape: Tape | None) -> UserQuoter:
-    """Return `decide` as a UserQuoter; a bare function gets a small order that the venue takes."""
+def quoters_of(decide: Any, instruments: Sequence[Instrument], tape: Tape | None = None) -> tuple[UserQuoter, ...]:
+    """Return `decide` as a UserQuoter for each instrument; a bare function gets small orders that the venue takes."""
     if isinstance(decide, UserQuoter):
-        return decide
-    return UserQuoter(decide=decide, order_qty=instrument.lot_size if tape is None else small_order(instrument, tape))
+        return (decide,) * len(instruments)
+    return tuple(UserQuoter(decide=decide, order_qty=small_order(one, i, tape)) for i, one in enumerate(instruments))
 
 
-def small_order(instrument: Instrument, tape: Tape) -> Number:
-    """Return a quantity worth three times what the venue wants at least, at the first price of the first instrument."""
-    prices = tape.rows["price_ticks"][(tape.rows["instrument"] == 0) & (tape.rows["price_ticks"] > 0)]
+def small_order(instrument: Instrument, i: int, tape: Tape | None) -> Number:
+    """Return a quantity of instrument `i` worth three times what the venue wants at least, at its first price on the tape."""
+    rows = tape.rows if tape is not None else np.zeros(0, EVENT)
+    prices = rows["price_ticks"][(rows["instrument"] == i) & (rows["price_ticks"] > 0)]
     if not instrument.notional_quote_min or instrument.inverse or not len(prices):
         return instrument.lot_size
     return instrument.qty(max(1, -(-3 * instrument.ticklots(instrument.notional_quote_min) // int(prices[0]))))
@@ -92,15 +94,15 @@ def _head(tape: Tape, messages: int) -> Tape:
     return tape if len(ends) <= messages else Tape(tape.rows[: ends[messages - 1] + 1], tape.instruments, tape.source, tape.notes)
 
 
-def _once(quoter: UserQuoter, frame: Frame, wishes: "_Wishes") -> "pd.DataFrame":
+def _once(quoters: Sequence[UserQuoter], frame: Frame, wishes: "_Wishes") -> "pd.DataFrame":
     """Ask once for each market of a published moment, on copies of it."""
-    function = check(quoter.decide)
+    function = check(quoters[0].decide)
     interpreted = plain(function)
     desk, markets = np.array([frame.desk]).view(np.recarray), np.array(frame.markets).view(np.recarray)
     wishes.first = markets.ctypes.data
     for i, instrument in enumerate(frame.instruments):
         market = markets[i]
-        markets["params"][i : i + 1] = quoter.record(instrument)
+        markets["params"][i : i + 1] = quoters[i].record(instrument)
         for name in ("bid_lots", "ask_lots", "levels", "step_ticks"):
             setattr(market.quote, name, 0)
         try:

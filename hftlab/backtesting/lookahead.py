@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hftlab.assumptions import Fees, Latency, Queue, latency_rows
-from hftlab.backtesting.attempt import quoter_of, small_order, wide_limits
+from hftlab.backtesting.attempt import quoters_of, small_order, wide_limits
 from hftlab.backtesting.clock import row_times, with_timers
 from hftlab.backtesting.run import instruments_of, play
 from hftlab.data.state import build
@@ -22,7 +22,6 @@ from hftlab.errors import InputError, UserCodeError
 from hftlab.instrument import Instrument
 from hftlab.kernels import core
 from hftlab.params import Limits, Quoter, UserQuoter, WorkTarget
-from hftlab.strategies.base import Strategy
 from hftlab.strict import keywords
 from hftlab.types import AMEND, CANCEL, KIND_NAMES, SUBMIT
 from hftlab.usercode.functions import PARAMETERS, decide_of, family, helper, used
@@ -213,24 +212,32 @@ class _Check:
             if tape is self.tape:
                 raise
             raise _NotMade(f"{type(error).__name__}: {error}") from None
+        if made is None:
+            raise UserCodeError("the function that makes it from a tape returned None; wanted a decide, a quoter or a strategy.")
         quoter, strategy = made if isinstance(made, tuple) else (made, None)
-        if isinstance(quoter, Strategy):
+        if _is_strategy(quoter):
             quoter, strategy = None, quoter
+        quoters: tuple[Quoter, ...] = (quoter,) * len(self.instruments)
         if quoter is None:
-            quoter = self._quoter or WorkTarget(order_qty=small_order(self.instruments[0], self.tape))
+            sizes = (small_order(one, i, self.tape) for i, one in enumerate(self.instruments))
+            quoters = tuple(self._quoter or WorkTarget(order_qty=size) for size in sizes)
         elif not isinstance(quoter, Quoter):
-            quoter = quoter_of(quoter, self.instruments[0], self.tape)
-        limits = self._limits or wide_limits(quoter)
-        quoters = (quoter,) * len(self.instruments)
-        state = build(self.instruments, quoters, (limits,) * len(self.instruments), **self._options)  # type: ignore[arg-type]
+            quoters = quoters_of(quoter, self.instruments, self.tape)
+        limits = tuple(self._limits or wide_limits(one) for one in quoters)
+        state = build(self.instruments, quoters, limits, **self._options)  # type: ignore[arg-type]
         decide = decide_of(quoters)
         written, _ = play(state, core.run if decide is None else runner(decide), (rows,), strategy)
         return written[np.isin(written["kind"], (SUBMIT, AMEND, CANCEL))]
 
 
+def _is_strategy(value: Any) -> bool:
+    """Say whether `value` is an object with `on_timer`; here it need not be able to travel."""
+    return hasattr(value, "on_timer") and not isinstance(value, type)
+
+
 def _is_factory(make: Any) -> bool:
     """Say whether `make` is a function of a tape, and no decide, quoter or strategy."""
-    if isinstance(make, Quoter | Strategy) or hasattr(make, "py_func") or not callable(make):
+    if isinstance(make, Quoter) or _is_strategy(make) or hasattr(make, "py_func") or not callable(make):
         return False
     needed = [p for p in inspect.signature(make).parameters.values() if p.default is inspect.Parameter.empty]
     return len(needed) < len(PARAMETERS)
@@ -247,12 +254,12 @@ def _fixed(make: Any) -> Callable[[Tape], Any]:
                     f"{owner} holds {name}, a {type(value).__name__} of {len(value):,}: made before the check, it would still know the "
                     "future when the tape is cut. Pass a function that makes it from a tape: hl.check_lookahead(lambda tape: …, tape)."
                 )
-    return lambda _: copy.deepcopy(make) if isinstance(make, Strategy) else make
+    return lambda _: copy.deepcopy(make) if _is_strategy(make) else make
 
 
 def _holdings(make: Any) -> list[tuple[str, dict[str, Any]]]:
     """Return what a decide reads from outside, or a strategy keeps in itself, by owner."""
-    if isinstance(make, Strategy):
+    if _is_strategy(make):
         return [(type(make).__name__, vars(make))]
     decide = make.decide if isinstance(make, UserQuoter) else make
     return [(one.__name__, used(one).found) for one in family(decide)] if helper(decide) is not None else []

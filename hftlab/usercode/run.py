@@ -118,12 +118,14 @@ class _PlainRun:
         self._function, self._decide = function, decide
         self._error: BaseException | None = None
         self._written = 0
-        self._views: dict[int, Any] = {}
+        self._records: list[Any] = []
         self._back = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)(self._called)
         self._pointer = _python_pointer(ctypes.cast(self._back, ctypes.c_void_p).value or 0)
 
     def __call__(self, desk: Any, markets: Any, exchanges: Any, events: Any, out: Any) -> int:
-        self._error, self._out, self._views = None, out, {}
+        # Records of the arrays themselves, so that one which a user keeps keeps its array alive.
+        self._records = [desk.view(np.recarray)[0], *markets.view(np.recarray)]
+        self._error, self._out, self._first = None, out, markets.ctypes.data
         done = int(core.loop(desk, markets, exchanges, events, out, self._pointer))
         error = self._error
         if error is None:
@@ -135,22 +137,16 @@ class _PlainRun:
             raise error
         raise blame(error, self._function, desk, markets) from None
 
-    def _called(self, desk_at: int, market_at: int, _params_at: int, _quote_at: int) -> None:
+    def _called(self, _desk_at: int, market_at: int, _params_at: int, _quote_at: int) -> None:
         if self._error is not None:
             return
-        desk, market = self._record(desk_at, DESK), self._record(market_at, MARKET)
+        desk, market = self._records[0], self._records[1 + (market_at - self._first) // MARKET.itemsize]
         try:
             self._decide(desk, market, market.params, market.quote)
         except BaseException as error:  # why: nothing passes through compiled code; it is raised again when the loop has ended
             self._error, self._written = error, int(self._out["seq"][0])
             market.quote.bid_lots = market.quote.ask_lots = 0
             desk.fault = _STOPPED
-
-    def _record(self, address: int, dtype: np.dtype) -> Any:
-        if address not in self._views:
-            memory: Any = (ctypes.c_char * dtype.itemsize).from_address(address)
-            self._views[address] = np.frombuffer(memory, dtype).view(np.recarray)[0]
-        return self._views[address]
 
 
 def _python_pointer(address: int) -> Any:
