@@ -81,6 +81,10 @@ def wrong_call(desk, market, params, quote):
     quote.bid_lots = bk.lots_at(market.book, 3)  # here
 
 
+def counts_rows(desk, market, params, quote):
+    quote.bid_lots = desk.rows % 2  # here
+
+
 def wrong_record(desk, market, params, quote):
     quote.bid_lots = bk.lots_at(market, BID, quote.bid_ticks)  # here
 
@@ -145,6 +149,7 @@ WORDS = {
     unknown_name: "There is no name 'haf' here. Did you mean 'half'?",
     unknown_in_module: "math has no 'flor'. Did you mean 'floor'?",
     wrong_call: "The call does not fit lots_at(book, side, price_ticks): missing a required argument: 'price_ticks'.",
+    counts_rows: "desk.rows depends on the pieces in which a run is made. Use desk.now_ns or market.messages.",
     wrong_record: "lots_at takes a book record as its argument 'book', not market. Did you mean market.book?",
     endless: "This loop never ends.",
     a_dict: "TABLE is a dict, which compiled code cannot read.",

@@ -7,7 +7,7 @@ import pytest
 
 import hftlab as hl
 from hftlab.errors import InputError
-from hftlab.kernels import book, orders, pricing
+from hftlab.kernels import book, own, pricing
 from hftlab.kernels import quote as q
 from hftlab.types import ASK, BID, MARKET
 from hftlab.usercode.fields import CALLS, END, fields, rewrite, unit
@@ -86,7 +86,7 @@ def test_the_table_is_shown_as_text_as_html_and_as_a_frame():
 
 
 def test_the_listed_functions_can_be_called_from_a_decide():
-    assert set(CALLS) == {"book", "orders", "quote", "pricing"}
+    assert set(CALLS) == {"book", "own", "quote", "pricing"}
     assert len(fields("functions").rows) == sum(len(names) for names in CALLS.values())
     runner(calls_everything)
 
@@ -94,7 +94,7 @@ def test_the_listed_functions_can_be_called_from_a_decide():
 def calls_everything(desk, market, params, quote):
     best = q.public_touch(market, BID)
     lots = book.lots_at(market.book, BID, best) + book.next_level(market.book, BID, best)
-    lots += orders.public_lots(market, BID, best) + orders.own_lots(market, BID, best) + orders.open_lots(market, ASK)
+    lots += own.public_lots(market, BID, best) + own.own_lots(market, BID, best) + own.open_lots(market, ASK)
     k, a = q.decay_per_tick(market, params), q.arrival_per_s(market, params)
     q.around(quote, params, market.fair_ticks, 1.0, 1.0)
     q.avellaneda_stoikov(desk, market, params, quote)

@@ -20,7 +20,7 @@ from hftlab.data.state import build
 from hftlab.data.tape import Tape
 from hftlab.errors import InputError, UserCodeError
 from hftlab.kernels import book as bk
-from hftlab.kernels import orders, pricing
+from hftlab.kernels import own, pricing
 from hftlab.kernels import quote as q
 from hftlab.kernels.book import lots_at
 from hftlab.types import ASK, BID, LAST, NO_PRICE
@@ -32,7 +32,7 @@ EDGE = 1.5
 
 @njit
 def weight(market, side, price):
-    return 0.0 if price == NO_PRICE else orders.public_lots(market, side, price)
+    return 0.0 if price == NO_PRICE else own.public_lots(market, side, price)
 
 
 def lean(market, params):

@@ -38,14 +38,15 @@ def backtest(
     fees: Fees | Sequence[Fees] | None = None,
     strategy: Strategy | None = None,
     timer_ms: float = 100.0,
-    timer_start: str = "grid",
+    timer_start: str | int = "grid",
     sample_ms: float = 250.0,
     bar_s: float = 10.0,
     jit: bool = True,
 ) -> Report:
     """Run a quoter, or a strategy that sets targets, over a tape and return its Report.
 
-    Timers come every `timer_ms`, at whole multiples of it ("grid") or counted from the first row received (`timer_start` "first").
+    Timers come every `timer_ms`, at whole multiples of it ("grid"), counted from the first row received (`timer_start` "first"), or
+    from a time in ns since 1970.
 
     The exchange sees a row at its exchange time, the desk at its receive time; requests and reports travel as `latency`
     says; resting orders fill by the queue model. `jit=False` runs a user's decide as plain Python, with the same results.
@@ -63,8 +64,9 @@ def backtest(
     decide = decide_of(quoters)
     run = core.run if decide is None else runner(decide, jit=jit)
     every_ns = int(number(timer_ms, "timer_ms", 0.001) * 1e6)
-    from_first = choice(timer_start, TIMER_STARTS, "timer_start") == 1
-    chunks = with_timers(iter((tape.merge().rows,)), every_ns, from_first=from_first, extra=latency_rows(latencies))
+    if isinstance(timer_start, str):
+        choice(timer_start, TIMER_STARTS, "timer_start")
+    chunks = with_timers(iter((tape.merge().rows,)), every_ns, start=timer_start, extra=latency_rows(latencies))
     state.step(run, np.zeros(0, EVENT))  # loads, or for user code compiles, the kernels: no part of the time of the run
     assumptions = {
         "queue": _each(one.text() for one in models),

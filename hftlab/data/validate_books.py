@@ -65,7 +65,7 @@ def check_books(rows: Rows) -> BookCheck:
 
 def touches(rows: Rows) -> Ints:
     """Return best bid and ask in ticks after each row, shape (rows, 2), of the row's instrument; NO_PRICE where there is none."""
-    from hftlab.data.validate_walk import walk_touch
+    from hftlab.kernels.touch import walk_touch
 
     kept, where = walkable(rows)
     count = int(kept["instrument"].max()) + 1 if len(kept) else 1

@@ -25,7 +25,7 @@ BEGIN, END = "<!-- made by hftlab.usercode.fields: begin -->", "<!-- end -->"
 # Kernels that a decide may call, by module of hftlab.kernels: questions about the market, and the formulas of the built-in quoters.
 CALLS = {
     "book": ("lots_at", "next_level"),
-    "orders": ("public_lots", "own_lots", "open_lots"),
+    "own": ("public_lots", "own_lots", "open_lots"),
     "quote": ("public_touch", "decay_per_tick", "arrival_per_s", "around", "avellaneda_stoikov"),
     "pricing": ("as_reservation_ticks", "as_spread", "glft_depths", "ewma_weight", "ewma_variance_per_s"),
 }
@@ -141,7 +141,7 @@ def reference() -> str:
     lines = [f"| `{name}` | {_cell(meaning)} |" for name, _, _, meaning in fields("functions").rows]
     parts += [
         "### functions",
-        "Imported as `from hftlab.kernels import book, orders, pricing` and `from hftlab.kernels import quote as q`; `side` is `BID` or `ASK` of `hftlab.types`.",
+        "Imported as `from hftlab.kernels import book, own, pricing` and `from hftlab.kernels import quote as q`; `side` is `BID` or `ASK` of `hftlab.types`.",
     ]
     return "\n\n".join([*parts, "\n".join(["| function | returns |", "|---|---|", *lines]), END])
 

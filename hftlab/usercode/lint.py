@@ -116,6 +116,8 @@ class _Reader(ast.NodeVisitor):
             raise self._fault(node, _no_field(ast.unparse(node.value), node.attr, base))
         if isinstance(node.ctx, ast.Store) and isinstance(base, np.dtype):
             self._may_write(node, base)
+        if isinstance(base, np.dtype) and base == DESK and node.attr == "rows":
+            raise self._fault(node, "desk.rows depends on the pieces in which a run is made. Use desk.now_ns or market.messages.")
         module = self._object(node.value)
         if isinstance(module, ModuleType) and not hasattr(module, node.attr):
             raise self._fault(node, f"{module.__name__} has no {node.attr!r}.{_near(node.attr, dir(module))}")

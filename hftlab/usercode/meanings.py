@@ -18,7 +18,7 @@ RECORDS_MEAN = {
 
 _DESK = {
     "now_ns": "the time of this call",
-    "rows": "rows that the run has consumed",
+    "rows": "rows consumed before this piece of the run; not for decide, a run may be cut into any pieces",
     "message_open": "1 within a message of several rows; decide is never called there",
     "state": "ACTIVE 0, PAUSED 1, REDUCING 2, HALTED 3, STOPPED 4; decide is called when ACTIVE",
     "halt_verdict": "why the desk is halted: a place in VERDICT_NAMES",
@@ -88,6 +88,11 @@ _MARKET = {
     "fills_count": "our fills so far; the newest lies at (fills_count - 1) % FILLS of `fills`",
     "pnl_quote": "P&L of this market after fees, marked to fair",
     "working": "our orders, resting or on their way",
+    "open_lots": "what our bids [0], and our asks [1], could still fill at most",
+    "own_known": "1 while own_bid_ticks and own_ask_ticks hold",
+    "own_bid_ticks": "our highest bid, resting or asked for",
+    "own_ask_ticks": "our lowest ask, resting or asked for",
+    "own_at": "our orders by the last bits of their price, to look them up fast",
     "levels_used": "levels of a side that have had an order since the table was last empty",
     "slots": "1 + index into `orders` of the working order of side and level: level k bid at [k], ask at [LEVELS_MAX + k]; 0 none",
     "has_target": "1 while a strategy's target is worked; decide is not called then",

@@ -126,13 +126,13 @@ class _PlainRun:
         # Records of the arrays themselves, so that one which a user keeps keeps its array alive.
         self._records = [desk.view(np.recarray)[0], *markets.view(np.recarray)]
         self._error, self._out, self._first = None, out, markets.ctypes.data
+        rows = int(desk["rows"][0])
         done = int(core.loop(desk, markets, exchanges, events, out, self._pointer))
         error = self._error
         if error is None:
             return done
         # The row in which it failed ended, with nothing wished: what that wrote is taken back.
-        desk["fault"], out["seq"][0] = 0, self._written
-        desk["rows"] -= 1
+        desk["fault"], desk["rows"], out["seq"][0] = 0, rows, self._written
         if isinstance(error, bdb.BdbQuit) or not isinstance(error, Exception):
             raise error
         raise blame(error, self._function, desk, markets) from None
