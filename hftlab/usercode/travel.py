@@ -17,7 +17,13 @@ from hftlab.usercode.functions import helper, is_kernel, place, source_of, used
 from hftlab.usercode.lint import check
 
 _PLAIN = (int, float, bool, str)
-_MODULES = ("math", "numpy", "hftlab", "hftlab.types", *(f"hftlab.kernels.{name}" for name in ("book", "orders", "own", "pricing", "quote")))
+_MODULES = (
+    "math",
+    "numpy",
+    "hftlab",
+    "hftlab.types",
+    *(f"hftlab.kernels.{name}" for name in ("book", "orders", "own", "pricing", "quote")),
+)
 
 
 def capture(decide: Any) -> dict[str, Any]:
