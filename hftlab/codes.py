@@ -149,7 +149,7 @@ FAULT_OUT_FULL, FAULT_IN_FLIGHT_FULL, FAULT_INSTRUMENT, FAULT_KIND = 1, 2, 3, 4
 FAULT_NAMES = ("none", "output full", "too many requests or reports in flight", "instrument out of range", "unknown event kind")
 
 # --- sizes -----------------------------------------------------------------------------------------------------------
-LADDER = 4096  # ticks held in the dense window of a book; levels outside wait in a hash table
+LADDER = 16384  # ticks held in the dense window of a book; levels outside wait in a hash table
 FAR = 16384  # slots of that table; the busiest recording keeps 10,000 levels
 ORDERS = 128  # our orders per instrument, working or in flight
 IN_FLIGHT = 256  # requests, or reports, on their way per instrument

@@ -24,6 +24,7 @@ DataWarning (UserWarning)            data that can be used, but not trusted blin
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class HftlabError(Exception):
@@ -51,7 +52,18 @@ class UnknownName(InputError, TypeError):
 
 
 class UserCodeError(InputError):
-    """A quoter or strategy written by the user failed; names the user's line."""
+    """A quoter or strategy written by the user failed; names the user's line.
+
+    `line`: its number; `details`: the original exception. Out of a run also `row` of the tape, `ts_ns` of the desk, `written`
+    (EVENT rows until then) and `report`, the Report of the part that was run.
+    """
+
+    line: int | None = None
+    details: BaseException | None = None
+    row: int | None = None
+    ts_ns: int | None = None
+    written: Any = None
+    report: Any = None
 
 
 class DataError(HftlabError):

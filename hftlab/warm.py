@@ -45,11 +45,18 @@ def _tape() -> None:
 
 def _desk() -> None:
     from hftlab.backtesting.run import backtest
-    from hftlab.params import AvellanedaStoikov, Limits
+    from hftlab.params import AvellanedaStoikov, Limits, UserQuoter
 
     tape = _moment()
     (btc,) = tape.instruments
-    backtest(tape, btc, AvellanedaStoikov(order_qty=btc.lot_size), Limits(position_qty_max=btc.lot_size * 10))
+    limits = Limits(position_qty_max=btc.lot_size * 10)
+    backtest(tape, btc, AvellanedaStoikov(order_qty=btc.lot_size), limits)
+    # The loop that calls a user's decide through a pointer. Plain Python stands behind it here: that is never compiled.
+    backtest(tape, btc, UserQuoter(order_qty=btc.lot_size, decide=_no_wish), limits, jit=False)
+
+
+def _no_wish(desk: Any, market: Any, params: Any, quote: Any) -> None:
+    """Wish nothing."""
 
 
 def _moment() -> "Tape":

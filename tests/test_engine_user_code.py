@@ -9,7 +9,7 @@ from drill import BTC, LIMITS, wait_dead
 from numba import njit
 
 import hftlab as hl
-from hftlab.errors import EngineDied, UserCodeError
+from hftlab.errors import UserCodeError
 
 EDGE_TICKS = 2
 
@@ -32,10 +32,18 @@ def broken(desk, market, params, quote):
     quote.no_such_field = 1
 
 
-def test_a_quoter_from_a_cell_runs_in_the_engine_and_replays(tmp_path, capsys):
+def texts(desk, market, params, quote):
+    quote.bid_ticks = "high"
+
+
+def fails(desk, market, params, quote):
+    if market.messages > 20:
+        raise ValueError("on purpose")
+
+
+def test_a_quoter_from_a_cell_runs_in_the_engine_and_replays(tmp_path):
     quoter = hl.UserQuoter(decide=decide, order_qty="0.01")
     session = hl.start(hl.SynthFeed(BTC, seed=7), hl.PaperVenue(BTC), quoter, LIMITS, run=tmp_path / "own")
-    assert "compiled once" in capsys.readouterr().out
     frame = session.wait(lambda f: {o.status for o in f.orders()} == {"live"} and len(f.orders()) == 2)
     bid, ask = (next(o.price for o in frame.orders() if o.side == side) for side in (1, -1))
     assert ask - bid >= 2 * EDGE_TICKS * float(BTC.tick_size)
@@ -44,22 +52,22 @@ def test_a_quoter_from_a_cell_runs_in_the_engine_and_replays(tmp_path, capsys):
     assert "def decide" in (tmp_path / "own" / "spec.yaml").read_text()
 
 
-def test_a_quoter_that_does_not_compile_ends_the_start_with_words(tmp_path):
-    with pytest.raises(EngineDied, match="no_such_field"):
-        hl.start(
-            hl.SynthFeed(BTC, seed=7),
-            hl.PaperVenue(BTC),
-            hl.UserQuoter(decide=broken, order_qty="0.01"),
-            LIMITS,
-            run=tmp_path / "broken",
-        )
+def test_a_quoter_that_does_not_compile_is_refused_before_anything_starts(tmp_path):
+    for decide, words in ((broken, "quote has no field 'no_such_field'"), (lambda *_: None, "wanted four"), (texts, "cannot be put there")):
+        with pytest.raises(UserCodeError, match=words):
+            hl.start(hl.SynthFeed(BTC), hl.PaperVenue(BTC), hl.UserQuoter(decide=decide, order_qty="0.01"), LIMITS, run=tmp_path / "no")
+    assert not (tmp_path / "no").exists()
 
 
-def test_a_quoter_that_is_not_compiled_is_refused_before_anything_starts(tmp_path):
-    quoter = hl.UserQuoter(decide=lambda *_: None, order_qty="0.01")
-    with pytest.raises(UserCodeError, match="@njit"):
-        hl.start(hl.SynthFeed(BTC), hl.PaperVenue(BTC), quoter, LIMITS, run=tmp_path / "plain")
-    assert not (tmp_path / "plain").exists()
+def test_a_quoter_that_fails_ends_the_engine_with_the_users_line(tmp_path):
+    session = hl.start(
+        hl.SynthFeed(BTC, seed=7), hl.PaperVenue(BTC), hl.UserQuoter(decide=fails, order_qty="0.01"), LIMITS, run=tmp_path / "f"
+    )
+    wait_dead(session)
+    words = (tmp_path / "f" / "log.jsonl").read_text()
+    line = fails.__code__.co_firstlineno + 2
+    assert f"fails, line {line} of test_engine_user_code.py" in words
+    assert "ValueError: on purpose" in words
 
 
 def test_a_strategy_works_beside_the_engine_and_its_death_pauses_the_desk(tmp_path):

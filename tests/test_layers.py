@@ -30,6 +30,7 @@ FLOORS = {
     "hftlab.strategies": 3,
     "hftlab.execution": 3,
     "hftlab.analytics": 3,
+    "hftlab.usercode": 3,
     "hftlab.engine": 4,
     "hftlab.backtesting": 4,
     "hftlab.engine.api": 5,

@@ -14,8 +14,8 @@ from benchmarks.peers.compare import ORDER as ORDER_ROW
 from benchmarks.peers.compare import Run
 from hftlab.backtesting.clock import row_times
 from hftlab.data.state import State, build
-from hftlab.engine.usercode import runner
 from hftlab.types import CANCEL, EVENT, FILL, LAST, SUBMIT, TIMER
+from hftlab.usercode.run import runner
 
 INTERVAL_NS = 100_000_000
 INSTRUMENT = hl.Instrument(venue="binanceusdm", symbol="BTC/USDT:USDT", base="BTC", quote="USDT", tick_size="0.1", lot_size="0.001")

@@ -9,7 +9,7 @@ import numpy as np
 
 from hftlab.assumptions import Fees, Latency, Queue
 from hftlab.data.frame import Frame
-from hftlab.errors import InputError, KernelFault
+from hftlab.errors import InputError, KernelFault, UserCodeError
 from hftlab.instrument import AMEND_RULES, Instrument
 from hftlab.kernels.jit import records
 from hftlab.kernels.rng import rng_seed
@@ -32,12 +32,16 @@ class State:
     instruments: tuple[Instrument, ...]
 
     def step(self, run: Any, rows: np.ndarray) -> np.ndarray:
-        """Run all `rows`; return a copy of the rows written (requests, fills, samples). Raises KernelFault."""
-        done, written = 0, []
+        """Run all `rows`; return a copy of the rows written (requests, fills, samples). Raises KernelFault, UserCodeError."""
+        done, written = 0, list[np.ndarray]()
         rows = records(rows)
         while True:
             self.out["seq"][0] = 0
-            done += run(self.desk, self.markets, self.exchanges, rows[done:] if done else rows, self.out)
+            try:
+                done += run(self.desk, self.markets, self.exchanges, rows[done:] if done else rows, self.out)
+            except UserCodeError as error:  # what was written before a user's function failed is kept
+                error.written = np.concatenate([*written, self.out[1 : int(self.out["seq"][0]) + 1]])
+                raise
             count = int(self.out["seq"][0])
             if count:
                 written.append(self.out[1 : count + 1].copy())

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hftlab.data.state import State
-from hftlab.types import BBO, DESK_STATE_NAMES, NO_HALTED, VALIDITY_NAMES, VERDICT_NAMES
+from hftlab.types import DESK_STATE_NAMES, NO_HALTED, TIMER, VALIDITY_NAMES, VERDICT_NAMES
 
 _EDGES_US = np.geomspace(1.0, 1e5, 41)
 _MESSAGES = 60
@@ -47,7 +47,7 @@ class Figures:
 
     def lag(self, rows: np.ndarray) -> None:
         """Note how long the last market rows took from the exchange to us."""
-        market = rows[rows["kind"] <= BBO]
+        market = rows[rows["kind"] < TIMER]
         if len(market):
             self._lag_ms = float(market["ts_recv_ns"][-1] - market["ts_exch_ns"][-1]) / 1e6
 

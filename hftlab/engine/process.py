@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from hftlab.engine.spec import RunSpec, load_spec
-from hftlab.engine.usercode import capture
 from hftlab.engine.view import Session, View, engine_alive, log_tail
 from hftlab.errors import EngineDied, InputError, RunInUse
 from hftlab.kernels.jit import cache_dir
-from hftlab.params import Limits, Quoter, UserQuoter
+from hftlab.params import Limits, Quoter
 from hftlab.strict import keywords, spread
+from hftlab.usercode.functions import decide_of
+from hftlab.usercode.run import runner
+from hftlab.usercode.travel import capture
 from hftlab.venues.feeds import Feed, PaperVenue
 from hftlab.venues.sources import feed_instruments
 
@@ -52,24 +54,25 @@ def start(
             raise InputError(f"the {what} was {value!r}; wanted e.g. {'hl.SynthFeed(…)' if what == 'feed' else 'hl.PaperVenue()'}.")
     instruments = feed_instruments(feed)
     quoters, all_limits = spread(quoter, len(instruments), "quoters"), spread(limits, len(instruments), "limits")
+    decide = decide_of(quoters)
     spec = RunSpec(
         feed=feed,
         venue=venue,
         instruments=instruments,
         quoters=quoters,
         limits=all_limits,
-        code=capture(quoters[0].decide) if isinstance(quoters[0], UserQuoter) else None,
+        code=None if decide is None else capture(decide),
         strategy=strategy.to_dict() if strategy is not None else None,
         timer_ms=timer_ms,
         sample_ms=sample_ms,
         bar_s=bar_s,
     )
     spec.state()  # every parameter is checked here, before anything is written
+    if decide is not None:
+        runner(decide)  # for its errors: here they reach the cell that wrote it
     directory = _directory(run)
     _make(directory, replace=replace)
     spec.save(directory)
-    if spec.code is not None:
-        print("your decide() is compiled once, in the engine; this takes some seconds …")
     return _launch(directory)
 
 

@@ -9,13 +9,14 @@ from typing import Any
 import yaml
 
 from hftlab.data.state import State, build
-from hftlab.engine.usercode import restore, runner
 from hftlab.errors import DataError
 from hftlab.instrument import Instrument
 from hftlab.kernels import core
 from hftlab.params import Limits, Quoter, UserQuoter, quoter_from_dict
 from hftlab.types import DESK, EVENT, MARKET
 from hftlab.types_exchange import EXCHANGE
+from hftlab.usercode.run import runner
+from hftlab.usercode.travel import restore
 from hftlab.venues.feeds import Feed, PaperVenue, feed_from_dict, venue_from_dict
 
 FILE = "spec.yaml"

@@ -64,30 +64,55 @@ def lots_at(book, side, price_ticks):
 
 @kernel
 def apply_level(book, side, price_ticks, lots):
-    """Set a level to `lots` (0 removes it) and keep the best price of its side. Returns the lots it held before."""
-    if book.anchor_ticks == NO_PRICE:
-        book.anchor_ticks = price_ticks - LADDER // 2
-    index = price_ticks - book.anchor_ticks
-    if 0 <= index < LADDER:
-        if side == BID:
-            old = book.bid_lots[index]
-            book.bid_lots[index] = lots
-        else:
-            old = book.ask_lots[index]
-            book.ask_lots[index] = lots
-    else:
-        old = _far_set(book, side, price_ticks, lots)
+    """Set a level to `lots` (0 removes it) and keep the best price of its side. Returns the lots it held before.
+
+    The most frequent call of all: what is rare stands in functions of its own, so that this one is small enough to be inlined.
+    """
+    if book.anchor_ticks != NO_PRICE:
+        index = price_ticks - book.anchor_ticks
+        if 0 <= index < LADDER:
+            return _apply_inside(book, side, price_ticks, index, lots)
+    return _apply_outside(book, side, price_ticks, lots)
+
+
+@kernel
+def _apply_inside(book, side, price_ticks, index, lots):
+    """Set a level of the window."""
     if side == BID:
+        old = book.bid_lots[index]
+        book.bid_lots[index] = lots
         if lots > 0:
-            if book.best_bid_ticks == NO_PRICE or price_ticks > book.best_bid_ticks:
-                book.best_bid_ticks = price_ticks
+            book.best_bid_ticks = max(book.best_bid_ticks, price_ticks)
         elif price_ticks == book.best_bid_ticks:
             book.best_bid_ticks = next_level(book, side, price_ticks)
-    elif lots > 0:
-        if book.best_ask_ticks == NO_PRICE or price_ticks < book.best_ask_ticks:
-            book.best_ask_ticks = price_ticks
-    elif price_ticks == book.best_ask_ticks:
-        book.best_ask_ticks = next_level(book, side, price_ticks)
+    else:
+        old = book.ask_lots[index]
+        book.ask_lots[index] = lots
+        if lots > 0:
+            if price_ticks < book.best_ask_ticks or book.best_ask_ticks == NO_PRICE:
+                book.best_ask_ticks = price_ticks
+        elif price_ticks == book.best_ask_ticks:
+            book.best_ask_ticks = next_level(book, side, price_ticks)
+    return old
+
+
+@kernel
+def _apply_outside(book, side, price_ticks, lots):
+    """Set a level that lies outside the window, or the first of all, round which the window is laid."""
+    if book.anchor_ticks == NO_PRICE:
+        book.anchor_ticks = price_ticks - LADDER // 2
+        return _apply_inside(book, side, price_ticks, LADDER // 2, lots)
+    old = _far_set(book, side, price_ticks, lots)
+    best = book.best_bid_ticks if side == BID else book.best_ask_ticks
+    if lots > 0:
+        if best == NO_PRICE or (price_ticks - best) * side > 0:
+            best = price_ticks
+    elif price_ticks == best:
+        best = next_level(book, side, price_ticks)
+    if side == BID:
+        book.best_bid_ticks = best
+    else:
+        book.best_ask_ticks = best
     return old
 
 

@@ -228,7 +228,7 @@ def _act(desk, markets, exchanges, i, out, decide):
     wish = market.quote
     wish.bid_lots = 0
     wish.ask_lots = 0
-    wish.levels = 0
+    wish.levels = 1
     wish.step_ticks = 0
     wish["flags"] = 0
     wish.fair_ticks = market.fair_ticks

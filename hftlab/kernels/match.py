@@ -52,7 +52,7 @@ def on_row(desk, exchange, spec, row, out):
         bk.settle(exchange.book)
         book = exchange.book
         if book.best_bid_ticks != exchange.touch_bid_ticks or book.best_ask_ticks != exchange.touch_ask_ticks:
-            write_touch(exchange, row.instrument, out)
+            write_touch(exchange, row.instrument, 0, out)
         if book.best_bid_ticks != exchange.seen_bid_ticks or book.best_ask_ticks != exchange.seen_ask_ticks:
             if exchange.resting_count > 0:
                 _fill_crossed(desk, exchange, row.instrument, out)
@@ -73,8 +73,8 @@ def on_depth(exchange, row):
 
 
 @kernel
-def write_touch(exchange, instrument, out):
-    """Write down the exchange's best prices and their sizes, as they are now."""
+def write_touch(exchange, instrument, order_id, out):
+    """Write down the exchange's best prices and their sizes, as they are now; `seq` names our order that is about to be filled."""
     book = exchange.book
     bid = book.best_bid_ticks
     ask = book.best_ask_ticks
@@ -88,7 +88,7 @@ def write_touch(exchange, instrument, out):
     row.qty_lots = 0 if bid == NO_PRICE else bk.lots_at(book, BID, bid)
     row.leaves_lots = ask
     row.order_id = 0 if ask == NO_PRICE else bk.lots_at(book, -BID, ask)
-    row.seq = 0
+    row.seq = order_id
     row.kind = TOUCH
     row.side = 0
     row["flags"] = 0
@@ -160,7 +160,7 @@ def fill(desk, exchange, slot, lots, instrument, out):
     if order["flags"] & REDUCE_ONLY != 0:
         lots = min(lots, max(-exchange.position_lots * order.side, 0))
     if lots > 0:
-        write_touch(exchange, instrument, out)
+        write_touch(exchange, instrument, order.order_id, out)
         order.leaves_lots -= lots
         exchange.position_lots += order.side * lots
         report(desk, exchange, FILL, order.order_id, order.side, order.price_ticks, lots, order.leaves_lots, MAKER, instrument)

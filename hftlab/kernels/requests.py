@@ -162,7 +162,7 @@ def _take(desk, exchange, row, out):
     if (row["flags"] & REDUCE_ONLY) != 0:
         leaves = min(leaves, max(-exchange.position_lots * row.side, 0))
     spared = row.qty_lots - leaves  # what a reduce-only order may not trade
-    match.write_touch(exchange, row.instrument, out)
+    match.write_touch(exchange, row.instrument, row.order_id, out)
     while leaves > 0:
         price = match.best_against(exchange, row.side)
         lots = leaves

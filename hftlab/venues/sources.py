@@ -9,7 +9,7 @@ from hftlab.data.recordings import load
 from hftlab.data.tape import Tape
 from hftlab.errors import DataWarning
 from hftlab.instrument import Instrument
-from hftlab.types import AT_DESK, AT_EXCHANGE, BBO, CANCELED, EVENT, FREE, GAP, LAST
+from hftlab.types import AT_DESK, AT_EXCHANGE, CANCELED, EVENT, FREE, GAP, LAST, TIMER
 from hftlab.venues.feeds import Feed, PaperVenue, ReplayFeed, SynthFeed
 from hftlab.venues.simulated import SimulatedMarket
 
@@ -97,7 +97,7 @@ def load_tape(feed: Feed) -> Tape | None:
 
 def market_rows(journal: np.ndarray) -> int:
     """Return how many of these journaled rows came from the feed; their sum is where a recording goes on."""
-    return int(np.count_nonzero(journal["kind"] <= BBO))
+    return int(np.count_nonzero(journal["kind"] < TIMER))
 
 
 def lost_orders(markets: np.ndarray, now_ns: int) -> np.ndarray:
