@@ -12,6 +12,7 @@ import numpy as np
 
 import hftlab as hl
 from hftlab.analytics.calibrate_queue import calibrate_queue
+from hftlab.analytics.calibrate_queue_picture import markdown
 from hftlab.analytics.calibrate_queue_result import QueueCalibration
 from hftlab.data.state import build
 from hftlab.data.synth import SAMPLE_START_NS
@@ -55,7 +56,12 @@ def run() -> dict[str, object]:
 
 def _said(calibration: QueueCalibration) -> dict[str, object]:
     table = calibration.table().round(5)
-    return {"orders": len(calibration.seed), "table": table.to_dict("index"), "words": calibration.words()}
+    return {
+        "orders": len(calibration.seed),
+        "table": table.to_dict("index"),
+        "words": calibration.words(),
+        "markdown": markdown(calibration),
+    }
 
 
 # --- a quoter ----------------------------------------------------------------------------------------------------------------------
@@ -70,7 +76,7 @@ def sessions(seeds: int = SEEDS) -> dict[str, Any]:
         found["truth"].append((pnl, lots))
         for name, model in zip(names[1:], MODELS, strict=True):
             report = hl.backtest(tape, BTC, QUOTER, LIMITS, queue=model, latency=hl.Latency(order_ms=LATENCY_MS))
-            found[name].append((report.pnl_quote, float(report.fills["qty_lots"].sum())))
+            found[name].append((report.pnl_quote / BTC.ticklot_quote, float(report.fills["qty_lots"].sum())))
     truth = np.array(found["truth"])
     return {name: _mean(np.array(values), truth) for name, values in found.items()}
 
@@ -79,11 +85,11 @@ def _mean(values: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     more = values - truth
     error = more.std(axis=0, ddof=1) / np.sqrt(len(more))
     return {
-        "pnl_quote": round(float(values[:, 0].mean()), 2),
-        "pnl_quote_se": round(float(values[:, 0].std(ddof=1) / np.sqrt(len(values))), 2),
-        "pnl_more": round(float(more[:, 0].mean()), 2),
-        "pnl_more_se": round(float(error[0]), 2),
-        "ticks_per_lot": round(float(values[:, 0].sum() / values[:, 1].sum()) / BTC.ticklot_quote, 3),
+        "pnl_ticklots": round(float(values[:, 0].mean()), 1),
+        "pnl_ticklots_se": round(float(values[:, 0].std(ddof=1) / np.sqrt(len(values))), 1),
+        "pnl_ticklots_more": round(float(more[:, 0].mean()), 1),
+        "pnl_ticklots_more_se": round(float(error[0]), 1),
+        "ticks_per_lot": round(float(values[:, 0].sum() / values[:, 1].sum()), 3),
         "lots": round(float(values[:, 1].mean())),
         "lots_more_share": round(float(more[:, 1].mean() / truth[:, 1].mean()), 4),
         "lots_more_share_se": round(float(error[1] / truth[:, 1].mean()), 4),
@@ -91,7 +97,7 @@ def _mean(values: np.ndarray, truth: np.ndarray) -> dict[str, float]:
 
 
 def session(seed: int) -> tuple[float, float, Tape]:
-    """Let the quoter trade in the matching engine; return its P&L, the lots it traded, and what the public saw."""
+    """Let the quoter trade in the matching engine; return its P&L in ticks x lots, the lots it traded, and what the public saw."""
     latency_ns = LATENCY_MS * 1_000_000
     market = SimulatedMarket(BTC, seed=seed, start_ns=SAMPLE_START_NS, entry_ns=latency_ns, response_ns=latency_ns)
     state = build((BTC,), (QUOTER,), (LIMITS,), simulate=False, own_in_book=True)
@@ -105,7 +111,7 @@ def session(seed: int) -> tuple[float, float, Tape]:
                 market.submit(requests)
         rows = market.advance(now_ns)
     traded = int(state.markets["bought_lots"][0] + state.markets["sold_lots"][0])
-    return float(state.desk["pnl_quote"][0]), float(traded), Tape(public(np.concatenate(parts)), (BTC,))
+    return float(state.desk["pnl_quote"][0]) / BTC.ticklot_quote, float(traded), Tape(public(np.concatenate(parts)), (BTC,))
 
 
 def public(rows: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ _COLUMNS = {
     "ahead_bias_lots": ("ahead, bias [lots]", 1, ""),
     "ahead_rmse_lots": ("ahead, RMSE [lots]", 1, ""),
     "brier": ("Brier", 1, ""),
-    "brier_over": ("over the true queue's", 1, ""),
+    "brier_over": ("Brier over truth's", 1, ""),
     "skill": ("skill", 100, "%"),
     "log_loss": ("log loss", 1, ""),
     "slope": ("slope", 1, ""),
@@ -56,7 +56,7 @@ def words(c: "QueueCalibration") -> list[str]:
     for name in ("risk_averse", "through"):
         if name in c.models:
             row = table.loc[name]
-            ahead = "" if name == "through" else f"; it believes {row.ahead_bias_lots:,.0f} lots too many in front of us"
+            ahead = "" if name == "through" else f"; after {c.ages_s[-1]:g} s it sees {row.ahead_bias_lots:,.0f} lots too many before us"
             said.append(f"{name} misses {row.missed_fills:.1%} of the true fills and invents {row.false_fills:.1%}{ahead}.")
     if "touch" in c.models:
         row = table.loc["touch"]
@@ -79,10 +79,10 @@ def _about_best(c: "QueueCalibration", table: pd.DataFrame) -> str:
 
 
 def _nearest(c: "QueueCalibration", what: str, names: list[str]) -> str:
-    named = {"behind": "joined behind the best price", "queue": "queue at our price", "trades": "traded against us in 10 s before"}[what]
+    named = {"behind": "distance behind the best price", "queue": "queue at our price", "trades": "traded against us in 10 s before"}[what]
     wrong = c.by(what).reset_index().pivot_table("wrong", what, "model", sort=False)[names]
     parts = [f"{group}: {row.idxmin()} ({row.min():.1%} wrong, worst {row.idxmax()} {row.max():.1%})" for group, row in wrong.iterrows()]
-    return f"By {named}: " + "; ".join(parts) + "."
+    return f"Among the queue models, by {named}: " + "; ".join(parts) + "."
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------------------
@@ -190,13 +190,14 @@ def _swatch(colour: str, width: float, dash: str, text: str) -> str:
 
 def _table(c: "QueueCalibration") -> str:
     frame = c.table()
-    head = "".join(f"<th style='text-align:right'>{label}</th>" for label, _, _ in _COLUMNS.values())
+    shown = {key: value for key, value in _COLUMNS.items() if key != "log_loss"}  # says what the Brier score says, and the page is narrow
+    head = "".join(f"<th style='text-align:right'>{label}</th>" for label, _, _ in shown.values())
     rows = ""
     for name, row in frame.iterrows():
         bold = "font-weight:600" if name == c.best else ""
-        cells = "".join(_cell(row[key], row[f"{key}_se"], *_COLUMNS[key][1:]) for key in _COLUMNS)
-        rows += f"<tr style='{bold}'><td style='text-align:left'>{html.escape(str(name))}</td>{cells}</tr>"
-    style = "font-variant-numeric:tabular-nums;font-size:12px;color:inherit"
+        cells = "".join(_cell(row[key], row[f"{key}_se"], *shown[key][1:]) for key in shown)
+        rows += f"<tr style='{bold}'><td style='text-align:left;white-space:nowrap'>{html.escape(str(name))}</td>{cells}</tr>"
+    style = "font-variant-numeric:tabular-nums;font-size:11px;color:inherit"
     table = f"<table style='{style}'><tr><th style='text-align:left'>model</th>{head}</tr>{rows}</table>"
     return f"<div style='overflow-x:auto'>{table}</div>"
 

@@ -16,6 +16,7 @@ from hftlab.assumptions import Queue
 from hftlab.data.synth import SAMPLE_START_NS, open_world
 from hftlab.errors import InputError
 from hftlab.instrument import Instrument
+from hftlab.kernels.jit import records
 from hftlab.kernels.lob import ahead_of
 from hftlab.kernels.lob_types import LEVEL_MASK
 from hftlab.kernels.probe import replay
@@ -228,7 +229,7 @@ def modelled(probes: Probes, queue: Queue) -> tuple[np.ndarray, np.ndarray]:
     Returns when each filled (i8 (n,), 0 for never) and the estimated lots ahead at each look after placement (f8 (n, looks), NaN where
     the order did not rest). One lot cannot fill in part, so without `partial_fills` our orders do not share a print's quantity either.
     """
-    exchanges = np.zeros(1, EXCHANGE)
+    exchanges = records(np.zeros(1, EXCHANGE))
     queue.fill(exchanges)
     exchanges["partial_fills"] = 0
     exchanges["active"], exchanges["due_ns"] = 1, NEVER_NS
@@ -237,5 +238,6 @@ def modelled(probes: Probes, queue: Queue) -> tuple[np.ndarray, np.ndarray]:
         exchanges["book"][name] = NO_PRICE
     ahead_lots = np.full((len(probes.side), probes.looks.shape[1] - 1), np.nan)
     filled_ns = np.zeros(len(probes.side), "i8")
-    replay(np.zeros(1, DESK), exchanges, np.zeros(1, SPEC), probes.rows, np.zeros(512, EVENT), ahead_lots, filled_ns)
+    desk, spec, out = (records(np.zeros(n, dtype)) for n, dtype in ((1, DESK), (1, SPEC), (512, EVENT)))
+    replay(desk, exchanges, spec, records(probes.rows), out, ahead_lots, filled_ns)
     return filled_ns, ahead_lots
