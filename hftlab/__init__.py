@@ -33,6 +33,7 @@ _WHERE = {
     "resume": "engine.process",
     "sample": "data.samples",
     "start": "engine.process",
+    "validate": "data.validate",
 }
 
 __all__ = sorted(_WHERE)  # noqa: PLE0605  # the table above is the one list of public names

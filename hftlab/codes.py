@@ -151,13 +151,14 @@ FAULT_NAMES = ("none", "output full", "too many requests or reports in flight", 
 # --- sizes -----------------------------------------------------------------------------------------------------------
 LADDER = 4096  # ticks held in the dense window of a book; levels outside wait in a hash table
 FAR = 16384  # slots of that table; the busiest recording keeps 10,000 levels
-ORDERS = 64  # our orders per instrument, working or in flight
+ORDERS = 128  # our orders per instrument, working or in flight
 IN_FLIGHT = 256  # requests, or reports, on their way per instrument
 SAMPLES = 1536  # rows of recent history kept in the state for viewers
 FILLS = 256
 BARS = 256
 USER_VALUES = 16  # free numbers for a user's own `decide`
-LEVELS_MAX = 8
+LEVELS_MAX = 32
+OWN_AT = 256  # prices, by their last bits: where none of ours rests a row of the book needs no second look
 TIERS = 8  # steps of a fee schedule
 TAKEN = 32  # levels that we took from and the feed still shows
 

@@ -7,10 +7,12 @@ HftlabError
 │   ├── UnknownInstrument            a name that is not in the catalogue
 │   ├── UnknownName                  a misspelt keyword or parameter
 │   └── UserCodeError                a quoter or strategy written by the user failed
+├── AccountingError                  money or lots that do not add up to the last unit
 ├── DataError                        a file or a stream
 │   ├── FormatError                  not the format it should be
 │   ├── TruncatedFile                ends in the middle
-│   └── TapeError                    read, but not fit for use (order, gaps, crosses, clock)
+│   ├── TapeError                    read, but not fit for use (order, gaps, crosses, clock)
+│   └── BundleError                  a bundle that was changed, or that does not come out the same when run again
 ├── EngineError                      the engine process
 │   ├── RunInUse                     another engine owns the run directory
 │   ├── EngineDied                   it ended; the message carries the end of its log
@@ -66,6 +68,14 @@ class TruncatedFile(DataError):
 
 class TapeError(DataError):
     """Data that was read but is not fit for use: order, gaps, crosses, clock."""
+
+
+class BundleError(DataError):
+    """A bundle that was changed, or whose run does not come out the same again."""
+
+
+class AccountingError(HftlabError):
+    """Money or lots that do not add up to the last unit."""
 
 
 class EngineError(HftlabError):

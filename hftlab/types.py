@@ -11,7 +11,7 @@ Sides are +1 (bid, buy) and -1 (ask, sell); on a `TRADE` row the side is the agg
 import numpy as np
 
 from hftlab.codes import *  # noqa: F403  # one dictionary: whoever knows the records knows the codes
-from hftlab.codes import BARS, FAR, FILLS, LADDER, LEVELS_MAX, LIMIT_NAMES, ORDERS, PARAM_NAMES, SAMPLES, TIERS
+from hftlab.codes import BARS, FAR, FILLS, LADDER, LEVELS_MAX, LIMIT_NAMES, ORDERS, OWN_AT, PARAM_NAMES, SAMPLES, TIERS
 
 EVENT = np.dtype(
     [
@@ -193,7 +193,12 @@ MARKET = np.dtype(
         ("fills_count", "i8"),
         ("pnl_quote", "f8"),  # marked to fair, after fees
         ("working", "i8"),  # slots in use
+        ("open_lots", "i8", (2,)),  # what all bids, and all asks, could still fill at most
+        ("own_known", "i8"),  # 1 while the two below hold
+        ("own_bid_ticks", "i8"),  # highest bid and lowest ask that is ours or that we have asked for
+        ("own_ask_ticks", "i8"),
         ("levels_used", "i8"),  # no level from here on has had an order since the table was last empty
+        ("own_at", "u1", (OWN_AT,)),  # orders at the prices with these last bits
         ("slots", "i8", (2 * LEVELS_MAX,)),  # 1 + slot of the working order of a side and level, 0 none
         ("has_target", "i8"),
         ("target_lots", "i8"),

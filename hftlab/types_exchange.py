@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hftlab.types import BOOK, EVENT, IN_FLIGHT, ORDERS, TAKEN
+from hftlab.types import BOOK, EVENT, IN_FLIGHT, ORDERS, OWN_AT, TAKEN
 
 RESTING = np.dtype(
     [
@@ -47,7 +47,10 @@ EXCHANGE = np.dtype(
         ("position_lots", "i8"),
         ("touch_bid_ticks", "i8"),  # as last written down
         ("touch_ask_ticks", "i8"),
+        ("seen_bid_ticks", "i8"),  # when crossed orders were last looked for
+        ("seen_ask_ticks", "i8"),
         ("resting_count", "i8"),
+        ("own_at", "u1", (OWN_AT,)),  # resting orders at the prices with these last bits
         ("due_ns", "i8"),  # the earliest of what is in flight, NEVER_NS for nothing
         ("request_head", "i8"),
         ("request_count", "i8"),

@@ -19,6 +19,7 @@ FLOORS = {
     "hftlab.strict": 0,
     "hftlab.tunable": 0,
     "hftlab.errors": 0,
+    "hftlab.svg": 0,
     "hftlab.instrument": 0,
     "hftlab.params": 0,
     "hftlab.assumptions": 0,

@@ -244,7 +244,9 @@ def test_the_checks_run_in_the_order_of_their_names():
         "position": lambda: right(market["limits"], "position_lots_max", 100),
         "order size": lambda: right(market["limits"], "order_lots_max", 100),
         "price band": lambda: right(market["limits"], "price_band_bps", 200),
-        "self cross": lambda: right(market["orders"], "price_ticks", 3000) or right(market["orders"], "wish_ticks", 3000),
+        "self cross": lambda: (
+            right(market["orders"], "price_ticks", 3000) or right(market["orders"], "wish_ticks", 3000) or right(market, "own_known", 0)
+        ),
         "min notional": lambda: right(market["spec"], "notional_ticklots_min", 0),
         "notional": lambda: right(market["limits"], "notional_ticklots_max", np.inf),
         "capital": lambda: right(desk["limits"], "capital_quote", 1e9),

@@ -14,12 +14,12 @@ def row_times(rows: np.ndarray) -> np.ndarray:
 
 
 def with_timers(
-    chunks: Iterator[np.ndarray], timer_ns: int, *, from_first: bool = False, extra: np.ndarray | None = None
+    chunks: Iterator[np.ndarray], timer_ns: int, *, start: str | int = "grid", extra: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
     """Yield the chunks with a TIMER after all rows of its time, and each row of `extra` (by ts_recv_ns) before the rows of its time.
 
-    Timers stand at the multiples of `timer_ns`, or of it after the first row received; one comes after the last row. Whatever the
-    cuts between the chunks, the rows are the same.
+    Timers stand at the multiples of `timer_ns` ("grid"), or at those of it after the first row received ("first") or after a time in
+    ns; one comes after the last row. Whatever the cuts between the chunks, the rows are the same.
     """
     extra = np.zeros(0, EVENT) if extra is None else extra
     next_ns = None
@@ -28,8 +28,9 @@ def with_timers(
         following = next(chunks, None)
         times = row_times(chunk)
         if next_ns is None:
-            origin_ns = int(chunk["ts_recv_ns"].min()) if from_first else int(times[0]) // timer_ns * timer_ns
-            next_ns = origin_ns + timer_ns
+            named = {"grid": 0, "first": int(chunk["ts_recv_ns"].min())}
+            origin_ns = named[start] if isinstance(start, str) else start
+            next_ns = origin_ns + max((int(times[0]) - origin_ns) // timer_ns + 1, 1) * timer_ns
         # A timer of the chunk's last moment waits: the next chunk may hold more rows of that moment.
         end_ns = int(times[-1]) if following is not None else int(times[-1]) + timer_ns
         due = np.arange(next_ns, end_ns, timer_ns, dtype=np.int64)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from hftlab.analytics.collector import Collector
+from hftlab.analytics.origin import Origin
 from hftlab.analytics.report import Report
 from hftlab.assumptions import Fees, Latency, Queue, latency_rows
 from hftlab.backtesting.clock import with_timers
@@ -37,17 +39,19 @@ def backtest(
     fees: Fees | Sequence[Fees] | None = None,
     strategy: Strategy | None = None,
     timer_ms: float = 100.0,
-    timer_start: str = "grid",
+    timer_start: str | int = "grid",
     sample_ms: float = 250.0,
     bar_s: float = 10.0,
 ) -> Report:
     """Run a quoter, or a strategy that sets targets, over a tape and return its Report.
 
-    Timers come every `timer_ms`, at whole multiples of it ("grid") or counted from the first row received (`timer_start` "first").
+    Timers come every `timer_ms`, at whole multiples of it ("grid"), counted from the first row received (`timer_start` "first"), or
+    from a time in ns since 1970.
 
     The exchange sees a row at its exchange time, the desk at its receive time; requests and reports travel as `latency`
     says; resting orders fill by the queue model. Raises InputError, UnknownName, TapeError (see Tape.merge), KernelFault.
     """
+    call = {name: value for name, value in locals().items() if name != "tape"}
     instruments = _instruments(tape, instrument)
     m = len(instruments)
     latencies, schedules = spread(latency or Latency(), m, "latencies"), spread(fees or Fees(), m, "fees")
@@ -58,18 +62,20 @@ def backtest(
     )
     run = runner(quoters[0].decide) if isinstance(quoters[0], UserQuoter) else core.run
     every_ns = int(number(timer_ms, "timer_ms", 0.001) * 1e6)
-    from_first = choice(timer_start, TIMER_STARTS, "timer_start") == 1
-    chunks = with_timers(iter((tape.merge().rows,)), every_ns, from_first=from_first, extra=latency_rows(latencies))
+    if isinstance(timer_start, str):
+        choice(timer_start, TIMER_STARTS, "timer_start")
+    chunks = with_timers(iter((tape.merge().rows,)), every_ns, start=timer_start, extra=latency_rows(latencies))
     step = state.step if strategy is None else partial(_with_strategy, state, strategy, [-1])
     state.step(run, np.zeros(0, EVENT))  # loads, or for user code compiles, the kernels: no part of the time of the run
-    written, took_s = [], 0.0
+    collector, took_s = Collector(instruments), 0.0
     for rows in chunks:
         began = time.perf_counter()
-        written.append(step(run, rows))
+        written = step(run, rows)
         took_s += time.perf_counter() - began
+        collector.add(written)
     return Report.of(
         state,
-        np.concatenate(written),
+        collector,
         rows=len(tape),
         took_s=took_s,
         assumptions={
@@ -79,6 +85,7 @@ def backtest(
             "fees": _each(one.text() for one in schedules),
             "impact": "none: the recorded market does not react to our orders",
         },
+        origin=Origin(tape, call, backtest),
     )
 
 

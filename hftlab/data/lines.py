@@ -1,74 +1,24 @@
-"""Lines of a capture: what kind of file it is, one `local_ts payload` pair a line, and what is wrong with a line.
+"""Lines of a capture: one `local_ts payload` pair a line, and what is wrong with a line.
 
 A day of one busy symbol is some 10 GB of text, so the file is read in pieces and never held as a whole.
 """
 
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from hftlab.data.files import Progress, pieces
 from hftlab.errors import FormatError, TruncatedFile
 
-CHUNK = 1 << 20
 SHOWN = 60  # characters of a bad line that a message shows
 
-_MAGIC = {
-    b"\x1f\x8b": "gzip",
-    b"PK": "zip",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"\xfd7zXZ": "xz",
-    b"BZh": "bzip2",
-    b"\x89HDF": "HDF5",
-    b"PAR1": "Parquet",
-    b"\x93NUMPY": "npy",
-    b"DBN": "DBN",
-}
 _UNITS = ((10**17, 10**20, 1), (10**14, 10**17, 1_000), (10**11, 10**14, 1_000_000))
-
-
-def file_kind(path: Path) -> str:
-    """Return "gzip", "zip" or "text", by content. Raises FormatError for a missing, empty or other file."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror}. Give the path of a recording.") from error
-    if not start:
-        raise FormatError(f"{path} is empty (0 bytes); wanted a recording.")
-    kind = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), "text")
-    if kind in ("gzip", "zip"):
-        return kind
-    if kind != "text" or not start[:1].isdigit():
-        shown = f"a {kind} file" if kind != "text" else f"not a recording (it begins with {start!r})"
-        raise FormatError(
-            f"{path.name} is {shown}; wanted lines of `local_ts {{json}}`, plain or gzip, or an npz of hftbacktest or hftlab."
-        )
-    return kind
 
 
 def ns_per_unit(stamp: int) -> int:
     """Return the nanoseconds of one unit of an epoch stamp, told by its size: ns, us or ms between 1973 and 5138; else 0."""
     return next((scale for low, high, scale in _UNITS if low <= stamp < high), 0)
-
-
-def chunks(path: Path) -> Iterator[bytes]:
-    """Yield the text of a plain or gzip file in pieces. Raises EOFError where a gzip stream ends early."""
-    with path.open("rb") as file:
-        if file_kind(path) != "gzip":
-            while piece := file.read(CHUNK):
-                yield piece
-            return
-        inflate = zlib.decompressobj(31)
-        while piece := file.read(CHUNK):
-            while piece:
-                yield inflate.decompress(piece)
-                piece = inflate.unused_data
-                if inflate.eof and piece:  # gzip files may be laid end to end
-                    inflate = zlib.decompressobj(31)
-        if not inflate.eof:
-            raise EOFError
 
 
 class Lines:
@@ -78,8 +28,9 @@ class Lines:
     says so; without it TruncatedFile is raised after its last good line.
     """
 
-    def __init__(self, path: Path, *, partial: bool = False) -> None:
+    def __init__(self, path: Path, *, partial: bool = False, progress: Progress | None = None) -> None:
         self.path = path
+        self._progress = progress
         self.number = 0
         self.cut = False
         self._partial = partial
@@ -89,7 +40,7 @@ class Lines:
         scale = 0
         rest = b""
         try:
-            for piece in chunks(self.path):
+            for piece in pieces(self.path, self._progress):
                 block = (rest + piece).split(b"\n")
                 rest = block.pop()
                 for line in block:
@@ -102,10 +53,8 @@ class Lines:
                     scale = scale or self._scale(stamp, line)
                     yield int(stamp) * scale, payload
         except EOFError:
-            self._truncated("the gzip stream ends early")
+            self._truncated("the packed stream ends early")
             return
-        except zlib.error as error:
-            raise FormatError(f"{self.path.name} is damaged after line {self.number:,} ({error}). Fetch the file again.") from error
         if rest.strip():
             yield from self._last(rest, scale)
 
@@ -114,7 +63,7 @@ class Lines:
         stamp, _, payload = line.partition(b" ")
         try:
             msgspec.json.decode(payload)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             self._truncated("the last line is incomplete")
             return
         self.number += 1

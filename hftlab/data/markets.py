@@ -22,6 +22,11 @@ def native_symbol(instrument: Instrument) -> str:
     return f"{pair}_PERP" if instrument.venue == "binancecoinm" else pair
 
 
+def _plain(symbol: str) -> str:
+    """Return a symbol without what vendors put between its parts."""
+    return "".join(char for char in symbol.upper() if char.isalnum())
+
+
 @cache
 def _by_native() -> dict[tuple[str, str], str]:
     return {(found.venue, native_symbol(found)): name for name in bundled_names() if (found := Instrument.bundled(name))}
@@ -68,6 +73,32 @@ class Markets:
             self.instruments.append(Instrument.bundled(name))
         self.used.add(found)
         return found
+
+    def find(self, venue: str, symbol: str) -> int:
+        """As `index`, for vendors who spell symbols their own way: BTC-PERPETUAL is also BTC/USD, BTCUSDT also BTC/USDT.
+
+        A given instrument of the same venue goes first; one of a venue that the vendor calls otherwise is taken by its symbol.
+        """
+        wanted = _plain(symbol)
+        names = [
+            (i, one.venue, {_plain(name) for name in (one.symbol, native_symbol(one), one.base + one.quote)})
+            for i, one in enumerate(self.instruments)
+        ]
+        same = [(i, known) for i, known, spellings in names if wanted in spellings]
+        found = next((i for i, known in same if known == venue), -1)
+        if found < 0 and self.given and venue not in {name for name, _ in _by_native()}:
+            found = next((i for i, _ in same), -1)
+        if found < 0:
+            return self.index(venue, symbol)
+        self.used.add(found)
+        return found
+
+    def only(self, source: str) -> int:
+        """Return the one given instrument, for recordings that do not say what was traded. Raises InputError."""
+        if not self.given or len(self.instruments) != 1:
+            raise InputError(f"{source} does not say what was traded; pass one instrument=, an hl.Instrument or the name of a bundled one.")
+        self.used.add(0)
+        return 0
 
     def check_used(self, source: str) -> None:
         """Raise InputError when a given instrument is not in the recording at all."""

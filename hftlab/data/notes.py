@@ -21,6 +21,14 @@ class Notes:
         """Keep one sentence; severity is "info", "warning" or "error"."""
         self.sentences.append((severity, text))
 
+    def add(self, other: "Notes") -> None:
+        """Take over the counts and sentences of another reader."""
+        self.lines += other.lines
+        self.ignored.update(other.ignored)
+        self.dropped.update(other.dropped)
+        self.sentences += [pair for pair in other.sentences if pair not in self.sentences]
+        self.clock_shift_ns += other.clock_shift_ns
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values from which `from_dict` makes the same notes."""
         return {

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from hftlab.data.grids import Columns
 from hftlab.data.markets import Wanted, as_instruments
 from hftlab.data.notes import Notes
-from hftlab.data.rows import OFF_FRAC_MAX, Rows
-from hftlab.errors import DataWarning, FormatError, InputError, OffGridPrice, OffGridQuantity, TapeError
+from hftlab.data.rows import Rows
+from hftlab.errors import DataWarning, FormatError, InputError, TapeError
 from hftlab.instrument import Instrument
 from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, EVENT, KIND_NAMES, LAST, SNAPSHOT, TRADE
 
@@ -29,12 +29,6 @@ _KIND_MASK = np.uint64(0xFF)
 _SNAPSHOT_KIND = 4
 _KIND_OF = {1: DEPTH, 2: TRADE, 3: CLEAR, _SNAPSHOT_KIND: DEPTH, 5: BBO}
 _EV_OF = {DEPTH: 1, TRADE: 2, CLEAR: 3, BBO: 5}
-_TOLERANCE = 1e-4
-"""How far from the grid a float may be, in ticks: a double of 16 digits is good to a millionth of a tick at 10**10 ticks."""
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 _DELTAS = ("ts_recv_ns", "seq", "price_ticks")  # stored as differences: they compress to a third
 _FORMAT = 1
@@ -66,18 +60,13 @@ def _read_own(file: Any, path: Path, notes: Notes) -> tuple[Rows, tuple[Instrume
     for name in EVENT.names or ():
         rows[name] = np.cumsum(file[name]) if name in _DELTAS else file[name]
     rows["ts_exch_ns"] = rows["ts_recv_ns"] - rows["ts_exch_ns"]
-    kept = Notes.from_dict(meta["notes"])
-    notes.lines += kept.lines
-    notes.ignored.update(kept.ignored)
-    notes.dropped.update(kept.dropped)
-    notes.sentences += kept.sentences
-    notes.clock_shift_ns += kept.clock_shift_ns
+    notes.add(Notes.from_dict(meta["notes"]))
     return rows, tuple(Instrument(**one) for one in meta["instruments"])
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 def read_npz(files: Sequence[Path], instrument: Wanted, notes: Notes, *, sort: bool) -> tuple[Rows, tuple[Instrument, ...]]:
-    """Read npz files that follow each other. Raises FormatError, InputError, OffGridPrice, OffGridQuantity, TapeError."""
+    """Read npz files that follow each other. Raises FormatError, InputError, TapeError."""
     wanted = as_instruments(instrument)
     parts, instruments = [], wanted
     for path in files:
@@ -101,6 +90,22 @@ def read_npz(files: Sequence[Path], instrument: Wanted, notes: Notes, *, sort: b
         rows = rows[np.argsort(rows["ts_recv_ns"], kind="stable")]
         notes.say("warning", f"the receive time went back {back:,} times; the rows were put in order (sort=True).")
     return np.ascontiguousarray(rows), instruments or ()
+
+
+def count_rows(path: Path) -> int:
+    """Return how many rows an npz holds, by its headers alone; 0 for one that `read_npz` will refuse."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            name = next((one for one in ("kind.npy", "data.npy") if one in archive.namelist()), None)
+            if name is None:
+                return 0
+            with archive.open(name) as file:
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, _ = read(file)
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError):
+        return 0
+    return int(shape[0]) if shape else 0
 
 
 def _read_one(file: Any, path: Path, wanted: tuple[Instrument, ...] | None, notes: Notes) -> tuple[Rows, tuple[Instrument, ...]]:
@@ -141,52 +146,16 @@ def _from_hftbacktest(data: np.ndarray[Any, Any], name: str, instrument: Instrum
     rows["side"] = np.where(kept["ev"] & BUY_EVENT, BID, np.where(kept["ev"] & SELL_EVENT, ASK, 0))
     rows["flags"] = np.where(ev == _SNAPSHOT_KIND, SNAPSHOT, 0)
     priced = rows["kind"] != CLEAR
-    _refuse(priced & (kept["qty"] < 0), where, f"{name}: a negative quantity", OffGridQuantity)
-    rows["price_ticks"][priced] = _ticks(kept["px"][priced], where[priced], name, instrument)
-    rows["qty_lots"][priced] = _lots(kept["qty"][priced], where[priced], name, instrument, notes)
+    columns = Columns(instrument, name, place="row")
+    rows["price_ticks"][priced] = columns.ticks(kept["px"][priced], where[priced])
+    rows["qty_lots"][priced] = columns.lots(kept["qty"][priced], where[priced])
+    columns.say(notes)
     _refuse((rows["kind"] != CLEAR) & (rows["side"] == 0), where, f"{name}: neither BUY_EVENT nor SELL_EVENT", FormatError)
     empty = (rows["kind"] == TRADE) & (rows["qty_lots"] == 0)
     if empty.any():
         notes.dropped["trade of zero price or size"] += int(np.count_nonzero(empty))
         rows = rows[~empty]
     return _with_messages(_with_first_clear(rows, name, notes))
-
-
-def _ticks(prices: Floats, where: Ints, name: str, instrument: Instrument) -> Ints:
-    """Return prices in ticks. Raises FormatError for NaN, OffGridPrice."""
-    whole, off = _near_grid(prices, float(instrument.tick_size), where, f"{name}: price")
-    if off.any():
-        first = int(np.flatnonzero(off)[0])
-        raise OffGridPrice(
-            f"{name}: price {prices[first]!s} in row {where[first]:,} is not on the grid of {instrument.name} (tick size "
-            f"{instrument.tick_size}). The likely cause is a wrong instrument."
-        )
-    return whole
-
-
-def _lots(sizes: Floats, where: Ints, name: str, instrument: Instrument, notes: Notes) -> Ints:
-    """Return sizes in lots; few odd ones are rounded, as in `SizeGrid`. Raises FormatError for NaN, OffGridQuantity."""
-    whole, off = _near_grid(sizes, float(instrument.lot_size), where, f"{name}: quantity")
-    if off.any():
-        first, count = int(np.flatnonzero(off)[0]), int(np.count_nonzero(off))
-        if count > OFF_FRAC_MAX * len(sizes):
-            raise OffGridQuantity(
-                f"{name}: {count:,} of {len(sizes):,} quantities, the first {sizes[first]!s} in row {where[first]:,}, lie between two "
-                f"lots of {instrument.name} (lot size {instrument.lot_size}). The likely cause is a wrong instrument."
-            )
-        whole[off] = np.maximum(whole[off], 1)
-        notes.say("info", f"{name}: {count:,} sizes lie between two lots and were rounded to the nearest.")
-    return whole
-
-
-def _near_grid(values: Floats, step: float, where: Ints, what: str) -> tuple[Ints, Bools]:
-    """Return the nearest multiples of `step`, and which values are not one. Raises FormatError for NaN and infinities."""
-    bad = np.flatnonzero(~np.isfinite(values))
-    if len(bad):
-        raise FormatError(f"{what} {values[bad[0]]} in row {where[bad[0]]:,}; wanted a number.")
-    scaled = values / step
-    whole = np.rint(scaled)
-    return whole.astype(np.int64), np.abs(scaled - whole) > _TOLERANCE
 
 
 def _refuse(bad: np.ndarray[Any, Any], where: np.ndarray[Any, Any], what: str, error: type[Exception]) -> None:

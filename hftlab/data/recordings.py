@@ -1,41 +1,35 @@
 """`load`: from files that people have to a checked tape."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from itertools import pairwise
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
-from hftlab.data.lines import Lines, file_kind
-from hftlab.data.markets import Markets, Wanted
+from hftlab.data.channels import channels_of, check_instruments, read_all
+from hftlab.data.chunking import ROWS
+from hftlab.data.files import Progress, file_kind
+from hftlab.data.mapped import open_mapped
+from hftlab.data.markets import Markets, Wanted, as_instruments
 from hftlab.data.notes import Notes
-from hftlab.data.npz import read_npz
-from hftlab.data.recordings_binance import BinanceReader
-from hftlab.data.recordings_hyperliquid import HyperliquidReader
-from hftlab.data.rows import RowBuilder, Rows, same_kind_of_error
+from hftlab.data.npz import count_rows, read_npz
+from hftlab.data.reading import Budget, Reading
+from hftlab.data.rows import Rows
 from hftlab.data.tape import Tape
-from hftlab.data.validate import clock_is_possible, smallest_latency_ns
-from hftlab.errors import DataWarning, FormatError, InputError, TapeError, UnknownName, did_you_mean
+from hftlab.data.validate_clock import clock_is_possible, smallest_latency_ns
+from hftlab.errors import DataWarning, FormatError, InputError, UnknownName, did_you_mean
 from hftlab.instrument import Instrument
-from hftlab.types import CLEAR, DEPTH, GAP
+from hftlab.types import EVENT
 
 CLOCKS = ("as recorded", "correct")
-OPTIONS = ("instrument", "clock", "bbo", "start_s", "end_s", "partial", "sort")
+OPTIONS = ("instrument", "clock", "bbo", "start_s", "end_s", "partial", "sort", "memory_max_gb")
 
 LATENCY_FLOOR_NS = 1_000_000
 """The smallest latency after a clock correction. It cannot be known from the file; a millisecond is about the least that a
 host near the venue sees. All other latencies keep their distance to it."""
 
-_LOOKED_AT = 200  # lines read to tell the format
-
 Paths = str | Path | Sequence[str | Path]
-Reader = BinanceReader | HyperliquidReader
-
-_READERS: dict[str, Callable[..., Reader]] = {"binance": BinanceReader, "hyperliquid": HyperliquidReader}
 
 
 def load(
@@ -48,42 +42,60 @@ def load(
     end_s: float | None = None,
     partial: bool = False,
     sort: bool = False,
+    memory_max_gb: float | None = None,
     **unknown: Any,
 ) -> Tape:
     """Read recordings into one checked tape. The format is told by content.
 
-    `paths`: one file, or several that follow each other. Known are lines of `local_ts {json}` (plain or gzip) of Binance
-    combined streams and of Hyperliquid, and npz of hftbacktest (needs `instrument`) and of `Tape.save`.
+    `paths`: one file, or several. Files of one kind and market follow each other; those of different kinds (a book and its trades)
+    are merged by receive time. Known are, plain or packed with gzip, zip or zstd: lines of `local_ts {json}` of Binance combined
+    streams and of Hyperliquid; tables of Tardis.dev (incremental_book_L2, book_snapshot_N, trades, quotes, book_ticker,
+    derivative_ticker); Binance's public archive (trades, aggTrades, bookTicker); Bybit's trades and ob500 books; Databento MBO (the
+    optional extra hftlab[databento]); npz of hftbacktest and of `Tape.save`; mapped tapes; and run directories of `hl.start`.
     `instrument`: which to read, one or several, as Instrument or bundled name; none takes every symbol of the file from the
-    bundled catalogue.
+    bundled catalogue. Files that do not say what was traded (hftbacktest, Binance's archive) need it.
     `clock`: "correct" moves all receive times by a constant, so that the smallest latency is 1 ms, if the recorded clocks
-    cannot both be right; "as recorded" leaves them and warns. `bbo` keeps the venue's own best prices, to check the book.
-    `start_s`, `end_s`: seconds after the first row, as in `Tape.slice`; reading stops at the end. `partial` accepts a file that ends in the middle. `sort` puts lines
-    that are out of order in order.
+    cannot both be right; "as recorded" leaves them and warns. `bbo` keeps the venue's own best prices of a capture, to check the book.
+    `start_s`, `end_s`: seconds after the first row, as in `Tape.slice`; reading stops at the end. `partial` accepts a file that
+    ends in the middle. `sort` puts rows that are out of order in order. `memory_max_gb`: refuse to read what needs more memory;
+    none takes four fifths of what is free.
 
     Raises FormatError, TruncatedFile, TapeError, OffGridPrice, OffGridQuantity, UnknownInstrument, InputError, UnknownName.
     """
     _check_options(unknown, clock)
+    files = files_of(paths)
+    source = ", ".join(path.name for path in files)
+    budget = Budget(source, Progress(files), memory_max_gb, whole=end_s is None)
+    reading = Reading(Markets(instrument), bbo=bbo, partial=partial, sort=sort, end_s=end_s)
+    kinds = {"run" if path.is_dir() else file_kind(path) for path in files}
+    if kinds == {"tape"} and len(files) == 1:
+        rows, instruments = _open(files[0], instrument, reading.notes, budget, clock)
+    elif "npz" in kinds:
+        if kinds != {"npz"}:
+            raise FormatError("npz files and other recordings were given together; load each kind on its own.")
+        budget.need(sum(map(count_rows, files)))
+        rows, instruments = read_npz(files, instrument, reading.notes, sort=sort)
+    else:
+        rows, instruments = _read(files, reading, budget)
+    lowest_ns = _lowest_latency_ns(rows)
+    if clock == "correct" and not clock_is_possible(lowest_ns):
+        correct_clock(rows, lowest_ns, reading.notes)
+    tape = Tape(rows, instruments, source, reading.notes)
+    if start_s is not None or end_s is not None:
+        tape = tape.slice(start_s, end_s)
+    if clock == "as recorded" and not clock_is_possible(lowest_ns):
+        text = next((finding.text for finding in tape.report.findings if "clock" in finding.text), None)
+        if text is not None:  # a slice may hold no bad one
+            warnings.warn(f"{tape.source}: {text}", DataWarning, stacklevel=2)
+    return tape
+
+
+def files_of(paths: Paths) -> list[Path]:
+    """Return what the caller gave as a list. Raises InputError for nothing."""
     files = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
     if not files:
         raise InputError("no files were given; wanted at least one path.")
-    kinds = {file_kind(path) == "zip" for path in files}
-    if len(kinds) > 1:
-        raise FormatError("npz files and line captures were given together; load each kind on its own.")
-    notes = Notes()
-    if kinds == {True}:
-        rows, instruments = read_npz(files, instrument, notes, sort=sort)
-    else:
-        rows, instruments = _read_captures(files, Markets(instrument), notes, bbo=bbo, end_s=end_s, partial=partial, sort=sort)
-    if clock == "correct":
-        _correct_clock(rows, notes)
-    tape = Tape(rows, instruments, ", ".join(path.name for path in files), notes)
-    if start_s is not None or end_s is not None:
-        tape = tape.slice(start_s, end_s)
-    if not tape.report.clock_ok and clock == "as recorded":
-        text = next(finding.text for finding in tape.report.findings if "clock" in finding.text)
-        warnings.warn(f"{tape.source}: {text}", DataWarning, stacklevel=2)
-    return tape
+    return files
 
 
 def _check_options(unknown: dict[str, Any], clock: str) -> None:
@@ -93,12 +105,41 @@ def _check_options(unknown: dict[str, Any], clock: str) -> None:
         raise UnknownName(f"clock was {clock!r}.{did_you_mean(clock, CLOCKS)}")
 
 
-def _correct_clock(rows: Rows, notes: Notes) -> None:
-    """Shift the receive times in place when the smallest latency cannot be one."""
-    lowest = smallest_latency_ns(rows)
-    if clock_is_possible(lowest):
-        return
-    shift = LATENCY_FLOOR_NS - lowest
+def _open(path: Path, instrument: Wanted, notes: Notes, budget: Budget, clock: str) -> tuple[Rows, tuple[Instrument, ...]]:
+    """Return a mapped tape as it lies in its file: it needs no memory, unless its clock is to be corrected."""
+    rows, instruments, _, kept = open_mapped(path)
+    notes.add(kept)
+    check_instruments(path, instruments, as_instruments(instrument))
+    if clock == "correct":
+        budget.need(len(rows))
+    return rows, instruments
+
+
+def _read(files: list[Path], reading: Reading, budget: Budget) -> tuple[Rows, tuple[Instrument, ...]]:
+    reading.progress = budget.progress
+    reading.watch = budget.check
+    parts: list[Rows] = []
+    count = 0
+    for rows in read_all(channels_of(files), reading):
+        parts.append(rows)
+        count += len(rows)
+        budget.check(count)
+    rows = parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, EVENT), *parts])
+    back = int(np.count_nonzero(np.diff(rows["ts_recv_ns"]) < 0))
+    if back and reading.sort:
+        rows = rows[np.argsort(rows["ts_recv_ns"], kind="stable")]
+        reading.notes.say("warning", f"the receive time went back {back:,} times; the rows were put in order (sort=True).")
+    return np.ascontiguousarray(rows), tuple(reading.markets.instruments)
+
+
+def _lowest_latency_ns(rows: Rows) -> int:
+    """Return the smallest latency of rows that may be mapped: part by part, so that no column of them is held."""
+    return min((smallest_latency_ns(rows[low : low + ROWS]) for low in range(0, len(rows), ROWS)), default=0)
+
+
+def correct_clock(rows: Rows, lowest_ns: int, notes: Notes) -> None:
+    """Shift the receive times in place, so that the smallest latency `lowest_ns` becomes a possible one."""
+    shift = LATENCY_FLOOR_NS - lowest_ns
     rows["ts_recv_ns"] += shift
     notes.clock_shift_ns += shift
     notes.say(
@@ -106,138 +147,3 @@ def _correct_clock(rows: Rows, notes: Notes) -> None:
         f"the receive clock was moved by {shift / 1e9:+.6f} s, so that the smallest latency is {LATENCY_FLOOR_NS / 1e6:g} ms. "
         "The true floor is unknown: add it with the latency model.",
     )
-
-
-# --- line captures ---------------------------------------------------------------------------------------------------
-def _read_captures(
-    files: list[Path], markets: Markets, notes: Notes, *, bbo: bool, end_s: float | None, partial: bool, sort: bool
-) -> tuple[Rows, tuple[Instrument, ...]]:
-    out = RowBuilder()
-    readers: dict[str, Reader] = {}
-    clock = _ReceiveClock(end_s)
-    for path in files:
-        name = _format_of(path)
-        if name not in readers:
-            readers[name] = _READERS[name](markets, out, notes, bbo=bbo)
-        _read_file(path, readers[name], clock, notes, partial=partial, sort=sort)
-    source = ", ".join(path.name for path in files)
-    if not out.count:
-        markets.check_used(source)
-        left_out = ", ".join([*notes.ignored, *notes.dropped]) or "nothing"
-        raise FormatError(f"{source} holds no market data in {notes.lines:,} lines (left out: {left_out}).")
-    markets.check_used(source)
-    for name in sorted(markets.other):
-        notes.say("info", f"{name} is also recorded and was left out; it was not asked for.")
-    snapshots = {index: row for reader in readers.values() for index, row in reader.finish().items()}
-    rows = _from_first_snapshot(out.rows(), snapshots, markets.instruments, notes)
-    _fill_missing_exchange_times(rows)
-    return rows, tuple(markets.instruments)
-
-
-class _ReceiveClock:
-    """Refuses a receive time that goes back, and says when `end_s` is reached."""
-
-    def __init__(self, end_s: float | None) -> None:
-        self._length_ns = round(end_s * 1e9) if end_s is not None and np.isfinite(end_s) else None
-        self._last_ns = 0
-        self.first_ns = 0
-
-    def past_end(self, recv_ns: int) -> bool:
-        """Take the next receive time; return whether reading is over. Raises TapeError when it goes back."""
-        if recv_ns < self._last_ns:
-            raise TapeError(
-                f"received {(self._last_ns - recv_ns) / 1e9:.6f} s before the line above it. "
-                "Give files in the order of recording, or pass sort=True to put the lines in order."
-            )
-        self._last_ns = recv_ns
-        return self._length_ns is not None and self.first_ns > 0 and recv_ns >= self.first_ns + self._length_ns
-
-
-def _read_file(path: Path, reader: Reader, clock: _ReceiveClock, notes: Notes, *, partial: bool, sort: bool) -> None:
-    reader.start_file()
-    lines = Lines(path, partial=partial)
-    with _located(path, lines):
-        for recv_ns, payload in _in_order(lines, notes) if sort else lines:
-            if clock.past_end(recv_ns):
-                break
-            reader.read(recv_ns, payload)
-            clock.first_ns = clock.first_ns or reader.first_ns
-    notes.lines += lines.number
-    if lines.cut:
-        notes.say("warning", f"{path.name} ends in the middle; its first {lines.number:,} lines were read.")
-
-
-def _in_order(lines: Lines, notes: Notes) -> Iterator[tuple[int, bytes]]:
-    """Yield all lines by receive time, equal times in file order. Holds the file in memory."""
-    every = [(recv_ns, lines.number, payload) for recv_ns, payload in lines]
-    total = lines.number
-    late = sum(after[0] < before[0] for before, after in pairwise(every))
-    if late:
-        notes.say("warning", f"{lines.path.name}: the receive time went back {late:,} times; the lines were put in order (sort=True).")
-    for recv_ns, lines.number, payload in sorted(every):  # errors name the line where it stands in the file
-        yield recv_ns, payload
-    lines.number = total
-
-
-@contextmanager
-def _located(path: Path, lines: Lines) -> Iterator[None]:
-    """Put file and line in front of whatever is wrong with a line."""
-    try:
-        yield
-    except msgspec.DecodeError as error:
-        raise FormatError(f"{path.name}, line {lines.number:,}: {error}. Wanted one message of the venue's stream as JSON.") from error
-    except InputError as error:
-        raise same_kind_of_error(error, f"{path.name}, line {lines.number:,}") from error
-    except TapeError as error:
-        raise TapeError(f"{path.name}, line {lines.number:,}: {error}") from error
-
-
-def _format_of(path: Path) -> str:
-    """Return which reader a capture needs, by its first lines."""
-    lines = Lines(path, partial=True)
-    for _, payload in lines:
-        try:
-            message = msgspec.json.decode(payload)
-        except msgspec.DecodeError as error:
-            raise lines.bad_line(payload, f"wanted JSON after the local time ({error})") from error
-        if isinstance(message, dict):
-            if "stream" in message or "lastUpdateId" in message:
-                return "binance"
-            if "channel" in message:
-                return "hyperliquid"
-        if lines.number >= _LOOKED_AT:
-            break
-    if lines.cut:
-        list(Lines(path))  # raises TruncatedFile
-    raise FormatError(
-        f"{path.name}: no line of the first {lines.number:,} is a message of a known stream. Known are Binance combined streams "
-        '({"stream": …, "data": …}) and Hyperliquid ({"channel": …, "data": …}).'
-    )
-
-
-def _from_first_snapshot(rows: Rows, snapshots: dict[int, int], instruments: list[Instrument], notes: Notes) -> Rows:
-    """Take out the book rows before each first snapshot: they change levels that nobody knew."""
-    drop = np.zeros(len(rows), bool)
-    book = np.isin(rows["kind"], (DEPTH, CLEAR, GAP))
-    for index, first in snapshots.items():
-        if first > 0:
-            drop[:first] |= book[:first] & (rows["instrument"][:first] == index)
-        elif first < 0 and np.any(book & (rows["instrument"] == index)):
-            notes.say(
-                "warning",
-                f"{instruments[index].name}: no snapshot in the recording. The book begins empty; levels that no diff touched "
-                "are missing, so its depth is incomplete for minutes, and deep levels for good.",
-            )
-    return rows[~drop] if drop.any() else rows
-
-
-def _fill_missing_exchange_times(rows: Rows) -> None:
-    """Give rows that came before any exchange time one that fits: as fast as the fastest, and not after the first known."""
-    missing = rows["ts_exch_ns"] == 0
-    if not missing.any():
-        return
-    if missing.all():
-        raise TapeError("no message carries an exchange time, so nothing can be put on the exchange's clock.")
-    known = rows[~missing]
-    fastest = rows["ts_recv_ns"][missing] - smallest_latency_ns(known)
-    rows["ts_exch_ns"][missing] = np.minimum(fastest, known["ts_exch_ns"].min())

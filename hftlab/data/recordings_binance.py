@@ -15,66 +15,15 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from hftlab.data.binance_messages import Diff, Envelope, Level, Mark, Print, Ticker
 from hftlab.data.lines import ns_per_unit
 from hftlab.data.markets import Markets
 from hftlab.data.notes import Notes, say_rounded
-from hftlab.data.rows import Grid, RowBuilder, SizeGrid, price_grid
-from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, GAP, LAST, SNAPSHOT, TRADE
-
-Level = tuple[str, str]
+from hftlab.data.rows import Grid, RowBuilder, SizeGrid, funding_rate, nearest_ticks, price_grid
+from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, FUNDING, GAP, LAST, SNAPSHOT, TRADE
 
 _COIN_M = re.compile(r"USD_(PERP|\d{6})$")
 _RECENT = 4096  # diffs kept to be replayed after a snapshot: minutes of the fastest stream, snapshots take under a second
-
-
-class Envelope(msgspec.Struct, rename={"last_update_id": "lastUpdateId"}):
-    """Any line: the wrapper of a combined stream, or a bare REST snapshot."""
-
-    stream: str = ""
-    data: msgspec.Raw = msgspec.Raw(b"{}")
-    last_update_id: int = -1
-    T: int = 0
-    symbol: str = ""
-    bids: list[Level] = []
-    asks: list[Level] = []
-
-
-class Diff(msgspec.Struct, gc=False, rename={"first_id": "U", "last_id": "u", "previous_id": "pu"}):
-    """`depthUpdate`. T and pu are the futures'."""
-
-    s: str
-    E: int
-    first_id: int
-    last_id: int
-    b: list[Level]
-    a: list[Level]
-    T: int = 0
-    previous_id: int = -1
-
-
-class Print(msgspec.Struct, gc=False):
-    """`trade`. X is the futures': "MARKET", or what else moved the position (insurance fund, ADL)."""
-
-    s: str
-    t: int
-    p: str
-    q: str
-    T: int
-    m: bool
-    X: str = ""
-
-
-class Ticker(msgspec.Struct, gc=False):
-    """`bookTicker`. The spot one carries no event name and no time."""
-
-    s: str
-    u: int
-    b: str
-    B: str
-    a: str
-    A: str
-    e: str = ""
-    T: int = 0
 
 
 @dataclass
@@ -89,6 +38,7 @@ class _Market:
     depth_ns: int = 0  # newest exchange time among the rows of the book
     raised: int = 0  # diffs whose exchange time went back and was raised to the one before
     snapshot_row: int = -1  # where the first snapshot stands
+    mark: Mark | None = None  # the newest with a funding time
     recent: deque[Diff] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
 
@@ -111,6 +61,7 @@ class BinanceReader:
         self._decode_diff = decode(Diff).decode
         self._decode_print = decode(Print).decode
         self._decode_ticker = decode(Ticker).decode
+        self._decode_mark = decode(Mark).decode
 
     def start_file(self) -> None:
         """Forget which markets the stream names stand for: spot and futures use the same names."""
@@ -140,13 +91,22 @@ class BinanceReader:
             market = self._market(line.stream, ticker.s, futures=ticker.e != "")
             if market is not None:
                 self._ticker(market, recv_ns, ticker)
+        elif kind == "markPrice" and (mark := self._decode_mark(line.data)).T and mark.r:
+            market = self._market(line.stream, mark.s, futures=True)
+            if market is not None:
+                self._mark(market, recv_ns, mark)
         else:
             self._notes.ignored[kind] += 1
 
-    def finish(self) -> dict[int, int]:
+    def snapshots(self) -> dict[int, int]:
         """Return, by instrument, the row where the first snapshot stands; -1 without one."""
-        markets = [market for market in self._known.values() if market is not None]
-        for market in markets:
+        return {market.index: market.snapshot_row for market in self._known.values() if market is not None}
+
+    def finish(self) -> None:
+        """Report what was rounded and raised."""
+        for market in self._known.values():
+            if market is None:
+                continue
             say_rounded(market.sizes, self._notes)
             if market.raised:
                 name = self._markets.instruments[market.index].name
@@ -155,7 +115,6 @@ class BinanceReader:
                     f"{name}: the exchange time of {market.raised:,} diffs went back within the book and was raised to the one before: "
                     "sorted by it, the diffs would change places.",
                 )
-        return {market.index: market.snapshot_row for market in markets}
 
     # --- markets -----------------------------------------------------------------------------------------------------
     def _market(self, stream: str, symbol: str, *, futures: bool) -> _Market | None:
@@ -256,6 +215,16 @@ class BinanceReader:
         side = ASK if trade.m else BID
         self.first_ns = self.first_ns or recv_ns
         self._out.add(TRADE, side, LAST, (_ns(trade.T), recv_ns, trade.t), market.index, (price,), (lots,))
+
+    def _mark(self, market: _Market, recv_ns: int, mark: Mark) -> None:
+        """Add one FUNDING row when the time of payment has passed: with the rate and the mark price announced last before it."""
+        before, market.mark = market.mark, mark
+        if before is None or mark.T <= before.T or mark.E < before.T:  # a payment put off is none
+            return
+        instrument = self._markets.instruments[market.index]
+        self.first_ns = self.first_ns or recv_ns
+        paid = (nearest_ticks(before.p, instrument),), (funding_rate(before.r),)
+        self._out.add(FUNDING, 0, LAST, (_ns(before.T), recv_ns, 0), market.index, *paid)
 
     def _ticker(self, market: _Market, recv_ns: int, ticker: Ticker) -> None:
         exch_ns = _ns(ticker.T) or market.exch_ns

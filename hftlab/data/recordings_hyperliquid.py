@@ -74,12 +74,15 @@ class HyperliquidReader:
     def start_file(self) -> None:
         """Nothing to forget: a coin has one meaning."""
 
-    def finish(self) -> dict[int, int]:
+    def snapshots(self) -> dict[int, int]:
         """Return, by instrument, the row where the first snapshot stands: no row before it has to go."""
-        markets = [market for market in self._known.values() if market is not None]
-        for market in markets:
-            say_rounded(market.sizes, self._notes)
-        return {market.index: 0 for market in markets}
+        return {market.index: 0 for market in self._known.values() if market is not None}
+
+    def finish(self) -> None:
+        """Report what was rounded."""
+        for market in self._known.values():
+            if market is not None:
+                say_rounded(market.sizes, self._notes)
 
     def read(self, recv_ns: int, payload: bytes) -> None:
         """Add the rows of one line. Raises msgspec.DecodeError, InputError."""

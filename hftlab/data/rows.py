@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hftlab.errors import InputError, OffGridPrice, OffGridQuantity
-from hftlab.instrument import Instrument
+from hftlab.instrument import Instrument, decimal
 from hftlab.types import EVENT, LAST
 
 Rows = npt.NDArray[np.void]
@@ -91,11 +91,25 @@ class SizeGrid(Grid):
             )
 
 
-class RowBuilder:
-    """Collects runs of rows that share everything but price and size, and makes one EVENT array of them."""
+def nearest_ticks(price: str, instrument: Instrument) -> int:
+    """Return the tick nearest to a price that is on no grid, such as a mark price. Raises InputError for what is no number."""
+    return int((decimal(price, "mark price") / instrument.tick_size).to_integral_value(ROUND_HALF_EVEN))
 
-    def __init__(self) -> None:
+
+def funding_rate(rate: str) -> int:
+    """Return a funding rate in 1e-8, as a FUNDING row has it. Raises InputError for what is no number."""
+    return int((decimal(rate, "funding rate") * 10**8).to_integral_value(ROUND_HALF_EVEN))
+
+
+class RowBuilder:
+    """Collects runs of rows that share everything but price and size, and makes EVENT arrays of them.
+
+    `watch` is told the number of rows now and then, and may refuse more.
+    """
+
+    def __init__(self, watch: Callable[[int], None] | None = None) -> None:
         self.count = 0
+        self._watch = watch
         self._parts: list[Rows] = []
         self._segments: list[tuple[int, int, int, int, int, int, int, int]] = []
         self._price_ticks: list[int] = []
@@ -126,6 +140,12 @@ class RowBuilder:
         self._parts = [np.concatenate(self._parts)] if self._parts else [np.zeros(0, EVENT)]
         return self._parts[0]
 
+    def take(self) -> Rows:
+        """Return what `rows` returns, and begin again with nothing."""
+        rows = self.rows()
+        self._parts, self.count = [], 0
+        return rows
+
     def _flush(self) -> None:
         if not self._segments:
             return
@@ -141,6 +161,8 @@ class RowBuilder:
         rows["instrument"] = np.repeat(table[:, 6], lengths)
         self._parts.append(rows)
         self._segments, self._price_ticks, self._qty_lots = [], [], []
+        if self._watch is not None:
+            self._watch(self.count)
 
 
 def same_kind_of_error(error: InputError, where: str) -> InputError:

@@ -107,7 +107,8 @@ def build(
     desk["limits"] = markets["limits"][:1]
     desk["sample_ns"], desk["bar_ns"] = int(sample_ms * 1e6), int(bar_s * 1e9)
     exchanges["active"], exchanges["due_ns"] = int(simulate), NEVER_NS
-    exchanges["touch_bid_ticks"] = exchanges["touch_ask_ticks"] = NO_PRICE
+    for name in ("touch_bid_ticks", "touch_ask_ticks", "seen_bid_ticks", "seen_ask_ticks"):
+        exchanges[name] = NO_PRICE
     return State(desk, markets, exchanges, records(np.zeros(OUT_ROWS, EVENT)), tuple(instruments))
 
 

@@ -1,5 +1,6 @@
 """A tape: recorded or made market data, checked, in the order in which it was received."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
@@ -8,13 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hftlab.data.chunking import ROWS, RowCheck, ordered, rows_count, whole_messages
+from hftlab.data.mapped import write_mapped
+from hftlab.data.merging import merge_rows
 from hftlab.data.notes import Notes
 from hftlab.data.npz import write_tape
 from hftlab.data.rows import Rows
-from hftlab.data.validate import ValidationReport, validate
+from hftlab.data.validate_quick import quick_report
+from hftlab.data.validate_report import ValidationReport
 from hftlab.errors import InputError, TapeError
 from hftlab.instrument import Instrument
-from hftlab.types import CLEAR, DEPTH, EVENT, GAP, KIND_NAMES, LAST, SNAPSHOT
+from hftlab.types import CLEAR, DEPTH, EVENT, FUNDING, GAP, KIND_NAMES, L3_ORDER, LAST, NO_PRICE, SNAPSHOT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,19 +60,14 @@ class Tape:
             raise TapeError("rows were not a C-contiguous one-dimensional array of hftlab.types.EVENT.")
         if not len(rows):
             raise TapeError(f"{self.source or 'the tape'} holds no rows; wanted at least one.")
-        back = np.flatnonzero(np.diff(rows["ts_recv_ns"]) < 0)
-        if len(back):
-            row = int(back[0]) + 1
-            raise TapeError(
-                f"row {row:,} was received before the row above it; a tape is in receive order. Sort it, or load with sort=True."
-            )
-        if int(rows["instrument"].max()) >= len(self.instruments):
-            raise TapeError(f"a row names instrument {rows['instrument'].max()}, but the tape has {len(self.instruments)}.")
+        check = RowCheck(self.source or "the tape", len(self.instruments))
+        for low in range(0, len(rows), ROWS):
+            check.take(rows[low : low + ROWS])
 
     @cached_property
     def report(self) -> ValidationReport:
-        """Return the validation of this tape, made once."""
-        return validate(self.rows, self.instruments, self.notes)
+        """Return the quick validation of this tape, made once; `hl.validate` makes the full one."""
+        return quick_report(self.rows, self.instruments, self.notes, self.source)
 
     @property
     def start_ns(self) -> int:
@@ -75,9 +75,14 @@ class Tape:
         return int(self.rows["ts_recv_ns"][0])
 
     @property
+    def end_ns(self) -> int:
+        """Return the receive time of the last row."""
+        return int(self.rows["ts_recv_ns"][-1])
+
+    @property
     def span_s(self) -> float:
         """Return the seconds between the first and the last row received."""
-        return (int(self.rows["ts_recv_ns"][-1]) - self.start_ns) / 1e9
+        return (self.end_ns - self.start_ns) / 1e9
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -105,7 +110,10 @@ class Tape:
         return f"<table>{cells}</table><ul>{items}</ul>"
 
     def frame(self) -> "pd.DataFrame":
-        """Return the rows as a pandas DataFrame in human units: UTC times, price in quote currency, quantity in base units."""
+        """Return the rows as a pandas DataFrame in human units: UTC times, price in quote currency, quantity in base units.
+
+        Of a single order, `qty` is what it holds now; of a funding payment, the rate.
+        """
         import pandas as pd
 
         rows = self.rows
@@ -114,8 +122,12 @@ class Tape:
             mine = rows["instrument"] == i
             price[mine] = np.round(rows["price_ticks"][mine] * float(one.tick_size), one.price_decimals)
             qty[mine] = np.round(rows["qty_lots"][mine] * float(one.lot_size), one.qty_decimals)
+            orders = mine & (rows["kind"] == L3_ORDER)
+            qty[orders] = np.round(rows["leaves_lots"][orders] * float(one.lot_size), one.qty_decimals)
+        funding = rows["kind"] == FUNDING
+        qty[funding] = rows["qty_lots"][funding] / 1e8
         priceless = np.isin(rows["kind"], (CLEAR, GAP))
-        price[priceless] = np.nan
+        price[priceless | (rows["price_ticks"] == NO_PRICE)] = np.nan
         qty[priceless] = np.nan
         kinds = pd.Categorical(pd.Series(rows["kind"]).map(KIND_NAMES))
         names = pd.Categorical.from_codes(rows["instrument"].astype(np.int64), [one.name for one in self.instruments])
@@ -156,38 +168,64 @@ class Tape:
             raise InputError(f"{name} was {seconds}; wanted seconds after the first row, zero or more.")
         return int(np.searchsorted(self.rows["ts_recv_ns"], self.start_ns + round(seconds * 1e9)))
 
-    def save(self, path: str | Path) -> Path:
-        """Write a compressed file that `hl.load` reads back. Returns its path."""
-        return write_tape(Path(path), self.rows, self.instruments, self.source, self.notes)
+    def save(self, path: str | Path, *, mapped: bool = False) -> Path:
+        """Write a file that `hl.load` reads back. Returns its path.
+
+        Compressed (some ten bytes a row), or with `mapped` as raw rows of 64 bytes that are opened at once and read where used.
+        """
+        write = write_mapped if mapped else write_tape
+        return write(Path(path), self.rows, self.instruments, self.source, self.notes)
+
+    def chunks(self, rows_max: int = 1_000_000) -> Iterator[Rows]:
+        """Yield views of at most `rows_max` rows that end where a message ends; a longer message stays whole."""
+        rows_max = rows_count(rows_max)
+        step = max(rows_max, ROWS)
+        return whole_messages((self.rows[low : low + step] for low in range(0, len(self), step)), rows_max)
 
     def merge(self) -> Merged:
         """Return the tape on two clocks. Raises TapeError where a row is received before it happened."""
-        from hftlab.kernels.merge import merge, messages
+        return Merged(merge_rows(self.rows), self.instruments, self.source)
 
-        rows = self.rows
-        early = np.flatnonzero(rows["ts_exch_ns"] > rows["ts_recv_ns"])
-        if len(early):
-            row = int(early[0])
-            by_ms = int(rows["ts_exch_ns"][row] - rows["ts_recv_ns"][row]) / 1e6
-            raise TapeError(
-                f"row {row:,} was received {by_ms:,.3f} ms before it happened ({len(early):,} rows like it): the clocks disagree. "
-                "Load the recording with clock='correct'."
-            )
-        starts, exch_ns = np.empty(len(rows) + 1, np.int64), np.empty(len(rows), np.int64)
-        read = rows.view(np.recarray)  # the same to numba; and the kernels run uncompiled too
-        count = messages(read, starts, exch_ns)
-        starts[count] = len(rows)
-        order = np.argsort(exch_ns[:count], kind="stable")
-        out = np.empty(2 * len(rows), EVENT)
-        written = merge(read, starts[: count + 1], exch_ns[:count], order, out.view(np.recarray))
-        return Merged(out[:written], self.instruments, self.source)
+    @staticmethod
+    def join(tapes: Sequence["Tape"]) -> "Tape":
+        """Return several tapes as one, by receive time; on ties the earlier tape comes first, and messages stay whole.
+
+        The instruments are those of the first tape, then what each further tape adds. Raises InputError without tapes, TapeError
+        where two tapes have no time in common.
+        """
+        tapes = tuple(tapes)
+        if not tapes:
+            raise InputError("no tapes were given; wanted at least one.")
+        _refuse_apart(tapes)
+        instruments: list[Instrument] = []
+        parts, notes = [], Notes()
+        for tape in tapes:
+            instruments += [one for one in tape.instruments if one not in instruments]
+            places = np.array([instruments.index(one) for one in tape.instruments], np.uint32)
+            rows = tape.rows.copy()
+            rows["instrument"] = places[rows["instrument"]]
+            parts.append(rows)
+            notes.add(tape.notes)
+        notes.clock_shift_ns = tapes[0].notes.clock_shift_ns if len({tape.notes.clock_shift_ns for tape in tapes}) == 1 else 0
+        return Tape(ordered(parts), tuple(instruments), " + ".join(dict.fromkeys(tape.source for tape in tapes if tape.source)), notes)
+
+
+def _refuse_apart(tapes: Sequence[Tape]) -> None:
+    late = max(tapes, key=lambda tape: tape.start_ns)
+    early = min(tapes, key=lambda tape: tape.end_ns)
+    if late.start_ns > early.end_ns:
+        by_s = (late.start_ns - early.end_ns) / 1e9
+        raise TapeError(
+            f"{early.source or 'a tape'} ends {by_s:,.3f} s before {late.source or 'another tape'} begins: they have no time in common. "
+            "Join recordings of the same hours; files that follow each other are one tape of hl.load."
+        )
 
 
 def _books_before(rows: Rows, recv_ns: int) -> Rows:
     """Return rows that build the books as `rows` leave them, received at `recv_ns`."""
     parts: list[Rows] = []
     for i in np.unique(rows["instrument"]):
-        mine = rows[(rows["instrument"] == i) & np.isin(rows["kind"], (DEPTH, CLEAR, GAP))]
+        mine = rows[(rows["instrument"] == i) & np.isin(rows["kind"], (DEPTH, CLEAR, GAP, L3_ORDER))]
         if not len(mine):
             continue
         stamp = np.zeros(1, EVENT)
@@ -196,7 +234,7 @@ def _books_before(rows: Rows, recv_ns: int) -> Rows:
         stamp["ts_recv_ns"] = recv_ns
         clear = stamp.copy()
         clear["kind"], clear["flags"] = CLEAR, SNAPSHOT
-        levels = [clear, *(_levels(mine, side, stamp) for side in (1, -1))]
+        levels = [clear, _resting(mine, stamp), *(_levels(mine, side, stamp) for side in (1, -1))]
         book = np.concatenate(levels)
         book["flags"][-1] |= LAST
         parts.append(book)
@@ -207,6 +245,22 @@ def _books_before(rows: Rows, recv_ns: int) -> Rows:
             gap["kind"], gap["flags"] = GAP, LAST
             parts.append(gap)
     return np.concatenate(parts) if parts else np.zeros(0, EVENT)
+
+
+def _resting(rows: Rows, stamp: Rows) -> Rows:
+    """Return one L3_ORDER row for each order that still rests, in the order of their places in the queues."""
+    cleared = np.flatnonzero((rows["kind"] == CLEAR) & (rows["side"] == 0))
+    after = rows[cleared[-1] + 1 :] if len(cleared) else rows
+    newest_first = after[after["kind"] == L3_ORDER][::-1]
+    _, where = np.unique(newest_first["order_id"], return_index=True)
+    orders = newest_first[where]
+    orders = orders[orders["leaves_lots"] > 0]
+    orders = orders[np.argsort(orders["seq"], kind="stable")]
+    out = np.repeat(stamp, len(orders))
+    for name in ("price_ticks", "leaves_lots", "order_id", "seq", "kind", "side"):
+        out[name] = orders[name]
+    out["flags"] = SNAPSHOT
+    return out
 
 
 def _levels(rows: Rows, side: int, stamp: Rows) -> Rows:

@@ -1,23 +1,33 @@
-"""Is this tape fit for use? Counted, measured, and said in sentences; nothing is repaired here."""
+"""Is this recording fit for use? Counted, measured, drawn, and said with row, column and remedy; nothing is repaired here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from html import escape
-from typing import Any, Protocol
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from hftlab.data.markets import Wanted, as_instruments
 from hftlab.data.notes import Notes
 from hftlab.data.rows import Rows
+from hftlab.data.validate_books import check_books, crossed_finding, crosses_text, far_levels, off_market, touches
+from hftlab.data.validate_clock import ClockFit, clock_is_possible, fit_clocks, smallest_latency_ns
+from hftlab.data.validate_files import placed, read_files
+from hftlab.data.validate_html import draw
+from hftlab.data.validate_order import check_grid, check_repeats, check_skipped_ids, check_whole
+from hftlab.data.validate_quick import quick_report
+from hftlab.data.validate_report import ERROR, SEVERITIES, WARNING, Finding, Pictures, ValidationReport
+from hftlab.data.validate_rows import check_instruments, check_kinds, check_times, check_values
+from hftlab.data.validate_silence import check_silence, check_stale
+from hftlab.errors import InputError
 from hftlab.instrument import Instrument
-from hftlab.types import ASK, BBO, BID, BOOK, CLEAR, DEPTH, GAP, KIND_NAMES, LAST, SNAPSHOT, TRADE
+from hftlab.strict import keywords, number
+from hftlab.types import EVENT
 
-CLOCK_AHEAD_NS = 2_000_000_000
-"""A smallest latency above this is no network: the local clock is ahead, or the venue's stamps are old."""
-
-PERCENTILES = (1, 50, 90, 99, 100)
+__all__ = ["Finding", "ValidationReport", "clock_is_possible", "compare_bbo", "quick_report", "smallest_latency_ns", "validate"]
 
 
+@runtime_checkable
 class _Tape(Protocol):
     @property
     def rows(self) -> Rows: ...
@@ -25,107 +35,43 @@ class _Tape(Protocol):
     def instruments(self) -> tuple[Instrument, ...]: ...
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One sentence for a person. `severity` is "info", "warning" or "error"."""
+@keywords
+def validate(
+    data: _Tape | Rows | str | Path | Sequence[str | Path],
+    instrument: Wanted = None,
+    *,
+    quiet_s: float | None = None,
+    off_market_bps: float = 100.0,
+) -> ValidationReport:
+    """Return the full report on a tape, on bare EVENT rows, or on files as `hl.load` takes them. It shows itself in a notebook.
 
-    severity: str
-    text: str
+    Bad data never raises: it is reported, with file, line or row, column, what was wanted and what to do. A file is read
+    as far as it can be: a cut end and lines out of order are reported and then passed over. Some 70 bytes of memory a row are
+    needed beside the rows.
 
-    def __str__(self) -> str:
-        return f"{self.severity}: {self.text}"
+    `instrument`: as in `hl.load`; those of bare rows, in the order of their numbers. `quiet_s`: a silence longer than this is
+    a finding; by default 50 times the median wait, 5 times the 99th percentile, at least a second. `off_market_bps`: prints
+    farther from the touch than this, and than five spreads, are a finding.
 
-
-@dataclass(frozen=True)
-class ValidationReport:
-    """What was found in a tape. Times in ns, `latency_ms` by percentile of the streamed messages."""
-
-    rows: int
-    messages: int
-    rows_by_kind: dict[str, int]
-    span_s: float
-    gaps: int
-    recv_regressions: int
-    exch_regressions: int
-    crossed_messages: int
-    crossed_first_row: int  # -1: none
-    duplicates: int
-    latency_min_ns: int
-    clock_ok: bool
-    clock_shift_ns: int
-    latency_ms: dict[int, float]
-    bbo_compared: int
-    bbo_different: int
-    ignored: dict[str, int] = field(default_factory=dict)
-    dropped: dict[str, int] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Return whether nothing worse than a remark was found."""
-        return all(finding.severity == "info" for finding in self.findings)
-
-    def facts(self) -> dict[str, str]:
-        """Return the measured facts as text, for a table."""
-        kinds = ", ".join(f"{name} {count:,}" for name, count in self.rows_by_kind.items())
-        latency = ", ".join(f"p{p} {value:,.3f}" for p, value in self.latency_ms.items())
-        facts = {
-            "rows": f"{self.rows:,} ({kinds})",
-            "messages": f"{self.messages:,}",
-            "span": f"{self.span_s:,.1f} s",
-            "gaps": f"{self.gaps:,}",
-            "crossed after a message": f"{self.crossed_messages:,}",
-            "feed latency, ms": f"min {self.latency_min_ns / 1e6:,.3f}, {latency}" if latency else "none measured",
-        }
-        if self.clock_shift_ns:
-            facts["receive clock shifted by"] = f"{self.clock_shift_ns / 1e9:+.6f} s"
-        if self.rows_by_kind.get("BBO"):
-            facts["best prices compared"] = f"{self.bbo_compared:,}, different {self.bbo_different:,}"
-        for title, counts in (("ignored", self.ignored), ("dropped", self.dropped)):
-            if counts:
-                facts[title] = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-        return facts
-
-    def __str__(self) -> str:
-        lines = [f"{name}: {value}" for name, value in self.facts().items()]
-        return "\n".join([*lines, *map(str, self.findings)])
-
-    def _repr_html_(self) -> str:
-        cells = "".join(f"<tr><th style='text-align:left'>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in self.facts().items())
-        items = "".join(f"<li><b>{finding.severity}</b> {escape(finding.text)}</li>" for finding in self.findings)
-        return f"<table>{cells}</table>" + (f"<ul>{items}</ul>" if items else "<p>no findings</p>")
-
-
-def validate(tape: _Tape | Rows, instruments: Sequence[Instrument] = (), notes: Notes | None = None) -> ValidationReport:
-    """Return the report of a tape, or of bare EVENT rows. `notes` are those of the reader that made them."""
-    rows = tape if isinstance(tape, np.ndarray) else tape.rows
-    instruments = instruments or (() if isinstance(tape, np.ndarray) else tape.instruments)
-    notes = notes or Notes()
-    crossed, crossed_first, compared, different, different_first = _check_books(rows)
-    latency = _streamed_latency_ns(rows)
-    lowest = smallest_latency_ns(rows)
-    counts = np.bincount(rows["kind"], minlength=1) if len(rows) else np.zeros(1, int)
-    span_ns = int(rows["ts_recv_ns"].max() - rows["ts_recv_ns"].min()) if len(rows) else 0
-    facts: dict[str, Any] = {
-        "rows": len(rows),
-        "messages": int(np.count_nonzero(rows["flags"] & LAST)),
-        "rows_by_kind": {KIND_NAMES.get(kind, str(kind)): int(count) for kind, count in enumerate(counts) if count},
-        "span_s": span_ns / 1e9,
-        "gaps": int(np.count_nonzero(rows["kind"] == GAP)),
-        "recv_regressions": int(np.count_nonzero(np.diff(rows["ts_recv_ns"]) < 0)),
-        "exch_regressions": _book_time_regressions(rows),
-        "crossed_messages": crossed,
-        "crossed_first_row": crossed_first,
-        "duplicates": _repeated_trades(rows),
-        "latency_min_ns": lowest,
-        "clock_ok": clock_is_possible(lowest),
-        "clock_shift_ns": notes.clock_shift_ns,
-        "latency_ms": {p: float(np.percentile(latency, p)) / 1e6 for p in PERCENTILES} if len(latency) else {},
-        "bbo_compared": compared,
-        "bbo_different": different,
-    }
-    findings = tuple(Finding(*pair) for pair in [*notes.sentences, *_findings(rows, instruments, facts, different_first)])
-    return ValidationReport(**facts, ignored=dict(notes.ignored), dropped=dict(notes.dropped), findings=findings)
+    Raises InputError for a missing file, an hftbacktest npz without `instrument`, or anything that is no market data at all;
+    UnknownInstrument, UnknownName.
+    """
+    if quiet_s is not None:
+        quiet_s = number(quiet_s, "quiet_s", 1e-9, 1e9)
+    off_market_bps = number(off_market_bps, "off_market_bps", 0.0, 1e9)
+    instruments = as_instruments(instrument) or ()
+    if isinstance(data, np.ndarray):
+        if data.dtype != EVENT or data.ndim != 1:
+            raise InputError(f"an array of {data.dtype} and shape {data.shape} was given; wanted rows of hftlab.types.EVENT, or a tape.")
+        return _full(data, instruments, Notes(), "rows in memory", quiet_s, off_market_bps)
+    if isinstance(data, _Tape):
+        if instrument is not None:
+            raise InputError("a tape carries its instruments; leave instrument= out.")
+        notes, source = getattr(data, "notes", Notes()), getattr(data, "source", "")
+        return _full(data.rows, data.instruments, notes, source or "a tape in memory", quiet_s, off_market_bps)
+    recording = read_files(_files(data), instrument)
+    report = _full(recording.rows, recording.instruments, recording.notes, recording.source, quiet_s, off_market_bps, recording.findings)
+    return replace(report, findings=tuple(placed(report.findings, recording.rows, _files(data))))
 
 
 def compare_bbo(tape: _Tape) -> tuple[int, int]:
@@ -134,117 +80,77 @@ def compare_bbo(tape: _Tape) -> tuple[int, int]:
     Compared where a diff, or a snapshot, carries the update id of a recorded best-price message: both prices and both
     quantities, right after it. The tape must have been loaded with bbo=True, else there is nothing to compare.
     """
-    _, _, compared, different, _ = _check_books(tape.rows)
-    return compared, different
+    books = check_books(tape.rows)
+    return books.compared, books.different
 
 
-def smallest_latency_ns(rows: Rows) -> int:
-    """Return the smallest receive minus exchange time, 0 without rows. Below zero no pair of true clocks can have it."""
-    return int((rows["ts_recv_ns"] - rows["ts_exch_ns"]).min()) if len(rows) else 0
+def _files(data: Any) -> list[Path]:
+    paths = [data] if isinstance(data, str | Path) else data
+    if not isinstance(paths, Sequence) or not paths or not all(isinstance(one, str | Path) for one in paths):
+        raise InputError(f"{type(data).__name__} was given; wanted a tape, EVENT rows, or the path of a recording (or several).")
+    return [Path(one) for one in paths]
 
 
-def clock_is_possible(latency_min_ns: int) -> bool:
-    """Return whether the smallest latency can be one."""
-    return 0 <= latency_min_ns <= CLOCK_AHEAD_NS
+def _full(
+    rows: Rows,
+    instruments: Sequence[Instrument],
+    notes: Notes,
+    source: str,
+    quiet_s: float | None,
+    off_market_bps: float,
+    of_file: Sequence[Finding] = (),
+) -> ValidationReport:
+    """Return the quick report with everything that takes longer: every column, the touch at every row, the clocks, pictures."""
+    report = quick_report(rows, instruments, notes, source)
+    if not len(rows):
+        return replace(report, findings=tuple(of_file) or (_empty(source),), clock_ok=True)
+    touch = touches(rows)
+    silence, spans = check_silence(rows, quiet_s)
+    whole = check_whole(rows, instruments)
+    # What the reader's notes say without a row is not said twice.
+    again = {"no snapshot": any(one.check == "snapshot" for one in whole), "ends in the middle": bool(of_file)}
+    kept = [one for one in report.findings if one.check != "crossed"]
+    kept = [one for one in kept if one.check != "reader" or not any(said and words in one.found for words, said in again.items())]
+    findings = [
+        *of_file,
+        *kept,
+        *check_times(rows),
+        *check_kinds(rows),
+        *check_instruments(rows, instruments),
+        *check_values(rows, instruments),
+        *check_repeats(rows),
+        *check_skipped_ids(rows, instruments, sum(count for name, count in notes.dropped.items() if name.startswith("trade"))),
+        *whole,
+        *check_grid(rows, instruments),
+        *crossed_finding(rows, instruments, report.crossed_messages, report.crossed_first_row, crosses_text(rows, touch)),
+        *off_market(rows, instruments, touch, off_market_bps),
+        *far_levels(rows, instruments, touch),
+        *silence,
+        *check_stale(rows, instruments, quiet_s),
+    ]
+    bad_times = any(one.check == "times" for one in findings)
+    if bad_times:  # what follows from them would only hide them
+        findings = [one for one in findings if one.check not in ("clock", "silence", "stale")]
+    clock = () if bad_times else fit_clocks(rows, instruments)
+    findings += [finding for fit in clock for finding in _clock_findings(fit)]
+    findings.sort(key=lambda one: SEVERITIES.index(one.severity))
+    pictures = Pictures() if bad_times else draw(rows, clock, spans)
+    return replace(report, findings=tuple(findings), clock=clock, pictures=pictures)
 
 
-def _streamed_latency_ns(rows: Rows) -> np.ndarray[Any, Any]:
-    """Return the latency of each streamed message; of snapshots too on venues that stream nothing else."""
-    ends = rows[((rows["flags"] & LAST) != 0) & np.isin(rows["kind"], (DEPTH, TRADE))]
-    streamed = ends[(ends["flags"] & SNAPSHOT) == 0]
-    if not np.any(streamed["kind"] == DEPTH):
-        streamed = ends
-    return streamed["ts_recv_ns"] - streamed["ts_exch_ns"]
+def _empty(source: str) -> Finding:
+    return Finding(ERROR, f"{source} holds no rows", "at least one", "Record again, or look at why the recorder wrote nothing.", "empty")
 
 
-def _of_instruments(rows: Rows) -> list[Rows]:
-    return [rows[rows["instrument"] == i] for i in np.unique(rows["instrument"])]
-
-
-def _book_time_regressions(rows: Rows) -> int:
-    """Return how often exchange time goes back within the rows of one book; between books and prints it may."""
-    books = rows[np.isin(rows["kind"], (DEPTH, CLEAR, GAP))]
-    return sum(int(np.count_nonzero(np.diff(one["ts_exch_ns"]) < 0)) for one in _of_instruments(books))
-
-
-def _repeated_trades(rows: Rows) -> int:
-    trades = rows[(rows["kind"] == TRADE) & (rows["seq"] != 0)]
-    return sum(len(one) - len(np.unique(one["seq"])) for one in _of_instruments(trades))
-
-
-def _check_books(rows: Rows) -> tuple[int, int, int, int, int]:
-    """Run the compiled check. Returns (crossed, row of the first, compared, different, row of the first)."""
-    # Imported here: numba takes longer to load than a small tape takes to read.
-    from hftlab.kernels.check import check_books
-
-    count = int(rows["instrument"].max()) + 1 if len(rows) else 1
-    pairs, first = _bbo_pairs(rows, count)
-    result = np.zeros(5, np.int64)
-    books = np.zeros(count, BOOK).view(np.recarray)  # the same to numba; and the kernels run uncompiled too
-    check_books(rows.view(np.recarray), books, np.zeros(count, np.int64), pairs, first, result)
-    return tuple(int(value) for value in result)  # type: ignore[return-value]
-
-
-def _bbo_pairs(rows: Rows, count: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return the best prices as int64 (seq, bid ticks, bid lots, ask ticks, ask lots), and where each instrument's begin."""
-    touch = rows[(rows["kind"] == BBO) & (rows["seq"] != 0)]
-    bid, ask = touch[:-1], touch[1:]
-    pair = (bid["side"] == BID) & (ask["side"] == ASK) & (bid["seq"] == ask["seq"]) & (bid["instrument"] == ask["instrument"])
-    bid, ask = bid[pair], ask[pair]
-    order = np.lexsort((bid["seq"], bid["instrument"]))
-    bid, ask = bid[order], ask[order]
-    columns = (bid["seq"], bid["price_ticks"], bid["qty_lots"], ask["price_ticks"], ask["qty_lots"])
-    table = np.ascontiguousarray(np.stack(columns, axis=1), np.int64)
-    return table, np.searchsorted(bid["instrument"], np.arange(count + 1)).astype(np.int64)
-
-
-def _findings(rows: Rows, instruments: Sequence[Instrument], facts: dict[str, Any], different_first: int) -> list[tuple[str, str]]:
-    """Return what a person should know, as (severity, text)."""
-    found: list[tuple[str, str]] = []
-
-    def say(severity: str, text: str) -> None:
-        found.append((severity, text))
-
-    lowest_ms = facts["latency_min_ns"] / 1e6
-    if facts["latency_min_ns"] < 0:
-        say(
-            "warning",
-            f"the local clock is at least {-lowest_ms / 1e3:.3f} s behind the exchange's: the fastest message seems to arrive "
-            f"{-lowest_ms:,.3f} ms before it was sent. Latencies mean nothing until it is loaded with clock='correct'.",
-        )
-    elif not facts["clock_ok"]:
-        say(
-            "warning",
-            f"even the fastest message took {lowest_ms / 1e3:,.3f} s: the local clock is ahead of the exchange's, or the "
-            "stream was old. Load with clock='correct' to take the constant part away.",
-        )
-    if facts["recv_regressions"]:
-        say("error", f"the receive time goes back {facts['recv_regressions']:,} times. Load with sort=True to put lines in order.")
-    if facts["exch_regressions"]:
-        say("warning", f"exchange time goes back {facts['exch_regressions']:,} times within a book: ordered by it, diffs change places.")
-    if facts["gaps"]:
-        say("warning", f"{facts['gaps']:,} gaps: updates were lost, and each book is not to be trusted until its next snapshot.")
-    if facts["crossed_messages"]:
-        row = facts["crossed_first_row"]
-        say(
-            "warning",
-            f"the book is crossed after {facts['crossed_messages']:,} messages, first at row {row:,}{_where(rows, row, instruments)}.",
-        )
-    if facts["duplicates"]:
-        say("warning", f"{facts['duplicates']:,} trades repeat the id of another one.")
-    if facts["bbo_different"]:
-        say(
-            "error",
-            f"the built book differs from the venue's best prices at {facts['bbo_different']:,} of {facts['bbo_compared']:,} update "
-            f"ids, first at row {different_first:,}{_where(rows, different_first, instruments)}.",
-        )
-    if not np.any(rows["kind"] == DEPTH):
-        say("warning", "no book: the tape holds no DEPTH rows.")
-    return found
-
-
-def _where(rows: Rows, row: int, instruments: Sequence[Instrument]) -> str:
-    index = int(rows[row]["instrument"])
-    name = instruments[index].name if index < len(instruments) else f"instrument {index}"
-    after_s = (int(rows[row]["ts_recv_ns"]) - int(rows[0]["ts_recv_ns"])) / 1e9
-    return f" ({name}, {after_s:.3f} s in)"
+def _clock_findings(fit: ClockFit) -> list[Finding]:
+    """Say when the clocks of a venue and of the recorder do not stand still towards each other."""
+    fix = "clock='correct' takes away the constant only: latencies are wrong by that much in places. Discipline the recorder's clock (NTP, PTP)."
+    wanted = "clocks that stand still towards each other"
+    if fit.wanders:
+        text = f"the fastest messages of {fit.venue} move by {fit.wander_ms:,.1f} ms over the recording: one of the clocks is being steered"
+        return [Finding(WARNING, text, wanted, fix, "drift", column="ts_recv_ns, ts_exch_ns")]
+    if not fit.drifts:
+        return []
+    moved_ms = fit.drift_ppm * 1e-3 * fit.span_s
+    text = f"the clocks drift apart by {fit.drift_ppm:+,.1f} ppm, {moved_ms:+,.3f} ms over the recording of {fit.venue}"
+    return [Finding(WARNING, text, wanted, fix, "drift", column="ts_recv_ns, ts_exch_ns")]

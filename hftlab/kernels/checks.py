@@ -1,12 +1,11 @@
 """What the risk gate asks: of the desk, of a market, of one order. Pure questions, except for the halt that a loss trips."""
 
-from hftlab.kernels import ledger, orders
+from hftlab.kernels import ledger, own
 from hftlab.kernels.jit import kernel
 from hftlab.types import (
     ASK,
     BID,
     CROSSED,
-    FREE,
     HALTED,
     NO_BAD_QUOTE,
     NO_BOOK,
@@ -107,8 +106,8 @@ def worst_notional(market, extra_bid_lots, extra_ask_lots):
 
     At the last fair price there was: a market whose book is lost has not become worthless. NaN if there never was one.
     """
-    longest = market.position_lots + orders.open_lots(market, BID) + extra_bid_lots
-    shortest = market.position_lots - orders.open_lots(market, ASK) - extra_ask_lots
+    longest = market.position_lots + own.open_lots(market, BID) + extra_bid_lots
+    shortest = market.position_lots - own.open_lots(market, ASK) - extra_ask_lots
     lots = max(abs(longest), abs(shortest))
     return lots * abs(ledger.value_between(market.spec, market.mark_ticks)) if lots > 0 else 0.0
 
@@ -116,7 +115,7 @@ def worst_notional(market, extra_bid_lots, extra_ask_lots):
 @kernel
 def room_lots(market, side, replaced_lots):
     """Return how much more may be shown on a side before the position limit, counting every open order as filled."""
-    held = side * market.position_lots + orders.open_lots(market, side) - replaced_lots
+    held = side * market.position_lots + own.open_lots(market, side) - replaced_lots
     return int(market.limits.position_lots_max) - held
 
 
@@ -125,14 +124,14 @@ def order_verdict(desk, markets, i, side, price_ticks, lots, replaced):
     """Return the first check that a new order (or `replaced`, the slot of one to be amended, else -1) does not pass."""
     market = markets[i]
     limits = market.limits
-    was = orders.worst_leaves(market.orders[replaced]) if replaced >= 0 else 0
+    was = own.worst_leaves(market.orders[replaced]) if replaced >= 0 else 0
     if lots > room_lots(market, side, was):
         return NO_POSITION
     if lots > limits.order_lots_max:
         return NO_ORDER_SIZE
     if abs(price_ticks - market.fair_ticks) > limits.price_band_bps * 1e-4 * abs(market.fair_ticks):
         return NO_PRICE_BAND
-    if _crosses_own(market, side, price_ticks):
+    if own.crosses_own(market, side, price_ticks):
         return NO_SELF_CROSS
     if abs(ledger.value(market.spec, price_ticks)) * lots < market.spec.notional_ticklots_min:
         return NO_MIN_NOTIONAL
@@ -151,16 +150,3 @@ def order_verdict(desk, markets, i, side, price_ticks, lots, replaced):
     if replaced < 0 and (market.working >= limits.orders_max or market.working >= ORDERS):
         return NO_OPEN_ORDERS
     return OK if desk.request_tokens >= 1.0 else NO_REQUEST_RATE
-
-
-@kernel
-def _crosses_own(market, side, price_ticks):
-    if market.working == 0:
-        return False
-    for slot in range(ORDERS):
-        order = market.orders[slot]
-        if order.status != FREE and order.side == -side and (price_ticks - order.price_ticks) * side >= 0:
-            return True
-        if order.status != FREE and order.side == -side and (price_ticks - order.wish_ticks) * side >= 0:
-            return True
-    return False

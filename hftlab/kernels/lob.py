@@ -27,7 +27,7 @@ from hftlab.kernels.lob_types import (
     UNKNOWN_ORDER,
     WOULD_TAKE,
 )
-from hftlab.kernels.orders import may_amend
+from hftlab.kernels.staging import may_amend
 from hftlab.types import (
     ACCEPTED,
     AMEND_CROSS_CANCELS,

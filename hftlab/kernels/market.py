@@ -3,7 +3,7 @@
 import math
 
 from hftlab.kernels import book as bk
-from hftlab.kernels import ledger, orders, queue, quote
+from hftlab.kernels import ledger, own, queue, quote
 from hftlab.kernels.jit import kernel
 from hftlab.types import (
     BBO,
@@ -16,6 +16,7 @@ from hftlab.types import (
     LAST,
     LEVELS_MAX,
     NO_PRICE,
+    OWN_AT,
     QUEUE_POWER,
     RESYNC,
     SNAPSHOT,
@@ -32,9 +33,7 @@ def on_row(market, row, now_ns):
     """Apply one market row to the book, the queue estimates and the estimators."""
     kind = row.kind
     if kind == DEPTH:
-        old = bk.apply_level(market.book, row.side, row.price_ticks, row.qty_lots)
-        if market.working > 0:
-            _queues_on_depth(market, row, old)
+        on_depth(market, row)
     elif kind == TRADE:
         quote.update_intensity(market, row, now_ns)
         market.bar_open.traded_lots += row.qty_lots
@@ -55,6 +54,14 @@ def on_row(market, row, now_ns):
         market.funding_e8 = row.qty_lots
     if (row["flags"] & LAST) != 0:
         _end_of_message(market, row, now_ns)
+
+
+@kernel
+def on_depth(market, row):
+    """Apply one level to the book, and to our estimate of the queues in front of us."""
+    old = bk.apply_level(market.book, row.side, row.price_ticks, row.qty_lots)
+    if market.own_at[row.price_ticks & (OWN_AT - 1)] != 0:
+        _queues_on_depth(market, row, old)
 
 
 @kernel
@@ -111,20 +118,20 @@ def _compare_bbo(market, row):
 
 @kernel
 def _queues_on_depth(market, row, old_lots):
-    own = orders.own_lots(market, row.side, row.price_ticks) if market.spec.own_in_book != 0 else 0
+    ours = own.own_lots(market, row.side, row.price_ticks) if market.spec.own_in_book != 0 else 0
     first = 0 if row.side == BID else LEVELS_MAX
-    for key in range(first, first + LEVELS_MAX):
+    for key in range(first, first + market.levels_used):
         slot = market.slots[key] - 1
         if slot >= 0:
             order = market.orders[slot]
             if order.price_ticks == row.price_ticks and order.live_ns > 0:
-                queue.on_depth(order, max(old_lots - own, 0), max(row.qty_lots - own, 0), QUEUE_POWER, _ESTIMATE_POWER)
+                queue.on_depth(order, max(old_lots - ours, 0), max(row.qty_lots - ours, 0), QUEUE_POWER, _ESTIMATE_POWER)
 
 
 @kernel
 def _queues_on_trade(market, row):
     first = LEVELS_MAX if row.side == BID else 0  # a buyer takes from the asks
-    for key in range(first, first + LEVELS_MAX):
+    for key in range(first, first + market.levels_used):
         slot = market.slots[key] - 1
         if slot >= 0:
             order = market.orders[slot]

@@ -21,6 +21,7 @@ from hftlab.types import (
     LAST,
     MAKER,
     NO_PRICE,
+    OWN_AT,
     PAYMENT,
     QUEUE_FIFO,
     QUEUE_THROUGH,
@@ -36,13 +37,7 @@ def on_row(desk, exchange, spec, row, out):
     """Apply one market row to the exchange's book and to our resting orders."""
     exchange.now_ns = max(exchange.now_ns, row.ts_exch_ns)
     if row.kind == DEPTH:
-        lots = row.qty_lots if exchange.taken_count == 0 else _less_taken(exchange, row)
-        old = bk.apply_level(exchange.book, row.side, row.price_ticks, lots)
-        if exchange.resting_count > 0:
-            for slot in range(exchange.resting_count):
-                order = exchange.resting[slot]
-                if order.price_ticks == row.price_ticks and order.side == row.side:
-                    queue.on_depth(order, old, lots, exchange.queue_model, exchange.queue_power)
+        on_depth(exchange, row)
     elif row.kind == TRADE:
         if exchange.resting_count > 0:
             _on_trade(desk, exchange, row, out)
@@ -58,8 +53,23 @@ def on_row(desk, exchange, spec, row, out):
         book = exchange.book
         if book.best_bid_ticks != exchange.touch_bid_ticks or book.best_ask_ticks != exchange.touch_ask_ticks:
             write_touch(exchange, row.instrument, out)
-        if exchange.resting_count > 0:
-            _fill_crossed(desk, exchange, row.instrument, out)
+        if book.best_bid_ticks != exchange.seen_bid_ticks or book.best_ask_ticks != exchange.seen_ask_ticks:
+            if exchange.resting_count > 0:
+                _fill_crossed(desk, exchange, row.instrument, out)
+            exchange.seen_bid_ticks = book.best_bid_ticks
+            exchange.seen_ask_ticks = book.best_ask_ticks
+
+
+@kernel
+def on_depth(exchange, row):
+    """Apply one level to the exchange's book and to the queues in front of our orders at it."""
+    lots = row.qty_lots if exchange.taken_count == 0 else _less_taken(exchange, row)
+    old = bk.apply_level(exchange.book, row.side, row.price_ticks, lots)
+    if exchange.own_at[row.price_ticks & (OWN_AT - 1)] != 0:
+        for slot in range(exchange.resting_count):
+            order = exchange.resting[slot]
+            if order.price_ticks == row.price_ticks and order.side == row.side:
+                queue.on_depth(order, old, lots, exchange.queue_model, exchange.queue_power)
 
 
 @kernel
@@ -128,6 +138,7 @@ def take_from(exchange, side, price_ticks, lots):
 def remove(exchange, slot):
     """Close the gap with the last order: the first `resting_count` slots are the resting orders, in no order."""
     exchange.resting_count -= 1
+    exchange.own_at[exchange.resting[slot].price_ticks & (OWN_AT - 1)] -= 1
     last = exchange.resting[exchange.resting_count]
     order = exchange.resting[slot]
     order.order_id = last.order_id

@@ -1,19 +1,15 @@
-"""Our orders: the table, its life cycle, and when a working order is moved.
+"""Our orders: the table and its life cycle.
 
 The life cycle is one table of pairs (status, report); every pair that is not in it is refused and counted.
 """
 
 import numpy as np
 
-from hftlab.kernels import book as bk
-from hftlab.kernels import ledger, queue
+from hftlab.kernels import ledger, own, queue
 from hftlab.kernels.jit import kernel
 from hftlab.types import (
     ACCEPTED,
-    AMEND_ALLOWED,
     AMEND_KEEPS,
-    AMEND_ONLY_SMALLER,
-    AMEND_SAME_PRICE,
     AMENDED,
     BID,
     CANCEL_REJECTED,
@@ -26,6 +22,7 @@ from hftlab.types import (
     LOST,
     MAKER,
     ORDERS,
+    OWN_AT,
     PENDING_AMEND,
     PENDING_CANCEL,
     PENDING_NEW,
@@ -65,8 +62,6 @@ def _transitions() -> np.ndarray:
 
 TRANSITIONS = _transitions()
 
-KEEP, DO_SUBMIT, DO_AMEND, DO_CANCEL, DO_REPLACE = 0, 1, 2, 3, 4
-
 
 @kernel
 def slot_key(side, level):
@@ -92,23 +87,6 @@ def free_slot(market):
 
 
 @kernel
-def open_lots(market, side):
-    """Return what could still be filled on a side: every order that is not known to be gone, at its largest size."""
-    total = 0
-    for slot in range(ORDERS):
-        order = market.orders[slot]
-        if order.status != FREE and order.side == side:
-            total += worst_leaves(order)
-    return total
-
-
-@kernel
-def worst_leaves(order):
-    """Return the most that an order can still fill: an amend in flight may or may not have happened."""
-    return max(order.leaves_lots, order.wish_lots)
-
-
-@kernel
 def add(market, order_id, side, level, price_ticks, lots, flags, now_ns):
     """Enter a new order, on its way to the venue, into slot `order_id % ORDERS`."""
     order = market.orders[order_id % ORDERS]
@@ -127,6 +105,10 @@ def add(market, order_id, side, level, price_ticks, lots, flags, now_ns):
     order.level = level
     order["flags"] = flags
     market.working += 1
+    market.own_at[price_ticks & (OWN_AT - 1)] += 1
+    market.open_lots[0 if side == BID else 1] += lots
+    if market.own_known != 0:
+        own.widen_own_touch(market, order)
     market.levels_used = max(market.levels_used, level + 1)
     market.slots[slot_key(side, level)] = order_id % ORDERS + 1
 
@@ -139,6 +121,7 @@ def release(market, slot):
     if market.slots[key] == slot + 1:
         market.slots[key] = 0
     order.status = FREE
+    market.own_at[order.price_ticks & (OWN_AT - 1)] -= 1
     market.working -= 1
     if market.working == 0:
         market.levels_used = 0
@@ -161,6 +144,18 @@ def apply_report(desk, market, event):
         else:
             desk.unexpected += 1
         return False
+    side = market.orders[slot].side
+    before = own.worst_leaves(market.orders[slot])
+    known = _change(desk, market, slot, event)
+    after = own.worst_leaves(market.orders[slot]) if market.orders[slot].status != FREE else 0
+    own.add_open(market, side, after - before)
+    return known
+
+
+@kernel
+def _change(desk, market, slot, event):
+    """Apply a report to the order that it names. Returns False for one that fits no transition."""
+    kind = event.kind
     order = market.orders[slot]
     status = TRANSITIONS[order.status, kind]
     if status == REFUSED:
@@ -180,7 +175,7 @@ def apply_report(desk, market, event):
             status = FREE
     elif kind == ACCEPTED:
         order.live_ns = desk.now_ns
-        queue.place(order, public_lots(market, order.side, order.price_ticks), QUEUE_POWER)
+        queue.place(order, own.public_lots(market, order.side, order.price_ticks), QUEUE_POWER)
     elif kind == AMENDED:
         _amended(market, order, event, desk.now_ns)
     elif kind == REJECTED or refused_amend:
@@ -215,7 +210,9 @@ def just_rejected(market, key, price_ticks):
 def _amended(market, order, event, now_ns):
     smaller = event.price_ticks == order.price_ticks and event.leaves_lots <= order.leaves_lots
     # Asked before the order moves: the book does not hold it at its new price yet.
-    level_lots = public_lots(market, order.side, event.price_ticks)
+    level_lots = own.public_lots(market, order.side, event.price_ticks)
+    market.own_at[order.price_ticks & (OWN_AT - 1)] -= 1
+    market.own_at[event.price_ticks & (OWN_AT - 1)] += 1
     order.price_ticks = event.price_ticks
     order.leaves_lots = event.leaves_lots
     order.wish_lots = event.leaves_lots
@@ -223,56 +220,3 @@ def _amended(market, order, event, now_ns):
     order.live_ns = now_ns
     if not (smaller and market.spec.amend_rule & AMEND_KEEPS != 0):
         queue.place(order, level_lots, QUEUE_POWER)
-
-
-@kernel
-def own_lots(market, side, price_ticks):
-    """Return what we ourselves show at a level."""
-    total = 0
-    if market.working > 0:
-        for slot in range(ORDERS):
-            order = market.orders[slot]
-            if order.status >= LIVE and order.side == side and order.price_ticks == price_ticks and order.live_ns > 0:
-                total += order.leaves_lots
-    return total
-
-
-@kernel
-def public_lots(market, side, price_ticks):
-    """Return what others show at a level: our own orders are taken out where the feed contains them."""
-    lots = bk.lots_at(market.book, side, price_ticks)
-    if market.spec.own_in_book != 0:
-        lots = max(lots - own_lots(market, side, price_ticks), 0)
-    return lots
-
-
-@kernel
-def may_amend(rule, same_price, smaller):
-    """Return whether a venue's rule lets an order be amended like this."""
-    allowed = rule & AMEND_ALLOWED != 0 and (same_price or rule & AMEND_SAME_PRICE == 0)
-    return allowed and (smaller or rule & AMEND_ONLY_SMALLER == 0)
-
-
-@kernel
-def stage(market, order, price_ticks, lots, now_ns):
-    """Say what to do with a working order when `lots` at `price_ticks` are wished now.
-
-    Keep when the price is less than the hysteresis away, or when the order is younger than its minimum life and the wish
-    is *closer* to the market: a quote may always step back. Size alone never moves an order (its place in the queue is
-    worth more), unless less is wished than rests. Otherwise amend where the venue can, or cancel and replace.
-    """
-    if order.status != LIVE:
-        # What is on its way must land first; only a withdrawn wish does not wait.
-        return DO_CANCEL if lots == 0 and order.status != PENDING_CANCEL else KEEP
-    if lots == 0:
-        return DO_CANCEL
-    possible = may_amend(market.spec.amend_rule, price_ticks == order.price_ticks, lots < order.leaves_lots)
-    replace = DO_AMEND if possible else DO_REPLACE
-    if lots < order.leaves_lots:
-        return replace
-    moved = (price_ticks - order.price_ticks) * order.side  # > 0: closer to the market
-    if moved == 0 or abs(moved) < market.params.hysteresis_ticks:
-        return KEEP
-    if moved > 0 and now_ns - order.live_ns < market.params.life_ns_min:
-        return KEEP
-    return replace

@@ -7,7 +7,7 @@ out of the touch first, or the quoter would follow itself.
 import math
 
 from hftlab.kernels import book as bk
-from hftlab.kernels import orders, pricing
+from hftlab.kernels import own, pricing
 from hftlab.kernels.jit import kernel
 from hftlab.types import (
     ASK,
@@ -31,7 +31,7 @@ def public_touch(market, side):
     """Return the best price of a side without our own orders, or NO_PRICE."""
     price = market.book.best_bid_ticks if side == BID else market.book.best_ask_ticks
     if market.spec.own_in_book != 0:
-        while price != NO_PRICE and orders.public_lots(market, side, price) <= 0:
+        while price != NO_PRICE and own.public_lots(market, side, price) <= 0:
             price = bk.next_level(market.book, side, price)
     return price
 
@@ -47,8 +47,8 @@ def fair_ticks(market):
     if bid == NO_PRICE or ask == NO_PRICE:
         return math.nan
     if market.params.fair == FAIR_MICRO:
-        bid_lots = orders.public_lots(market, BID, bid)
-        ask_lots = orders.public_lots(market, ASK, ask)
+        bid_lots = own.public_lots(market, BID, bid)
+        ask_lots = own.public_lots(market, ASK, ask)
         return (bid * ask_lots + ask * bid_lots) / (bid_lots + ask_lots)
     return (bid + ask) / 2.0
 

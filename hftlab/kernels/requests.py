@@ -4,7 +4,7 @@ from hftlab.kernels import book as bk
 from hftlab.kernels import ledger, match, queue
 from hftlab.kernels.flight import report
 from hftlab.kernels.jit import kernel
-from hftlab.kernels.orders import may_amend
+from hftlab.kernels.staging import may_amend
 from hftlab.types import (
     ACCEPTED,
     AMEND,
@@ -21,6 +21,7 @@ from hftlab.types import (
     MARKET_ORDER,
     NO_PRICE,
     ORDERS,
+    OWN_AT,
     POST_ONLY,
     REDUCE_ONLY,
     REJECTED,
@@ -131,6 +132,7 @@ def _submit(desk, exchange, spec, row, out):
         order.side = row.side
         order["flags"] = flags
         exchange.resting_count += 1
+        exchange.own_at[row.price_ticks & (OWN_AT - 1)] += 1
         _to_the_back(exchange, order)
 
 
@@ -239,6 +241,8 @@ def _amend(desk, exchange, spec, slot, row):
         report(desk, exchange, REJECTED, row.order_id, order.side, row.price_ticks, row.qty_lots, order.leaves_lots, 0, row.instrument)
         return
     keeps = same_price and leaves <= order.leaves_lots and spec.amend_rule & AMEND_KEEPS != 0
+    exchange.own_at[order.price_ticks & (OWN_AT - 1)] -= 1
+    exchange.own_at[row.price_ticks & (OWN_AT - 1)] += 1
     order.price_ticks = row.price_ticks
     order.qty_lots = row.qty_lots
     order.leaves_lots = leaves

@@ -4,7 +4,7 @@ Checks run in the order of `types.VERDICT_NAMES`. A refusal has a reason and is 
 is one refusal, however often it is asked again. Cancels are never refused.
 """
 
-from hftlab.kernels import checks, flight, orders, quote
+from hftlab.kernels import checks, flight, orders, own, quote, staging
 from hftlab.kernels import desk as dk
 from hftlab.kernels.jit import kernel
 from hftlab.types import (
@@ -141,9 +141,11 @@ def _submit(desk, market, exchange, i, side, level, price_ticks, lots, flags, ou
 @kernel
 def _amend(desk, market, exchange, i, slot, price_ticks, lots, out):
     order = market.orders[slot]
+    before = own.worst_leaves(order)
     order.status = PENDING_AMEND
     order.wish_ticks = price_ticks
     order.wish_lots = lots
+    own.add_open(market, order.side, own.worst_leaves(order) - before)
     order.sent_ns = desk.now_ns
     desk.amends += 1
     total = order.qty_lots - order.leaves_lots + lots  # venues want the new total, executed part included
@@ -177,27 +179,25 @@ def permit(desk, markets, exchanges, i, out):
     refill(desk)
     if wish.bid_lots == 0 and wish.ask_lots == 0 and market.working == 0:
         return
-    _pass(desk, markets, exchanges, i, out, True)
+    taking = wish["flags"] & TAKING != 0
+    best_bid = NO_PRICE if taking else quote.public_touch(market, BID)
+    best_ask = NO_PRICE if taking else quote.public_touch(market, ASK)
+    if wish.levels > 1 and market.working > 0:
+        staging.regrid(market, wish, BID, best_ask)
+        staging.regrid(market, wish, ASK, best_bid)
+    _pass(desk, markets, exchanges, i, best_bid, best_ask, out, True)
     if verdict == OK:
-        _pass(desk, markets, exchanges, i, out, False)
+        _pass(desk, markets, exchanges, i, best_bid, best_ask, out, False)
 
 
 @kernel
-def _pass(desk, markets, exchanges, i, out, withdrawing):
+def _pass(desk, markets, exchanges, i, best_bid, best_ask, out, withdrawing):
     market = markets[i]
     wish = market.quote
-    best_bid = quote.public_touch(market, BID)
-    best_ask = quote.public_touch(market, ASK)
-    taking = wish["flags"] & TAKING != 0
     for level in range(min(max(wish.levels, market.levels_used), LEVELS_MAX)):
         wanted = level < wish.levels
-        bid_ticks = wish.bid_ticks - level * wish.step_ticks
-        ask_ticks = wish.ask_ticks + level * wish.step_ticks
-        # A quote is post-only: at or through the other side it would only be rejected, so it stands one tick away.
-        if best_ask != NO_PRICE and not taking:
-            bid_ticks = min(bid_ticks, best_ask - 1 - level * wish.step_ticks)
-        if best_bid != NO_PRICE and not taking:
-            ask_ticks = max(ask_ticks, best_bid + 1 + level * wish.step_ticks)
+        bid_ticks = staging.level_ticks(wish, BID, level, best_ask)
+        ask_ticks = staging.level_ticks(wish, ASK, level, best_bid)
         bid_lots = wish.bid_lots if wanted else 0
         ask_lots = wish.ask_lots if wanted else 0
         _side(desk, markets, exchanges, i, BID, level, bid_ticks, bid_lots, out, withdrawing)
@@ -211,7 +211,7 @@ def _side(desk, markets, exchanges, i, side, level, price_ticks, lots, out, with
     slot = market.slots[key] - 1
     if slot < 0 and (lots == 0 or withdrawing):
         return
-    resting = orders.worst_leaves(market.orders[slot]) if slot >= 0 else 0
+    resting = own.worst_leaves(market.orders[slot]) if slot >= 0 else 0
     if lots > 0:
         room = checks.room_lots(market, side, resting)
         if room <= 0:
@@ -223,12 +223,12 @@ def _side(desk, markets, exchanges, i, side, level, price_ticks, lots, out, with
         if lots > 0:
             _try_submit(desk, markets, exchanges, i, side, level, price_ticks, lots, out)
         return
-    action = orders.stage(market, market.orders[slot], price_ticks, lots, desk.now_ns)
-    if action == orders.KEEP:
+    action = staging.stage(market, market.orders[slot], price_ticks, lots, desk.now_ns)
+    if action == staging.KEEP:
         return
-    if action == orders.DO_CANCEL or (withdrawing and action == orders.DO_REPLACE):
+    if action == staging.DO_CANCEL or (withdrawing and action == staging.DO_REPLACE):
         cancel(desk, market, exchanges[i], i, slot, out)
-    elif not withdrawing and action == orders.DO_AMEND and not orders.just_rejected(market, key, price_ticks):
+    elif not withdrawing and action == staging.DO_AMEND and not orders.just_rejected(market, key, price_ticks):
         verdict = checks.order_verdict(desk, markets, i, side, price_ticks, lots, slot)
         if verdict == OK:
             _amend(desk, market, exchanges[i], i, slot, price_ticks, lots, out)

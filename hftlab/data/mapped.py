@@ -1,0 +1,71 @@
+"""A tape as raw rows in a file that is mapped into memory: opened at once, read where it is used, never held as a whole.
+
+Layout: the magic word, the size of the JSON that follows as 8 bytes (little endian), that JSON (instruments, source, notes, number
+of rows), zeros up to a whole memory page, then the EVENT rows to the end of the file.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hftlab.data.chunking import ROWS
+from hftlab.data.files import TAPE_MAGIC
+from hftlab.data.notes import Notes
+from hftlab.data.rows import Rows
+from hftlab.errors import FormatError, TruncatedFile
+from hftlab.instrument import Instrument
+from hftlab.types import EVENT
+
+_PAGE = 4096
+_HEAD = len(TAPE_MAGIC) + 8
+_FORMAT = 1
+
+
+def write_mapped(path: Path, rows: Rows, instruments: Sequence[Instrument], source: str, notes: Notes) -> Path:
+    """Write a tape as raw rows. Returns the path."""
+    meta = {
+        "hftlab_rows": _FORMAT,
+        "source": source,
+        "instruments": [one.to_dict() for one in instruments],
+        "notes": notes.to_dict(),
+        "rows": len(rows),
+    }
+    text = json.dumps(meta).encode()
+    with path.open("wb") as file:
+        file.write(TAPE_MAGIC + len(text).to_bytes(8, "little") + text)
+        file.write(b"\0" * (-(_HEAD + len(text)) % _PAGE))
+        for low in range(0, len(rows), ROWS):
+            file.write(rows[low : low + ROWS].tobytes())
+    return path
+
+
+def open_mapped(path: Path) -> tuple[Rows, tuple[Instrument, ...], str, Notes]:
+    """Return the rows (mapped, copied where written to), instruments, source and notes. Raises FormatError, TruncatedFile."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+        size = int.from_bytes(head[len(TAPE_MAGIC) :], "little")
+        meta = _meta(path, file.read(min(size, path.stat().st_size)))
+    offset = -(-(_HEAD + size) // _PAGE) * _PAGE
+    found = (path.stat().st_size - offset) / EVENT.itemsize
+    if found < meta["rows"]:
+        raise TruncatedFile(
+            f"{path.name} holds {max(int(found), 0):,} whole rows of {meta['rows']:,}: it was cut. Write it again with Tape.save."
+        )
+    if found > meta["rows"]:
+        raise FormatError(f"{path.name} is {found - meta['rows']:,.1f} rows longer than it says. Write it again with Tape.save.")
+    # Private pages, because the kernels are compiled for arrays that can be written; the file itself is never changed.
+    rows = np.memmap(path, EVENT, mode="c", offset=offset, shape=(meta["rows"],)) if meta["rows"] else np.zeros(0, EVENT)
+    return np.asarray(rows), tuple(Instrument(**one) for one in meta["instruments"]), meta["source"], Notes.from_dict(meta["notes"])
+
+
+def _meta(path: Path, text: bytes) -> dict[str, Any]:
+    try:
+        meta = json.loads(text)
+    except ValueError as error:
+        raise FormatError(f"{path.name} is a tape whose description is damaged ({error}). Write it again with Tape.save.") from error
+    if not isinstance(meta, dict) or meta.get("hftlab_rows") != _FORMAT:
+        raise FormatError(f"{path.name} is a tape of another format; this hftlab reads {_FORMAT}. Write it again with Tape.save.")
+    return meta
