@@ -80,7 +80,8 @@ class QueueCalibration:
         Fills: `fill_share`; `false_fills`, the share filled of the orders that truly did not; `missed_fills`, the share not filled of
         those that did; `wrong`, both as a share of all: the Brier score of the model's own yes or no; `late_s`, how much later than in
         truth, of orders filled in both. Queue at the last age: `ahead_bias_lots`, `ahead_rmse_lots`. Forecasts at placement (see
-        `forecasts`): `brier`, `skill`, `log_loss`, `slope`, and `brier_over`, the Brier score less that of the true queue. At the last age (see `forecasts_at_age`): `age_brier`, `age_skill`.
+        `forecasts`): `brier`, `skill`, `log_loss`, `slope`, and `brier_over`, the Brier score less that of the true queue. At
+        the last age (see `forecasts_at_age`): `age_brier`, `age_skill`.
         """
         rows = [{"model": name} | sc.over_seeds([self._scores(m, s) for s in range(len(self.seeds))]) for m, name in enumerate(self.names)]
         return pd.DataFrame(rows).set_index("model")
