@@ -11,7 +11,6 @@ __version__ = "0.1.0"
 _WHERE = {
     "AvellanedaStoikov": "params",
     "Fees": "assumptions",
-    "Bundle": "backtesting.bundle",
     "FixedSpread": "params",
     "Instrument": "instrument",
     "Latency": "assumptions",
@@ -21,7 +20,6 @@ _WHERE = {
     "ReplayFeed": "venues.feeds",
     "Report": "analytics.report",
     "Session": "engine.view",
-    "Stream": "data.streaming",
     "SynthFeed": "venues.feeds",
     "Tape": "data.tape",
     "UserQuoter": "params",

@@ -274,7 +274,8 @@ def test_a_failure_stops_the_run_names_line_row_and_time_and_keeps_what_was_done
     part, whole = error.report.frame(), hl.backtest(tape, A, hl.UserQuoter(decide=good, order_qty="0.1"), limits()).frame()
     known = whole[whole["ts"].astype("int64") < error.ts_ns - 2_000_000]
     assert len(part) > 10
-    assert part.equals(whole.iloc[: len(part)])
+    same = [name for name in part if not name.startswith("mid_")]  # later prices are known only where the run went on
+    assert part[same].equals(whole.iloc[: len(part)][same])
     assert len(part) >= len(known)
 
 

@@ -30,11 +30,14 @@ def both(folder: Path) -> str:
     data, dump = folder / "data.npz", folder / "theirs.npz"
     with Peer(setup(folder), data) as peer:
         start_ns = peer.ask(do="convert", raw=str(RECORDING))["start_ns"]
-        answer = peer.ask(do="run", depth="roi", **GRIDS["1 level"], dump=str(dump))
-        other = peer.ask(do="run", depth="hashmap", **GRIDS["1 level"])
-    words = [f"hftbacktest's two depths agree: {_counts(answer) == _counts(other)}"]
-    _, ours, _ = Ours(data, start_ns).run()
-    return "\n".join([*words, table(compare(read_theirs(dump, answer, float(INSTRUMENT.lot_size)), ours))])
+        words = []
+        for name, grid in GRIDS.items():
+            answer = peer.ask(do="run", depth="roi", **grid, dump=str(dump))
+            other = peer.ask(do="run", depth="hashmap", **grid)
+            words.append(f"--- {name}: hftbacktest's two depths agree: {_counts(answer) == _counts(other)}")
+            _, ours, _ = Ours(data, start_ns, **grid).run()
+            words.append(table(compare(read_theirs(dump, answer, float(INSTRUMENT.lot_size)), ours)))
+    return "\n".join(words)
 
 
 def _counts(answer: Mapping[str, Any]) -> list[Any]:
@@ -49,9 +52,9 @@ def speed(folder: Path, repeats: int = REPEATS) -> dict[str, Any]:
     seconds: dict[str, list[float]] = {}
     with Peer(python, data) as peer:
         facts = peer.ask(do="convert", raw=str(RECORDING))
-        desk = Ours(data, facts["start_ns"])
+        desks = {name: Ours(data, facts["start_ns"], **grid) for name, grid in GRIDS.items()}
         for turn in range(repeats + 1):  # the first compiles and does not count
-            timed = {"hftlab, 1 level": desk.run()[0]}
+            timed = {f"hftlab, {name}": desk.run()[0] for name, desk in desks.items()}
             for depth in ("roi", "hashmap"):
                 for name, grid in GRIDS.items():
                     timed[f"hftbacktest {depth}, {name}"] = peer.ask(do="run", depth=depth, **grid)["seconds"]

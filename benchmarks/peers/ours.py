@@ -12,9 +12,9 @@ import hftlab as hl
 from benchmarks.peers.compare import FILL as FILL_ROW
 from benchmarks.peers.compare import ORDER as ORDER_ROW
 from benchmarks.peers.compare import Run
-from hftlab.backtesting.clock import row_times
+from hftlab.backtesting.clock import with_timers
 from hftlab.data.state import State, build
-from hftlab.types import CANCEL, EVENT, FILL, LAST, SUBMIT, TIMER
+from hftlab.types import CANCEL, EVENT, FILL, SUBMIT
 from hftlab.usercode.run import runner
 
 INTERVAL_NS = 100_000_000
@@ -23,7 +23,7 @@ INSTRUMENT = hl.Instrument(venue="binanceusdm", symbol="BTC/USDT:USDT", base="BT
 LIMITS = hl.Limits(
     position_qty_max=1000,
     order_qty_max=1,
-    orders_max=64,
+    orders_max=128,
     capital_quote=1e12,
     loss_quote_max=1e12,
     drawdown_frac_max=1e6,
@@ -36,24 +36,28 @@ LIMITS = hl.Limits(
 
 @njit
 def decide(desk, market, params, quote):
-    """Quote as docs/benchmarks.md says; a lot is 0.001, so 10 lots are the order and 200 the limit."""
+    """Quote as docs/benchmarks.md says; a lot is 0.001, so 10 lots are the order and 200 the limit. user0: levels, user1: step."""
+    step = int(params.user1)
     fair = (market.book.best_bid_ticks + market.book.best_ask_ticks) / 2.0 - 0.5 * market.position_lots / 10.0
-    quote.bid_ticks = min(math.floor(fair - 2.0), market.book.best_bid_ticks)
-    quote.ask_ticks = max(math.ceil(fair + 2.0), market.book.best_ask_ticks)
+    bid = min(math.floor(fair - 2.0), market.book.best_bid_ticks)
+    ask = max(math.ceil(fair + 2.0), market.book.best_ask_ticks)
+    quote.bid_ticks = bid // step * step
+    quote.ask_ticks = -(-ask // step) * step
     quote.bid_lots = 10 if market.position_lots < 200 else 0
     quote.ask_lots = 10 if market.position_lots > -200 else 0
-    quote.levels = 1
-    quote.step_ticks = 1
+    quote.levels = int(params.user0)
+    quote.step_ticks = step
 
 
 class Ours:
     """A tape and a compiled run, ready to be run again and again."""
 
-    def __init__(self, path: Path, start_ns: int) -> None:
+    def __init__(self, path: Path, start_ns: int, levels: int = 1, step: int = 1) -> None:
         self.tape = hl.load(path, INSTRUMENT)
         # No hysteresis, no minimum life: an order anywhere but at the wished price is cancelled and sent anew.
-        self.quoter = hl.UserQuoter(decide=decide, order_qty="0.01", hysteresis_ticks=1.0, life_ms_min=0.0, decide_on="timer")
-        self.rows = with_timers_from(self.tape.merge().rows, start_ns)
+        grid = {"levels": levels, "step": step}
+        self.quoter = hl.UserQuoter(decide=decide, order_qty="0.01", hysteresis_ticks=1.0, life_ms_min=0.0, decide_on="timer", values=grid)
+        self.rows = np.concatenate(list(with_timers(iter((self.tape.merge().rows,)), INTERVAL_NS, start=start_ns)))
         self.compiled = runner(decide)
 
     def run(self) -> tuple[float, Run, State]:
@@ -71,19 +75,6 @@ class Ours:
         began = time.perf_counter()
         written = state.step(self.compiled, self.rows)
         return time.perf_counter() - began, as_run(written, state), state
-
-
-def with_timers_from(rows: Any, start_ns: int) -> Any:
-    """Return merged rows with a TIMER every 100 ms after `start_ns`, after all rows of its time, up to the last row.
-
-    hftbacktest's clock starts at the first event on either clock; `timer_start` of hl.backtest knows the first row *received*.
-    """
-    times = row_times(rows)
-    due = np.arange(start_ns + INTERVAL_NS, times[-1] + 1, INTERVAL_NS, dtype=np.int64)
-    timers = np.zeros(len(due), EVENT)
-    timers["ts_exch_ns"] = timers["ts_recv_ns"] = due
-    timers["kind"], timers["flags"] = TIMER, LAST
-    return np.insert(rows, np.searchsorted(times, due, side="right"), timers)
 
 
 def as_run(written: Any, state: State) -> Run:

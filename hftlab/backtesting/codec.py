@@ -14,10 +14,10 @@ import numpy as np
 
 from hftlab import assumptions, params
 from hftlab.assumptions import Latency
-from hftlab.usercode.travel import capture, restore
 from hftlab.errors import FormatError, InputError
 from hftlab.instrument import Instrument
 from hftlab.strategies.base import Strategy, strategy_from_dict
+from hftlab.usercode.travel import capture, restore
 
 _CLASSES = {
     "Instrument": Instrument,
