@@ -3,11 +3,13 @@
 Each run is a process of its own that has warmed up on the start of the tape. Memory is what the run adds to that process at its
 highest: `private` is what nobody but it holds (RssAnon), `resident` counts pages of the mapped file too, which the system can take
 back at any time, for they are still in the file. The parent looks at `private` every few milliseconds; `resident` is the kernel's
-own peak. `report` is what the Report keeps of what the desk did and of its samples, 64 bytes a row: it grows with the orders, not
-with the market, and beyond 64 MB lies in a file.
+own peak. An allocator that keeps freed blocks wanders by tens of MB; `stream_freed` is told to give large ones back. `report` is what
+the Report keeps of what the desk did and of its samples, 64 bytes a row: it grows with the orders, not with the market, and beyond
+64 MB lies in a file.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -24,6 +26,7 @@ SECONDS, SEED, TIMES, REPEATS = 2400, 5, 10, 3
 ROWS_MAX = 250_000
 PAUSE_NS = 1_000_000_000  # between two copies of the tape
 LOOK_S = 0.002
+WAYS: dict[str, dict[str, str]] = {"stream": {}, "stream_freed": {"MALLOC_MMAP_THRESHOLD_": "1000000"}, "load": {}}  # environment
 QUOTER = hl.FixedSpread(order_qty="0.01", half_spread_ticks=2)
 LIMITS = hl.Limits(position_qty_max="0.05", loss_quote_max=1e9, drawdown_frac_max=1e6, capital_quote=1e9)
 
@@ -35,7 +38,7 @@ def run() -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         one, ten = Path(folder) / "one.rows", Path(folder) / "ten.rows"
         subprocess.run([sys.executable, "-m", "benchmarks.bench_stream", "write", str(one), str(ten)], check=True)
-        found = {how: (_median(how, one), _median(how, ten)) for how in ("stream", "load")}
+        found = {how: (_median(how, one), _median(how, ten)) for how in WAYS}
     return {how: {"one": short, "ten": long, "ten_over_one": _ratios(short, long)} for how, (short, long) in found.items()}
 
 
@@ -52,7 +55,8 @@ def _ratios(short: dict[str, float], long: dict[str, float]) -> dict[str, float]
 def _measured(how: str, path: Path) -> dict[str, float]:
     """Run once in a new process, and watch its memory from outside: the compiled run lets no other thread look."""
     command = [sys.executable, "-m", "benchmarks.bench_stream", how, str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+    environment = os.environ | WAYS[how]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdin is not None
         assert child.stdout is not None
         child.stdout.readline()  # warm
@@ -108,7 +112,7 @@ def measure(how: str, path: Path) -> None:
 
 
 def _opened(how: str, path: Path) -> Any:
-    if how == "stream":
+    if how != "load":
         return hl.stream(path, rows_max=ROWS_MAX)
     mapped = hl.load(path)
     return hl.Tape(np.array(mapped.rows), mapped.instruments, mapped.source)

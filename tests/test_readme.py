@@ -25,6 +25,15 @@ def test_the_first_python_block_makes_a_market(tmp_path):
     assert (tmp_path / "runs" / "run-001" / "spec.yaml").exists()
 
 
+def test_the_other_python_blocks_run():
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[1:]
+    assert blocks
+    for block in blocks:
+        names: dict[str, object] = {}
+        exec(compile(block, "README.md", "exec"), names)
+        assert len(names["report"].fills) > 0
+
+
 def test_every_file_that_is_named_exists():
     named = re.findall(r"`((?:notebooks|docs|tests|hftlab|binder)/[\w/.]+)`", README)
     assert named
