@@ -16,6 +16,7 @@ from hftlab.data.tape import Tape
 from hftlab.errors import InputError, UnknownName
 from hftlab.types import (
     ACCEPTED,
+    AMEND,
     AMENDED,
     ASK,
     AT_DESK,
@@ -360,3 +361,16 @@ def test_the_recording_closes_with_partial_fills(shared):
     orders = report.journeys()
     assert len(orders) == report.desk["submits"]
     assert orders["fills"].sum() == len(fills)
+    left, filled, asked = {}, {}, {}
+    for one in report.facts.own:
+        order, kind = int(one["order_id"]), int(one["kind"])
+        if kind in (SUBMIT, AMEND):
+            asked[order] = max(asked.get(order, 0), int(one["qty_lots"]))
+        elif kind in (ACCEPTED, AMENDED):
+            left[order] = int(one["leaves_lots"])
+        elif kind == FILL:
+            left[order] -= int(one["qty_lots"])
+            filled[order] = filled.get(order, 0) + int(one["qty_lots"])
+            assert left[order] == int(one["leaves_lots"]) >= 0
+            assert filled[order] <= asked[order]
+    assert (fills["leaves_lots"] > 0).sum() > 50  # partial fills there were

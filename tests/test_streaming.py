@@ -165,7 +165,7 @@ def test_saved_tapes_are_streamed_file_by_file(tmp_path):
 
 
 def test_a_tape_ten_times_as_long_is_merged_in_the_same_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("hftlab.data.channels.ROWS", 2000)
+    monkeypatch.setattr("hftlab.data.channels.ROWS_MAPPED", 2000)
     peaks = []
     for count in (5_000, 50_000):
         rows = np.zeros(count, EVENT)

@@ -6,6 +6,8 @@ import numpy as np
 
 from hftlab.types import AT_DESK, AT_EXCHANGE, EVENT, LAST, TIMER
 
+_WORDS = np.dtype(f"V{EVENT.itemsize}")
+
 
 def row_times(rows: np.ndarray) -> np.ndarray:
     """Return when each merged row happens to whoever it happens to; never falling."""
@@ -56,7 +58,9 @@ def _inserted(rows: np.ndarray, times: np.ndarray, timers: np.ndarray, extra: np
 
 def _spliced(rows: np.ndarray, more: np.ndarray, at: np.ndarray) -> np.ndarray:
     out = np.empty(len(rows) + len(more), EVENT)
-    is_more = np.zeros(len(out), bool)
-    is_more[at + np.arange(len(more))] = True
-    out[is_more], out[~is_more] = more, rows
+    places = at + np.arange(len(more))
+    kept = np.ones(len(out), bool)
+    kept[places] = False
+    out[places] = more
+    out.view(_WORDS)[kept] = rows.view(_WORDS)  # numpy moves whole words faster than the fields of a record
     return out

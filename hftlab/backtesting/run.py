@@ -28,6 +28,8 @@ from hftlab.usercode.functions import decide_of
 from hftlab.usercode.run import blame_method, runner, say_when, warning
 
 TIMER_STARTS = {"grid": 0, "first": 1}
+TAPE_ROWS = 1_000_000
+"""Rows of a tape in memory that are merged and run together."""
 
 
 @keywords
@@ -52,8 +54,9 @@ def backtest(
     Timers come every `timer_ms`, at whole multiples of it ("grid"), counted from the first row received (`timer_start` "first"), or
     from a time in ns since 1970.
 
-    A Stream (hl.stream) is read in chunks, in memory that does not grow with its length. The exchange sees a row at its exchange time, the desk at its receive time; requests and reports travel as `latency`
-    says; resting orders fill by the queue model. `jit=False` runs a user's decide as plain Python, with the same results.
+    A Stream (hl.stream) is read in chunks of its `rows_max`, in memory that does not grow with its length. The exchange sees a row at
+    its exchange time, the desk at its receive time; requests and reports travel as `latency` says; resting orders fill by the queue
+    model. `jit=False` runs a user's decide as plain Python, with the same results.
     Raises InputError, UnknownName, TapeError (see Tape.merge), KernelFault, and UserCodeError with the part that was run in
     its `report` where a decide or a strategy fails.
     """
@@ -72,7 +75,7 @@ def backtest(
     if isinstance(timer_start, str):
         choice(timer_start, TIMER_STARTS, "timer_start")
     source = _Counted(tape)
-    chunks = with_timers(merged_chunks(source), every_ns, start=timer_start, extra=latency_rows(latencies))
+    chunks = with_timers(merged_chunks(source, source.rows_max), every_ns, start=timer_start, extra=latency_rows(latencies))
     state.step(run, np.zeros(0, EVENT))  # loads, or for user code compiles, the kernels: no part of the time of the run
     collector = Collector(instruments)
     assumptions = {
@@ -94,10 +97,11 @@ def backtest(
 
 
 class _Counted:
-    """A tape or a stream whose rows are counted as they are read."""
+    """A tape or a stream whose rows are counted as they are read; a stream in the chunks that it was opened with."""
 
     def __init__(self, source: Tape | Stream) -> None:
         self._source, self.rows = source, 0
+        self.rows_max = source.rows_max if isinstance(source, Stream) else TAPE_ROWS
 
     def chunks(self, rows_max: int) -> Iterator[np.ndarray]:
         """Yield the chunks of the source."""

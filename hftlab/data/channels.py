@@ -9,7 +9,7 @@ import numpy as np
 
 from hftlab.data import recordings_archive, recordings_bybit, recordings_tardis
 from hftlab.data.captures import read_captures
-from hftlab.data.chunking import ROWS, by_receive_time
+from hftlab.data.chunking import by_receive_time
 from hftlab.data.files import beginning, file_kind
 from hftlab.data.lines import SHOWN
 from hftlab.data.mapped import open_mapped
@@ -26,6 +26,10 @@ KNOWN = (
     "lines of `local_ts {json}` of Binance combined streams or of Hyperliquid; tables of Tardis.dev; Binance's public archive; Bybit's trades "
     "and ob500 books; Databento MBO; npz of hftbacktest or of Tape.save; a run directory"
 )
+
+
+ROWS_MAPPED = 1 << 18
+"""Rows of a mapped tape that are mapped together: 16 MB."""
 
 
 @dataclass
@@ -129,11 +133,11 @@ def _read_npz(path: Path, reading: Reading) -> Iterator[Rows]:
 
 
 def _read_mapped(path: Path, reading: Reading) -> Iterator[Rows]:
-    rows, instruments, _, notes = open_mapped(path)
-    reading.notes.add(notes)
-    check_instruments(path, instruments, tuple(reading.markets.instruments) or None)
-    for low in range(0, len(rows), ROWS):
-        yield _placed(rows[low : low + ROWS], instruments, reading)
+    mapped = open_mapped(path)
+    reading.notes.add(mapped.notes)
+    check_instruments(path, mapped.instruments, tuple(reading.markets.instruments) or None)
+    for low in range(0, mapped.count, ROWS_MAPPED):
+        yield _placed(mapped.rows(low, low + ROWS_MAPPED), mapped.instruments, reading)
 
 
 def _placed(rows: Rows, instruments: tuple[Instrument, ...], reading: Reading) -> Rows:

@@ -6,6 +6,7 @@ of rows), zeros up to a whole memory page, then the EVENT rows to the end of the
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,28 @@ def write_mapped(path: Path, rows: Rows, instruments: Sequence[Instrument], sour
     return path
 
 
-def open_mapped(path: Path) -> tuple[Rows, tuple[Instrument, ...], str, Notes]:
-    """Return the rows (mapped, copied where written to), instruments, source and notes. Raises FormatError, TruncatedFile."""
+@dataclass(frozen=True)
+class Mapped:
+    """A file of `count` raw rows, of which nothing is mapped until it is asked for."""
+
+    path: Path
+    count: int
+    instruments: tuple[Instrument, ...]
+    source: str
+    notes: Notes
+    offset: int
+
+    def rows(self, low: int = 0, high: int | None = None) -> Rows:
+        """Return rows `low` to before `high`, mapped on their own: the pages go when nobody uses these rows any more."""
+        count = (self.count if high is None else min(high, self.count)) - low
+        if not count:
+            return np.zeros(0, EVENT)
+        # Private pages, because the kernels are compiled for arrays that can be written; the file itself is never changed.
+        return np.asarray(np.memmap(self.path, EVENT, mode="c", offset=self.offset + low * EVENT.itemsize, shape=(count,)))
+
+
+def open_mapped(path: Path) -> Mapped:
+    """Return what a file of raw rows holds. Raises FormatError, TruncatedFile."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
         size = int.from_bytes(head[len(TAPE_MAGIC) :], "little")
@@ -56,9 +77,8 @@ def open_mapped(path: Path) -> tuple[Rows, tuple[Instrument, ...], str, Notes]:
         )
     if found > meta["rows"]:
         raise FormatError(f"{path.name} is {found - meta['rows']:,.1f} rows longer than it says. Write it again with Tape.save.")
-    # Private pages, because the kernels are compiled for arrays that can be written; the file itself is never changed.
-    rows = np.memmap(path, EVENT, mode="c", offset=offset, shape=(meta["rows"],)) if meta["rows"] else np.zeros(0, EVENT)
-    return np.asarray(rows), tuple(Instrument(**one) for one in meta["instruments"]), meta["source"], Notes.from_dict(meta["notes"])
+    instruments = tuple(Instrument(**one) for one in meta["instruments"])
+    return Mapped(path, meta["rows"], instruments, meta["source"], Notes.from_dict(meta["notes"]), offset)
 
 
 def _meta(path: Path, text: bytes) -> dict[str, Any]:

@@ -107,12 +107,12 @@ def _check_options(unknown: dict[str, Any], clock: str) -> None:
 
 def _open(path: Path, instrument: Wanted, notes: Notes, budget: Budget, clock: str) -> tuple[Rows, tuple[Instrument, ...]]:
     """Return a mapped tape as it lies in its file: it needs no memory, unless its clock is to be corrected."""
-    rows, instruments, _, kept = open_mapped(path)
-    notes.add(kept)
-    check_instruments(path, instruments, as_instruments(instrument))
+    mapped = open_mapped(path)
+    notes.add(mapped.notes)
+    check_instruments(path, mapped.instruments, as_instruments(instrument))
     if clock == "correct":
-        budget.need(len(rows))
-    return rows, instruments
+        budget.need(mapped.count)
+    return mapped.rows(), mapped.instruments
 
 
 def _read(files: list[Path], reading: Reading, budget: Budget) -> tuple[Rows, tuple[Instrument, ...]]:
