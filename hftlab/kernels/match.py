@@ -87,7 +87,7 @@ def _queues_on_depth(exchange, row, old_lots, new_lots):
 def count_own(exchange, slot, change):
     """Count the order in `slot` in (+1) or out (-1) where it stands; our best prices may be others now."""
     bucket = exchange.resting[slot].price_ticks & (OWN_AT - 1)
-    exchange.own_at[bucket] += change
+    exchange.own_at[bucket] = int(exchange.own_at[bucket]) + change
     exchange.own_slot[bucket] = slot
     price = exchange.resting[slot].price_ticks
     if change < 0:

@@ -9,7 +9,7 @@ from hftlab.types import BID, FREE, LIVE, NO_PRICE, ORDERS, OWN_AT
 def count_at(market, slot, change):
     """Count the order in `slot` in (+1) or out (-1) at its price."""
     bucket = market.orders[slot].price_ticks & (OWN_AT - 1)
-    market.own_at[bucket] += change
+    market.own_at[bucket] = int(market.own_at[bucket]) + change
     market.own_slot[bucket] = slot
 
 
