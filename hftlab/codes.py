@@ -158,7 +158,7 @@ FILLS = 256
 BARS = 256
 USER_VALUES = 16  # free numbers for a user's own `decide`
 LEVELS_MAX = 32
-OWN_AT = 256  # prices, by their last bits: where none of ours rests a row of the book needs no second look
+OWN_AT = 1024  # prices, by their last bits: where none of ours rests a row of the book needs no second look
 TIERS = 8  # steps of a fee schedule
 TAKEN = 32  # levels that we took from and the feed still shows
 

@@ -66,6 +66,9 @@ SPEC = np.dtype(
     ]
 )
 
+FAR_LEVEL = np.dtype([("ticks", "i8"), ("lots", "i8")])
+"""A level outside the window: lots + bid, - ask, 0 free. Price and size side by side: a look is one line of the cache."""
+
 BOOK = np.dtype(
     [
         ("anchor_ticks", "i8"),  # price of ladder index 0; NO_PRICE before the first level
@@ -76,8 +79,7 @@ BOOK = np.dtype(
         ("seq", "i8"),
         ("bid_lots", "i8", (LADDER,)),
         ("ask_lots", "i8", (LADDER,)),
-        ("far_ticks", "i8", (FAR,)),
-        ("far_lots", "i8", (FAR,)),  # + bid, - ask, 0 free
+        ("far", FAR_LEVEL, (FAR,)),
     ]
 )
 
@@ -199,6 +201,7 @@ MARKET = np.dtype(
         ("own_ask_ticks", "i8"),
         ("levels_used", "i8"),  # no level from here on has had an order since the table was last empty
         ("own_at", "u1", (OWN_AT,)),  # orders at the prices with these last bits
+        ("own_slot", "u1", (OWN_AT,)),  # and where the last that came stands in `orders`
         ("slots", "i8", (2 * LEVELS_MAX,)),  # 1 + slot of the working order of a side and level, 0 none
         ("has_target", "i8"),
         ("target_lots", "i8"),

@@ -51,6 +51,10 @@ EXCHANGE = np.dtype(
         ("seen_ask_ticks", "i8"),
         ("resting_count", "i8"),
         ("own_at", "u1", (OWN_AT,)),  # resting orders at the prices with these last bits
+        ("own_slot", "u1", (OWN_AT,)),  # and where the last that came stands in `resting`
+        ("own_known", "i8"),  # 1 while the two below hold
+        ("own_bid_ticks", "i8"),  # our highest resting bid and lowest ask, NO_PRICE for none
+        ("own_ask_ticks", "i8"),
         ("due_ns", "i8"),  # the earliest of what is in flight, NEVER_NS for nothing
         ("request_head", "i8"),
         ("request_count", "i8"),

@@ -19,14 +19,14 @@ def publish(writer, n):
     desk, markets = np.zeros(1, DESK), np.zeros(2, MARKET)
     desk["rows"] = desk["verdicts"] = n
     markets["position_lots"] = n
-    markets["book"]["far_ticks"] = n
+    markets["book"]["far"]["ticks"] = n
     markets["samples"]["ts_ns"] = n
     writer.publish(desk, markets, {"n": n, "pad": "x" * (n % 4000)}, n)
 
 
 def one_number(frame):
     found = {int(frame.desk["rows"]), int(frame.published_ns), int(frame.engine["n"]), *np.unique(frame.desk["verdicts"]).tolist()}
-    found |= set(np.unique(frame.markets["book"]["far_ticks"]).tolist())
+    found |= set(np.unique(frame.markets["book"]["far"]["ticks"]).tolist())
     found |= set(np.unique(frame.markets["samples"]["ts_ns"]).tolist()) | set(frame.markets["position_lots"].tolist())
     return found
 

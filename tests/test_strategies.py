@@ -1,5 +1,7 @@
 """Python strategies: what the z-score wishes, and that the targets of a backtest are the ones it wished."""
 
+import time
+
 import numpy as np
 import pytest
 from stories import Story, limits
@@ -109,3 +111,45 @@ def test_a_strategy_travels_as_its_class_and_values():
         strategy_from_dict({"module": "__main__", "class": "Gone", "values": {}})
     with pytest.raises(UserCodeError, match="is no strategy"):
         strategy_from_dict({"module": "fractions", "class": "Fraction", "values": {}})
+
+
+class Slow:
+    """Wishes 0.02 once, on its first call; takes its time."""
+
+    every_s = 1.0
+
+    def __init__(self, seconds=0.0):
+        self.seconds, self.calls = seconds, []
+
+    def on_timer(self, frame):
+        self.calls.append(int(frame.desk["now_ns"]))
+        time.sleep(self.seconds)
+        return {0: 0.02} if len(self.calls) == 3 else None
+
+
+def first_request_after(strategy, **options):
+    tape = hl.sample().slice(0, 20)
+    limits = hl.Limits(position_qty_max="0.05")
+    report = hl.backtest(tape, None, hl.WorkTarget(order_qty="0.02", decide_on="message"), limits, strategy=strategy, **options)
+    return (report.journeys()["decided"].iloc[0].value - strategy.calls[2]) / 1e6, report
+
+
+def test_a_strategy_s_time_can_be_charged_to_the_clock():
+    at_once, _ = first_request_after(Slow())
+    charged, report = first_request_after(Slow(), strategy_ms=700)
+    assert at_once < 200
+    assert 700 <= charged < at_once + 1000
+    assert report.assumptions["strategy"].endswith("its answers took 700 ms")
+    measured, report = first_request_after(Slow(0.02), strategy_ms="measured")
+    assert measured >= 20
+    assert "as measured" in report.assumptions["strategy"]
+
+
+def test_an_answer_not_yet_due_waits_across_chunks(tmp_path):
+    path = hl.sample().slice(0, 20).save(tmp_path / "tape.rows", mapped=True)
+    limits, quoter = hl.Limits(position_qty_max="0.05"), hl.WorkTarget(order_qty="0.02")
+    digests = {
+        hl.backtest(hl.stream(path, rows_max=rows_max), None, quoter, limits, strategy=Slow(), strategy_ms=700).digest
+        for rows_max in (500, 3000, 10**6)
+    }
+    assert len(digests) == 1

@@ -16,8 +16,8 @@ PESSIMISTIC, OPTIMISTIC = "risk_averse", "touch"
 
 WORDS = (
     "This is a bracket of assumptions about the queue, not a confidence interval: pessimistic lets only prints move our orders "
-    "forward, optimistic puts them first in every queue. The truth about the queue lies between; nothing is said about other days, "
-    "about latency, or about the market's answer to our orders."
+    "forward, optimistic puts them first in every queue. The truth about the queue lies between; its P&L need not, for a losing "
+    "quoter that is filled less loses less. Nothing is said about other days, about latency, or about the market's answer to our orders."
 )
 
 _ROWS = ("pnl_quote", "half_spread_quote", "adverse_selection_quote", "inventory_carry_quote", "fees_quote", "funding_quote")

@@ -31,6 +31,29 @@ def bars(values: Sequence[tuple[str, float]], unit: str = "") -> str:
     return "".join(parts)
 
 
+def intervals(rows: Sequence[tuple[str, float, float, float]], title: str) -> str:
+    """Return SVG of one row a (name, mean, low, high), from a common zero: coloured only where the interval leaves zero out."""
+    low, high = min(0.0, *(row[2] for row in rows)), max(0.0, *(row[3] for row in rows))
+    scale, top = _BAR / ((high - low) or 1.0), 20
+    zero, floor = _LABEL - low * scale, _ROW * len(rows) + top
+    size = f"width='{_LABEL + _BAR + 110}' height='{floor + 4}' style='display:block;max-width:100%'"
+    head = f"<svg role='img' aria-label='{escape(title)}' {size} font-size='11' fill='currentColor'>"
+    heading = f"<text x='0' y='12' font-weight='600'>{escape(title)}</text>"
+    axis = f"<line x1='{zero:.1f}' x2='{zero:.1f}' y1='{top}' y2='{floor}' stroke='currentColor' stroke-opacity='.5'/>"
+    parts = [head, heading, axis]
+    for n, (name, mean, bottom, upper) in enumerate(rows):
+        y = n * _ROW + top + 10
+        x, x1, x2 = (_LABEL + (value - low) * scale for value in (mean, bottom, upper))
+        colour = GAIN if bottom > 0 else LOSS if upper < 0 else "currentColor"
+        parts.append(
+            f"<text x='0' y='{y + 4}'>{escape(name)}</text>"
+            f"<path d='M{x1:.1f},{y}H{x2:.1f}M{x1:.1f},{y - 4}v8M{x2:.1f},{y - 4}v8' stroke='{colour}' stroke-width='1.6' fill='none'/>"
+            f"<circle cx='{x:.1f}' cy='{y}' r='4' fill='{colour}'/>"
+            f"<text x='{_LABEL + _BAR + 14}' y='{y + 4}'>{amount(mean)}</text>"
+        )
+    return "".join(parts) + "</svg>"
+
+
 def amount(value: float) -> str:
     """Return a signed amount with as many decimals as it needs."""
     if not math.isfinite(value):

@@ -1,6 +1,6 @@
 """The report of a run, backtest or session: what it made and why, its orders, and what was assumed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from hftlab.analytics.collector import Collector, Facts
 from hftlab.analytics.compare import Divergence, differences, diverge
 from hftlab.analytics.origin import Origin
 from hftlab.analytics.pnl import Identity, Ledger, identity
+from hftlab.analytics.sensitivity import Sensitivity, sensitivity
 from hftlab.data.state import State
 from hftlab.errors import InputError
 from hftlab.instrument import Instrument
@@ -178,6 +179,16 @@ class Report:
             raise InputError("this report cannot run again: it comes from a session. A bracket wants the report of hl.backtest(…).")
         harsh, kind = (self.origin.again(queue=queue) for queue in (br.PESSIMISTIC, br.OPTIMISTIC))
         return br.Bracket({"pessimistic": harsh, "modelled": self, "optimistic": kind})
+
+    def sensitivity(self, cases: Mapping[Any, Mapping[str, Any]], tapes: Sequence[Any] | None = None, *, blocks: int = 10) -> Sensitivity:
+        """Run again with other assumptions on several tapes, or on `blocks` pieces of its own, and return P&L with 95 % intervals.
+
+        `cases` names each and gives the arguments of hl.backtest that differ: `{1: {"latency": hl.Latency(order_ms=1)}, 20: …}`;
+        the first is what the others are compared with, numbers become a curve. Raises InputError, UnknownName.
+        """
+        if self.origin is None:
+            raise InputError("this report cannot run again: it comes from a session. Sensitivity wants the report of hl.backtest(…).")
+        return sensitivity(self.origin, cases, tapes, blocks)
 
     # --- pages ---------------------------------------------------------------------------------------------------------------
     def save_html(self, path: str | Path) -> Path:

@@ -16,6 +16,7 @@ from hftlab.assumptions import Fees, Latency, Queue, latency_rows
 from hftlab.backtesting.attempt import quoters_of, small_order, wide_limits
 from hftlab.backtesting.clock import row_times, with_timers
 from hftlab.backtesting.run import instruments_of, play
+from hftlab.backtesting.strategist import Strategist
 from hftlab.data.state import build
 from hftlab.data.tape import Tape
 from hftlab.errors import InputError, UserCodeError
@@ -227,7 +228,13 @@ class _Check:
         state = build(self.instruments, quoters, limits, **self._options)  # type: ignore[arg-type]
         decide = decide_of(quoters)
         parts: list[np.ndarray] = []
-        play(state, core.run if decide is None else runner(decide), (rows,), strategy, parts.append)
+        play(
+            state,
+            core.run if decide is None else runner(decide),
+            (rows,),
+            None if strategy is None else Strategist(state, strategy),
+            parts.append,
+        )
         written = np.concatenate(parts)
         return written[np.isin(written["kind"], (SUBMIT, AMEND, CANCEL))]
 

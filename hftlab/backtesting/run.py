@@ -1,8 +1,7 @@
 """A backtest: the tape, merged on its two clocks and with timers in it, through the same `run` as a live engine."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,20 +11,20 @@ from hftlab.analytics.origin import Origin
 from hftlab.analytics.report import Report
 from hftlab.assumptions import Fees, Latency, Queue, latency_rows
 from hftlab.backtesting.clock import with_timers
+from hftlab.backtesting.strategist import Strategist
 from hftlab.data.merging import merged_chunks
 from hftlab.data.state import State, build
 from hftlab.data.streaming import Stream
 from hftlab.data.tape import Tape
-from hftlab.engine.commands import rows_of
 from hftlab.errors import InputError, UserCodeError
 from hftlab.instrument import Instrument
 from hftlab.kernels import core
 from hftlab.params import Limits, Quoter
 from hftlab.strategies.base import Strategy
 from hftlab.strict import choice, keywords, number, spread
-from hftlab.types import EVENT, TIMER
+from hftlab.types import EVENT
 from hftlab.usercode.functions import decide_of
-from hftlab.usercode.run import blame_method, runner, say_when, warning
+from hftlab.usercode.run import runner, say_when, warning
 
 TIMER_STARTS = {"grid": 0, "first": 1}
 TAPE_ROWS = 1_000_000
@@ -43,6 +42,7 @@ def backtest(
     latency: Latency | Sequence[Latency] | None = None,
     fees: Fees | Sequence[Fees] | None = None,
     strategy: Strategy | None = None,
+    strategy_ms: float | str = 0.0,
     timer_ms: float = 100.0,
     timer_start: str | int = "grid",
     sample_ms: float = 250.0,
@@ -78,19 +78,16 @@ def backtest(
     chunks = with_timers(merged_chunks(source, source.rows_max), every_ns, start=timer_start, extra=latency_rows(latencies))
     state.step(run, np.zeros(0, EVENT))  # loads, or for user code compiles, the kernels: no part of the time of the run
     collector = Collector(instruments)
-    assumptions = {
-        "queue": _each(one.text() for one in models),
-        "partial fills": _each("yes" if one.partial_fills else "no" for one in models),
-        "latency": _each(one.text() for one in latencies),
-        "fees": _each(one.text() for one in schedules),
-        "impact": "none: the recorded market does not react to our orders",
-    }
+    strategist = None if strategy is None else Strategist(state, strategy, _delay_ns(strategy_ms))
+    assumptions = _assumptions(models, latencies, schedules)
     try:
-        took_s = play(state, run, chunks, strategy, collector.add)
+        took_s = play(state, run, chunks, strategist, collector.add)
     except UserCodeError as error:
         say_when(error, state.desk, tape.chunks())
         error.report = Report.of(state, collector, rows=(error.row or 0) + 1, assumptions=assumptions)
         raise
+    if strategist is not None:
+        assumptions["strategy"] = strategist.text()
     if words := warning(state):
         assumptions["warning"] = words
     return Report.of(state, collector, rows=source.rows, took_s=took_s, assumptions=assumptions, origin=Origin(tape, call, backtest))
@@ -110,12 +107,12 @@ class _Counted:
             yield rows
 
 
-def play(state: State, run: Any, chunks: Iterable[np.ndarray], strategy: Strategy | None, sink: Callable[[np.ndarray], None]) -> float:
+def play(state: State, run: Any, chunks: Iterable[np.ndarray], strategist: Strategist | None, sink: Callable[[np.ndarray], None]) -> float:
     """Run chunks of rows with timers in them, and the strategy on its own; hand what is written to `sink`. Returns the seconds it took.
 
     Raises KernelFault, and UserCodeError after what was written until then has been handed on.
     """
-    step = state.step if strategy is None else partial(_with_strategy, state, strategy, [-1])
+    step = state.step if strategist is None else strategist.step
     took_s = 0.0
     for rows in chunks:
         began = time.perf_counter()
@@ -128,6 +125,23 @@ def play(state: State, run: Any, chunks: Iterable[np.ndarray], strategy: Strateg
         took_s += time.perf_counter() - began
         sink(written)
     return took_s
+
+
+def _assumptions(models: Sequence[Queue], latencies: Sequence[Latency], schedules: Sequence[Fees]) -> dict[str, str]:
+    return {
+        "queue": _each(one.text() for one in models),
+        "partial fills": _each("yes" if one.partial_fills else "no" for one in models),
+        "latency": _each(one.text() for one in latencies),
+        "fees": _each(one.text() for one in schedules),
+        "impact": "none: the recorded market does not react to our orders",
+    }
+
+
+def _delay_ns(strategy_ms: float | str) -> int | None:
+    if isinstance(strategy_ms, str):
+        choice(strategy_ms, {"measured": 0}, "strategy_ms")
+        return None
+    return int(number(strategy_ms, "strategy_ms", 0) * 1e6)
 
 
 def _each(texts: Iterable[str]) -> str:
@@ -150,40 +164,3 @@ def instruments_of(tape: Tape | Stream, instrument: Instrument | Sequence[Instru
                 f"({own.tick_size}, {own.lot_size}). Load it with hl.load(path, instrument), or pass tape.instruments[0]."
             )
     return wanted
-
-
-def _with_strategy(state: State, strategy: Strategy, last_slot: list[int], run: Any, rows: np.ndarray) -> np.ndarray:
-    """Run up to each timer that the strategy listens to, ask it, and run its answer before the market goes on.
-
-    `last_slot` holds the number of the interval that was asked about last; it goes on from chunk to chunk.
-    """
-    timers = np.flatnonzero(rows["kind"] == TIMER)
-    every_ns = int(strategy.every_s * 1e9)
-    slot = rows["ts_recv_ns"][timers] // every_ns
-    called = timers[np.flatnonzero(np.diff(slot, prepend=last_slot[0]) > 0)]
-    if len(slot):
-        last_slot[0] = int(slot[-1])
-    written, at = [], 0
-    try:
-        for index in called:
-            written.append(state.step(run, rows[at : index + 1]))
-            at = int(index) + 1
-            for market, qty in _answer(strategy, state).items():
-                now_ns = int(state.desk["now_ns"][0])
-                written.append(state.step(run, rows_of("target", market, {"qty": qty}, state, now_ns)))
-        written.append(state.step(run, rows[at:]))
-    except UserCodeError as error:
-        error.written = np.concatenate([*written, state.out[:0] if error.written is None else error.written])
-        raise
-    return np.concatenate(written)
-
-
-def _answer(strategy: Strategy, state: State) -> Mapping[int, Any]:
-    """Return what the strategy wishes now. Raises UserCodeError that names its line."""
-    try:
-        answer = strategy.on_timer(state.frame(copy=False))
-    except Exception as error:  # why: a user's method may raise anything
-        raise blame_method(error, strategy.on_timer) from None
-    if answer is not None and not isinstance(answer, Mapping):
-        raise UserCodeError(f"on_timer returned {answer!r}; wanted {{market number: position in base units}}, or None for no change.")
-    return answer or {}

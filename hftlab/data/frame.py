@@ -193,7 +193,7 @@ def _side(book: Any, side: int, depth: int) -> list[tuple[int, int]]:
     near = index[::-1][:depth] if side == BID else index[:depth]
     rows = [(anchor + int(k), int(lots[k])) for k in near]
     if len(rows) < depth and int(book["far_count"]):
-        far = np.flatnonzero(np.sign(book["far_lots"]) == side)
-        rows += [(int(book["far_ticks"][k]), abs(int(book["far_lots"][k]))) for k in far]
+        far = np.flatnonzero(np.sign(book["far"]["lots"]) == side)
+        rows += [(int(book["far"]["ticks"][k]), abs(int(book["far"]["lots"][k]))) for k in far]
         rows.sort(key=lambda row: -side * row[0])
     return rows[:depth]

@@ -5,7 +5,7 @@ happens within a few dozen ticks. The window keeps an update at two memory acces
 the touch walks out of the window and levels that were far become near.
 """
 
-from hftlab.kernels.jit import kernel
+from hftlab.kernels.jit import inlined, kernel
 from hftlab.types import BID, FAR, LADDER, NO_PRICE
 
 _EDGE = LADDER // 8
@@ -26,7 +26,7 @@ def reset(book):
     book.seq = 0
     book.bid_lots[:] = 0
     book.ask_lots[:] = 0
-    book.far_lots[:] = 0
+    _far_clear(book)
 
 
 @kernel
@@ -41,13 +41,12 @@ def clear(book, side):
     else:
         book.ask_lots[:] = 0
         book.best_ask_ticks = NO_PRICE
-    kept_ticks = book.far_ticks.copy()
-    kept_lots = book.far_lots.copy()
-    book.far_lots[:] = 0
+    kept = book.far.copy()
+    _far_clear(book)
     book.far_count = 0
     for i in range(FAR):
-        if kept_lots[i] != 0 and (kept_lots[i] > 0) != (side == BID):
-            _far_put(book, kept_ticks[i], kept_lots[i])
+        if kept[i].lots != 0 and (kept[i].lots > 0) != (side == BID):
+            _far_put(book, kept[i].ticks, kept[i].lots)
 
 
 @kernel
@@ -59,10 +58,10 @@ def lots_at(book, side, price_ticks):
     if 0 <= index < LADDER:
         return book.bid_lots[index] if side == BID else book.ask_lots[index]
     slot = _far_find(book, price_ticks, side)
-    return abs(book.far_lots[slot]) if slot >= 0 else 0
+    return abs(book.far[slot].lots) if slot >= 0 else 0
 
 
-@kernel
+@inlined
 def apply_level(book, side, price_ticks, lots):
     """Set a level to `lots` (0 removes it) and keep the best price of its side. Returns the lots it held before.
 
@@ -75,7 +74,7 @@ def apply_level(book, side, price_ticks, lots):
     return _apply_outside(book, side, price_ticks, lots)
 
 
-@kernel
+@inlined
 def _apply_inside(book, side, price_ticks, index, lots):
     """Set a level of the window."""
     if side == BID:
@@ -156,13 +155,12 @@ def _move_window(book, anchor):
     book.bid_lots[:] = 0
     book.ask_lots[:] = 0
     book.anchor_ticks = anchor
-    far_ticks = book.far_ticks.copy()
-    far_lots = book.far_lots.copy()
-    book.far_lots[:] = 0
+    far = book.far.copy()
+    _far_clear(book)
     book.far_count = 0
     for i in range(FAR):
-        if far_lots[i] != 0:
-            _place(book, far_ticks[i], far_lots[i])
+        if far[i].lots != 0:
+            _place(book, far[i].ticks, far[i].lots)
     for i in range(LADDER):
         if bids[i] > 0:
             _place(book, old_anchor + i, bids[i])
@@ -191,13 +189,19 @@ def _far_slot(price_ticks):
 
 
 @kernel
+def _far_clear(book):
+    for i in range(FAR):
+        book.far[i].lots = 0
+
+
+@kernel
 def _far_find(book, price_ticks, side):
     slot = _far_slot(price_ticks)
     for _ in range(FAR):
-        lots = book.far_lots[slot]
+        lots = book.far[slot].lots
         if lots == 0:
             return -1
-        if book.far_ticks[slot] == price_ticks and (lots > 0) == (side == BID):
+        if book.far[slot].ticks == price_ticks and (lots > 0) == (side == BID):
             return slot
         slot = (slot + 1) & (FAR - 1)
     return -1
@@ -210,10 +214,10 @@ def _far_put(book, price_ticks, signed_lots):
         book.dropped += 1
         return
     slot = _far_slot(price_ticks)
-    while book.far_lots[slot] != 0:
+    while book.far[slot].lots != 0:
         slot = (slot + 1) & (FAR - 1)
-    book.far_ticks[slot] = price_ticks
-    book.far_lots[slot] = signed_lots
+    book.far[slot].ticks = price_ticks
+    book.far[slot].lots = signed_lots
     book.far_count += 1
 
 
@@ -222,14 +226,14 @@ def _far_remove(book, slot):
     # Backward shift: close the hole so that no search ends early, without tombstones that would fill the table in time.
     book.far_count -= 1
     hole = slot
-    book.far_lots[hole] = 0
+    book.far[hole].lots = 0
     slot = (slot + 1) & (FAR - 1)
-    while book.far_lots[slot] != 0:
-        home = _far_slot(book.far_ticks[slot])
+    while book.far[slot].lots != 0:
+        home = _far_slot(book.far[slot].ticks)
         if ((slot - home) & (FAR - 1)) >= ((slot - hole) & (FAR - 1)):
-            book.far_ticks[hole] = book.far_ticks[slot]
-            book.far_lots[hole] = book.far_lots[slot]
-            book.far_lots[slot] = 0
+            book.far[hole].ticks = book.far[slot].ticks
+            book.far[hole].lots = book.far[slot].lots
+            book.far[slot].lots = 0
             hole = slot
         slot = (slot + 1) & (FAR - 1)
 
@@ -239,11 +243,11 @@ def _far_set(book, side, price_ticks, lots):
     slot = _far_find(book, price_ticks, side)
     signed = lots if side == BID else -lots
     if slot >= 0:
-        old = abs(book.far_lots[slot])
+        old = abs(book.far[slot].lots)
         if lots == 0:
             _far_remove(book, slot)
         else:
-            book.far_lots[slot] = signed
+            book.far[slot].lots = signed
         return old
     if lots > 0:
         _far_put(book, price_ticks, signed)
@@ -254,10 +258,10 @@ def _far_set(book, side, price_ticks, lots):
 def _far_next(book, side, price_ticks):
     best = NO_PRICE
     for i in range(FAR):
-        lots = book.far_lots[i]
+        lots = book.far[i].lots
         if lots == 0 or (lots > 0) != (side == BID):
             continue
-        ticks = book.far_ticks[i]
+        ticks = book.far[i].ticks
         if side == BID:
             if ticks < price_ticks and (best == NO_PRICE or ticks > best):
                 best = ticks

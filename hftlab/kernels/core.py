@@ -7,7 +7,7 @@ on where a call begins or ends: time is the time of the rows, and all memory is 
 from hftlab.kernels import checks, flight, latency, ledger, match, orders, quote, requests, risk
 from hftlab.kernels import desk as dk
 from hftlab.kernels import market as mk
-from hftlab.kernels.jit import kernel
+from hftlab.kernels.jit import inlined, kernel
 from hftlab.types import (
     ACCEPTED,
     ACTIVE,
@@ -68,17 +68,20 @@ def loop(desk, markets, exchanges, events, out, decide):
     return n
 
 
-@kernel
+@inlined
 def reach(desk, markets, exchanges, until_ns, ts_ns, out, decide):
     """Let what is in flight until then happen, and let it be `ts_ns`."""
-    advance(desk, markets, exchanges, until_ns, out, decide)
+    for i in range(exchanges.shape[0]):
+        if exchanges[i].due_ns <= until_ns:
+            advance(desk, markets, exchanges, until_ns, out, decide)
+            break
     if ts_ns > desk.now_ns:
         if desk.now_ns == 0:
             desk.start_ns = ts_ns
         desk.now_ns = ts_ns
 
 
-@kernel
+@inlined
 def market_row(desk, markets, exchanges, row, out, decide):
     """Apply one market row where it happens: at the exchange, at the desk, or, for a live row without marks, on both sides when it comes.
 
@@ -120,21 +123,27 @@ def depth_rows(desk, market, exchange, events, n):
     marks = events[n - 1]["flags"] & (AT_EXCHANGE | AT_DESK)
     if marks != AT_EXCHANGE and marks != AT_DESK:
         return n
-    at_exchange = marks == AT_EXCHANGE
-    if at_exchange and exchange.active == 0:
-        return n
-    while n < events.shape[0]:
-        row = events[n]
-        if row.kind != DEPTH or row["flags"] & (LAST | AT_EXCHANGE | AT_DESK) != marks or row.instrument != instrument:
-            return n
-        if (row.ts_exch_ns if at_exchange else row.ts_recv_ns) > desk.now_ns:
-            return n
-        if at_exchange:
-            match.on_depth(exchange, row)
-        else:
+    if marks == AT_DESK:
+        while n < events.shape[0]:
+            row = events[n]
+            if _ends_run(row, marks, instrument) or row.ts_recv_ns > desk.now_ns:
+                break
             mk.on_depth(market, row)
-        n += 1
+            n += 1
+    elif exchange.active != 0:
+        while n < events.shape[0]:
+            row = events[n]
+            if _ends_run(row, marks, instrument) or row.ts_exch_ns > desk.now_ns:
+                break
+            match.on_depth(exchange, row)
+            n += 1
     return n
+
+
+@inlined
+def _ends_run(row, marks, instrument):
+    """Return whether this row is not one more level, within its message, of the same book."""
+    return row.kind != DEPTH or row["flags"] & (LAST | AT_EXCHANGE | AT_DESK) != marks or row.instrument != instrument
 
 
 @kernel

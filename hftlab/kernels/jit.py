@@ -35,12 +35,17 @@ def records(rows: np.ndarray) -> np.ndarray:
     return rows.view(np.recarray) if numba.config.DISABLE_JIT else rows
 
 
-def kernel(function: Callable[..., Any]) -> Any:
+def kernel(function: Callable[..., Any], *, inline: str = "never") -> Any:
     """Compile without the GIL, without exceptions on division, and cached under the digest of all kernels."""
     # numba picks the cache directory while it decorates; the setting is put back so that a user's own functions keep theirs.
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = _CACHE_DIR
     try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        return numba.njit(cache=True, nogil=True, error_model="numpy", inline=inline)(function)
     finally:
         numba.config.CACHE_DIR = before
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """As `kernel`, and put into its callers: for the few lines that run for every row of a tape."""
+    return kernel(function, inline="always")

@@ -4,18 +4,20 @@ import math
 
 from hftlab.kernels import book as bk
 from hftlab.kernels import ledger, own, queue, quote
-from hftlab.kernels.jit import kernel
+from hftlab.kernels.jit import inlined, kernel
 from hftlab.types import (
     BBO,
     BID,
     CLEAR,
     CROSSED,
     DEPTH,
+    FREE,
     FUNDING,
     GAP,
     LAST,
     LEVELS_MAX,
     NO_PRICE,
+    ORDERS,
     OWN_AT,
     QUEUE_POWER,
     RESYNC,
@@ -56,7 +58,7 @@ def on_row(market, row, now_ns):
         _end_of_message(market, row, now_ns)
 
 
-@kernel
+@inlined
 def on_depth(market, row):
     """Apply one level to the book, and to our estimate of the queues in front of us."""
     old = bk.apply_level(market.book, row.side, row.price_ticks, row.qty_lots)
@@ -118,14 +120,18 @@ def _compare_bbo(market, row):
 
 @kernel
 def _queues_on_depth(market, row, old_lots):
+    bucket = row.price_ticks & (OWN_AT - 1)
+    first = 0
+    end = ORDERS
+    slot = market.own_slot[bucket]
+    if market.own_at[bucket] == 1 and market.orders[slot].status != FREE and market.orders[slot].price_ticks & (OWN_AT - 1) == bucket:
+        first = slot
+        end = slot + 1
     ours = own.own_lots(market, row.side, row.price_ticks) if market.spec.own_in_book != 0 else 0
-    first = 0 if row.side == BID else LEVELS_MAX
-    for key in range(first, first + market.levels_used):
-        slot = market.slots[key] - 1
-        if slot >= 0:
-            order = market.orders[slot]
-            if order.price_ticks == row.price_ticks and order.live_ns > 0:
-                queue.on_depth(order, max(old_lots - ours, 0), max(row.qty_lots - ours, 0), QUEUE_POWER, _ESTIMATE_POWER)
+    for k in range(first, end):
+        order = market.orders[k]
+        if order.price_ticks == row.price_ticks and order.side == row.side and order.status != FREE and order.live_ns > 0:
+            queue.on_depth(order, max(old_lots - ours, 0), max(row.qty_lots - ours, 0), QUEUE_POWER, _ESTIMATE_POWER)
 
 
 @kernel

@@ -7,9 +7,9 @@ gone, until the feed shows *more* there.
 """
 
 from hftlab.kernels import book as bk
-from hftlab.kernels import ledger, queue
+from hftlab.kernels import ledger, queue, taken
 from hftlab.kernels.flight import report
-from hftlab.kernels.jit import kernel
+from hftlab.kernels.jit import inlined, kernel
 from hftlab.types import (
     BID,
     CANCELED,
@@ -26,7 +26,6 @@ from hftlab.types import (
     QUEUE_FIFO,
     QUEUE_THROUGH,
     REDUCE_ONLY,
-    TAKEN,
     TOUCH,
     TRADE,
 )
@@ -60,16 +59,59 @@ def on_row(desk, exchange, spec, row, out):
             exchange.seen_ask_ticks = book.best_ask_ticks
 
 
-@kernel
+@inlined
 def on_depth(exchange, row):
     """Apply one level to the exchange's book and to the queues in front of our orders at it."""
-    lots = row.qty_lots if exchange.taken_count == 0 else _less_taken(exchange, row)
+    lots = row.qty_lots if exchange.taken_count == 0 else taken.less_taken(exchange, row)
     old = bk.apply_level(exchange.book, row.side, row.price_ticks, lots)
     if exchange.own_at[row.price_ticks & (OWN_AT - 1)] != 0:
+        _queues_on_depth(exchange, row, old, lots)
+
+
+@kernel
+def _queues_on_depth(exchange, row, old_lots, new_lots):
+    bucket = row.price_ticks & (OWN_AT - 1)
+    first = 0
+    end = exchange.resting_count
+    slot = exchange.own_slot[bucket]
+    if exchange.own_at[bucket] == 1 and slot < end and exchange.resting[slot].price_ticks & (OWN_AT - 1) == bucket:
+        first = slot
+        end = slot + 1
+    for k in range(first, end):
+        order = exchange.resting[k]
+        if order.price_ticks == row.price_ticks and order.side == row.side:
+            queue.on_depth(order, old_lots, new_lots, exchange.queue_model, exchange.queue_power)
+
+
+@kernel
+def count_own(exchange, slot, change):
+    """Count the order in `slot` in (+1) or out (-1) where it stands; our best prices may be others now."""
+    bucket = exchange.resting[slot].price_ticks & (OWN_AT - 1)
+    exchange.own_at[bucket] = int(exchange.own_at[bucket]) + change
+    exchange.own_slot[bucket] = slot
+    price = exchange.resting[slot].price_ticks
+    if change < 0:
+        exchange.own_known = 0
+    elif exchange.resting[slot].side == BID:
+        exchange.own_bid_ticks = max(exchange.own_bid_ticks, price)
+    elif exchange.own_ask_ticks == NO_PRICE or price < exchange.own_ask_ticks:
+        exchange.own_ask_ticks = price
+
+
+@kernel
+def own_best_ticks(exchange, side):
+    """Return the price of our own resting order of a side that trades first, or NO_PRICE."""
+    if exchange.own_known == 0:
+        exchange.own_known = 1
+        exchange.own_bid_ticks = NO_PRICE
+        exchange.own_ask_ticks = NO_PRICE
         for slot in range(exchange.resting_count):
-            order = exchange.resting[slot]
-            if order.price_ticks == row.price_ticks and order.side == row.side:
-                queue.on_depth(order, old, lots, exchange.queue_model, exchange.queue_power)
+            price = exchange.resting[slot].price_ticks
+            if exchange.resting[slot].side == BID:
+                exchange.own_bid_ticks = max(exchange.own_bid_ticks, price)
+            elif exchange.own_ask_ticks == NO_PRICE or price < exchange.own_ask_ticks:
+                exchange.own_ask_ticks = price
+    return exchange.own_bid_ticks if side == BID else exchange.own_ask_ticks
 
 
 @kernel
@@ -95,50 +137,14 @@ def write_touch(exchange, instrument, order_id, out):
     row.instrument = instrument
 
 
-# --- what we took is gone ------------------------------------------------------------------------------------------------------
-
-
-@kernel
-def _less_taken(exchange, row):
-    """Return what of a level's new quantity is still there for us; a level that fell below what we took has nothing more."""
-    for k in range(exchange.taken_count):
-        if exchange.taken_ticks[k] == row.price_ticks and (exchange.taken_lots[k] > 0) == (row.side == BID):
-            taken = min(abs(exchange.taken_lots[k]), row.qty_lots)
-            exchange.taken_lots[k] = row.side * taken
-            if taken == 0:
-                exchange.taken_count -= 1
-                exchange.taken_ticks[k] = exchange.taken_ticks[exchange.taken_count]
-                exchange.taken_lots[k] = exchange.taken_lots[exchange.taken_count]
-            return row.qty_lots - taken
-    return row.qty_lots
-
-
-@kernel
-def take_from(exchange, side, price_ticks, lots):
-    """Take `lots` of a level out of the book and remember that they are ours."""
-    bk.apply_level(exchange.book, side, price_ticks, bk.lots_at(exchange.book, side, price_ticks) - lots)
-    for k in range(exchange.taken_count):
-        if exchange.taken_ticks[k] == price_ticks and (exchange.taken_lots[k] > 0) == (side == BID):
-            exchange.taken_lots[k] += side * lots
-            return
-    if exchange.taken_count == TAKEN:  # the oldest is forgotten: its level has most likely been spoken of since
-        exchange.taken_count -= 1
-        for k in range(exchange.taken_count):
-            exchange.taken_ticks[k] = exchange.taken_ticks[k + 1]
-            exchange.taken_lots[k] = exchange.taken_lots[k + 1]
-    exchange.taken_ticks[exchange.taken_count] = price_ticks
-    exchange.taken_lots[exchange.taken_count] = side * lots
-    exchange.taken_count += 1
-
-
 # --- our resting orders ----------------------------------------------------------------------------------------------------------
 
 
 @kernel
 def remove(exchange, slot):
     """Close the gap with the last order: the first `resting_count` slots are the resting orders, in no order."""
+    count_own(exchange, slot, -1)
     exchange.resting_count -= 1
-    exchange.own_at[exchange.resting[slot].price_ticks & (OWN_AT - 1)] -= 1
     last = exchange.resting[exchange.resting_count]
     order = exchange.resting[slot]
     order.order_id = last.order_id
@@ -151,6 +157,7 @@ def remove(exchange, slot):
     order.stamp = last.stamp
     order.side = last.side
     order["flags"] = last["flags"]
+    exchange.own_slot[order.price_ticks & (OWN_AT - 1)] = slot
 
 
 @kernel
@@ -198,6 +205,9 @@ def _next_in_line(exchange, side, price_ticks, after_price, after_arrival):
 @kernel
 def _on_trade(desk, exchange, row, out):
     side = -row.side  # resting side
+    best = own_best_ticks(exchange, side)
+    if best == NO_PRICE or (best - row.price_ticks) * side < 0:
+        return
     budget = row.qty_lots
     price = 0
     arrival = -1
@@ -252,7 +262,7 @@ def _fill_crossed(desk, exchange, instrument, out):
             lots = min(order.leaves_lots, bk.lots_at(exchange.book, -order.side, price))
             given = fill(desk, exchange, slot, lots, instrument, out)
             if given > 0:
-                take_from(exchange, -order.side, price, given)
+                taken.take_from(exchange, -order.side, price, given)
             if given == lots and slot < exchange.resting_count and exchange.resting[slot].leaves_lots > 0:
                 continue  # the same order, or the one that came to its place, against what is left
         slot -= 1

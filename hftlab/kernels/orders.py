@@ -22,7 +22,6 @@ from hftlab.types import (
     LOST,
     MAKER,
     ORDERS,
-    OWN_AT,
     PENDING_AMEND,
     PENDING_CANCEL,
     PENDING_NEW,
@@ -105,7 +104,7 @@ def add(market, order_id, side, level, price_ticks, lots, flags, now_ns):
     order.level = level
     order["flags"] = flags
     market.working += 1
-    market.own_at[price_ticks & (OWN_AT - 1)] += 1
+    own.count_at(market, order_id % ORDERS, 1)
     market.open_lots[0 if side == BID else 1] += lots
     if market.own_known != 0:
         own.widen_own_touch(market, order)
@@ -120,8 +119,8 @@ def release(market, slot):
     key = slot_key(order.side, order.level)
     if market.slots[key] == slot + 1:
         market.slots[key] = 0
+    own.count_at(market, slot, -1)
     order.status = FREE
-    market.own_at[order.price_ticks & (OWN_AT - 1)] -= 1
     market.working -= 1
     if market.working == 0:
         market.levels_used = 0
@@ -211,9 +210,9 @@ def _amended(market, order, event, now_ns):
     smaller = event.price_ticks == order.price_ticks and event.leaves_lots <= order.leaves_lots
     # Asked before the order moves: the book does not hold it at its new price yet.
     level_lots = own.public_lots(market, order.side, event.price_ticks)
-    market.own_at[order.price_ticks & (OWN_AT - 1)] -= 1
-    market.own_at[event.price_ticks & (OWN_AT - 1)] += 1
+    own.count_at(market, order.order_id % ORDERS, -1)
     order.price_ticks = event.price_ticks
+    own.count_at(market, order.order_id % ORDERS, 1)
     order.leaves_lots = event.leaves_lots
     order.wish_lots = event.leaves_lots
     order.qty_lots = event.qty_lots

@@ -6,6 +6,14 @@ from hftlab.types import BID, FREE, LIVE, NO_PRICE, ORDERS, OWN_AT
 
 
 @kernel
+def count_at(market, slot, change):
+    """Count the order in `slot` in (+1) or out (-1) at its price."""
+    bucket = market.orders[slot].price_ticks & (OWN_AT - 1)
+    market.own_at[bucket] = int(market.own_at[bucket]) + change
+    market.own_slot[bucket] = slot
+
+
+@kernel
 def worst_leaves(order):
     """Return the most that an order can still fill: an amend in flight may or may not have happened."""
     return max(order.leaves_lots, order.wish_lots)
@@ -40,8 +48,12 @@ def _find_own_touch(market):
     market.own_bid_ticks = NO_PRICE
     market.own_ask_ticks = NO_PRICE
     market.own_known = 1
+    left = market.working
     for slot in range(ORDERS):
+        if left == 0:
+            break
         if market.orders[slot].status != FREE:
+            left -= 1
             widen_own_touch(market, market.orders[slot])
 
 

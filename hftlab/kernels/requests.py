@@ -1,7 +1,7 @@
 """The simulated exchange for recorded markets, our side: what our requests do when they arrive."""
 
 from hftlab.kernels import book as bk
-from hftlab.kernels import ledger, match, queue
+from hftlab.kernels import ledger, match, queue, taken
 from hftlab.kernels.flight import report
 from hftlab.kernels.jit import kernel
 from hftlab.kernels.staging import may_amend
@@ -21,7 +21,6 @@ from hftlab.types import (
     MARKET_ORDER,
     NO_PRICE,
     ORDERS,
-    OWN_AT,
     POST_ONLY,
     REDUCE_ONLY,
     REJECTED,
@@ -93,8 +92,8 @@ def crosses(exchange, side, price_ticks):
     best = match.best_against(exchange, side)
     if best != NO_PRICE and (price_ticks - best) * side >= 0:
         return True
-    own = _best_own(exchange, -side) if exchange.resting_count > 0 else -1
-    return own >= 0 and (price_ticks - exchange.resting[own].price_ticks) * side >= 0
+    own = match.own_best_ticks(exchange, -side)
+    return own != NO_PRICE and (price_ticks - own) * side >= 0
 
 
 @kernel
@@ -132,7 +131,7 @@ def _submit(desk, exchange, spec, row, out):
         order.side = row.side
         order["flags"] = flags
         exchange.resting_count += 1
-        exchange.own_at[row.price_ticks & (OWN_AT - 1)] += 1
+        match.count_own(exchange, exchange.resting_count - 1, 1)
         _to_the_back(exchange, order)
 
 
@@ -184,7 +183,7 @@ def _take(desk, exchange, row, out):
         leaves -= lots
         exchange.position_lots += row.side * lots
         report(desk, exchange, FILL, row.order_id, row.side, price, lots, leaves + spared, 0, row.instrument)
-        match.take_from(exchange, -row.side, price, lots)
+        taken.take_from(exchange, -row.side, price, lots)
     return leaves + spared
 
 
@@ -241,9 +240,9 @@ def _amend(desk, exchange, spec, slot, row):
         report(desk, exchange, REJECTED, row.order_id, order.side, row.price_ticks, row.qty_lots, order.leaves_lots, 0, row.instrument)
         return
     keeps = same_price and leaves <= order.leaves_lots and spec.amend_rule & AMEND_KEEPS != 0
-    exchange.own_at[order.price_ticks & (OWN_AT - 1)] -= 1
-    exchange.own_at[row.price_ticks & (OWN_AT - 1)] += 1
+    match.count_own(exchange, slot, -1)
     order.price_ticks = row.price_ticks
+    match.count_own(exchange, slot, 1)
     order.qty_lots = row.qty_lots
     order.leaves_lots = leaves
     if not keeps:

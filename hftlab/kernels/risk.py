@@ -120,10 +120,12 @@ def chase(desk, markets, exchanges, out):
     """Ask for the cancel of what no quote looks after: orders of unknown fate, and those that outlived a refused cancel."""
     for i in range(markets.shape[0]):
         market = markets[i]
-        if market.working == 0:
-            continue
+        left = market.working
         for slot in range(ORDERS):
+            if left == 0:
+                break
             order = market.orders[slot]
+            left -= order.status != FREE
             orphan = order.status == LIVE and market.slots[orders.slot_key(order.side, order.level)] != slot + 1
             if order.status == LOST or orphan:
                 cancel(desk, market, exchanges[i], i, slot, out)
@@ -185,8 +187,8 @@ def permit(desk, markets, exchanges, i, out):
     if wish.levels > 1 and market.working > 0:
         staging.regrid(market, wish, BID, best_ask)
         staging.regrid(market, wish, ASK, best_bid)
-    _pass(desk, markets, exchanges, i, best_bid, best_ask, out, True)
-    if verdict == OK:
+    differs = _pass(desk, markets, exchanges, i, best_bid, best_ask, out, True)
+    if verdict == OK and differs:
         _pass(desk, markets, exchanges, i, best_bid, best_ask, out, False)
 
 
@@ -194,14 +196,32 @@ def permit(desk, markets, exchanges, i, out):
 def _pass(desk, markets, exchanges, i, best_bid, best_ask, out, withdrawing):
     market = markets[i]
     wish = market.quote
+    differs = False
+    bid_room = checks.room_lots(market, BID, 0)
+    ask_room = checks.room_lots(market, ASK, 0)
     for level in range(min(max(wish.levels, market.levels_used), LEVELS_MAX)):
         wanted = level < wish.levels
         bid_ticks = staging.level_ticks(wish, BID, level, best_ask)
         ask_ticks = staging.level_ticks(wish, ASK, level, best_bid)
         bid_lots = wish.bid_lots if wanted else 0
         ask_lots = wish.ask_lots if wanted else 0
-        _side(desk, markets, exchanges, i, BID, level, bid_ticks, bid_lots, out, withdrawing)
-        _side(desk, markets, exchanges, i, ASK, level, ask_ticks, ask_lots, out, withdrawing)
+        if not _stands(market, BID, level, bid_ticks, bid_lots, bid_room):
+            differs = True
+            _side(desk, markets, exchanges, i, BID, level, bid_ticks, bid_lots, out, withdrawing)
+        if not _stands(market, ASK, level, ask_ticks, ask_lots, ask_room):
+            differs = True
+            _side(desk, markets, exchanges, i, ASK, level, ask_ticks, ask_lots, out, withdrawing)
+    return differs
+
+
+@kernel
+def _stands(market, side, level, price_ticks, lots, room):
+    """Return whether the order of a level is live and just what is wished: nothing to ask about, and the most frequent case."""
+    slot = market.slots[orders.slot_key(side, level)] - 1
+    if slot < 0 or lots == 0 or lots > room:
+        return False
+    order = market.orders[slot]
+    return order.status == LIVE and order.price_ticks == price_ticks and lots >= order.leaves_lots
 
 
 @kernel

@@ -59,6 +59,9 @@ def regrid(market, wish, side, other_touch_ticks):
     levels = min(wish.levels, LEVELS_MAX)
     first = slot_key(side, 0)
     used = max(levels, market.levels_used)
+    slot = market.slots[first] - 1
+    if slot >= 0 and market.orders[slot].wish_ticks == level_ticks(wish, side, 0, other_touch_ticks):
+        return  # the grid has not moved
     for level in range(levels):
         price = level_ticks(wish, side, level, other_touch_ticks)
         slot = market.slots[first + level] - 1

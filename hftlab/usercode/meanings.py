@@ -93,6 +93,7 @@ _MARKET = {
     "own_bid_ticks": "our highest bid, resting or asked for",
     "own_ask_ticks": "our lowest ask, resting or asked for",
     "own_at": "our orders by the last bits of their price, to look them up fast",
+    "own_slot": "where the last that came to those bits stands in orders",
     "levels_used": "levels of a side that have had an order since the table was last empty",
     "slots": "1 + index into `orders` of the working order of side and level: level k bid at [k], ask at [LEVELS_MAX + k]; 0 none",
     "has_target": "1 while a strategy's target is worked; decide is not called then",
@@ -164,8 +165,7 @@ _BOOK = {
     "seq": "the venue's number of the last update",
     "bid_lots": "sizes of the bids in the window, by price - anchor",
     "ask_lots": "sizes of the asks in the window",
-    "far_ticks": "prices of the levels outside of the window, hashed",
-    "far_lots": "their sizes: bids above 0, asks below",
+    "far": "levels outside of the window, hashed by price: ticks, and lots above 0 for bids, below for asks",
 }
 
 _ORDER = {
