@@ -36,7 +36,7 @@ def run(tape, how):
         start_ns = int(next(iter(tape.chunks(1000)))["ts_recv_ns"][0])
         return hl.backtest(tape, None, QUOTER, LIMITS, latency=recorded_latency(start_ns), fees=hl.Fees(maker_bps=1))
     strategy = hl.ZScoreReversion(qty="0.02", lookback=8)
-    return hl.backtest(tape, None, hl.WorkTarget(order_qty="0.01"), LIMITS, strategy=strategy, bar_s=1)
+    return hl.backtest(tape, None, hl.WorkTarget(order_qty="0.01"), LIMITS, strategy=strategy, strategy_ms=137, bar_s=1)
 
 
 @pytest.mark.parametrize("how", ["quoter", "recorded latency", "strategy"])
