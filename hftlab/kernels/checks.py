@@ -54,9 +54,8 @@ def watch(desk, markets):
     for i in range(markets.shape[0]):
         pnl += markets[i].pnl_quote
     desk.pnl_quote = pnl
-    day = desk.now_ns // DAY_NS
-    if day != desk.day:
-        desk.day = day
+    if not 0 <= desk.now_ns - desk.day * DAY_NS < DAY_NS:  # a division for every message would cost more than all else here
+        desk.day = desk.now_ns // DAY_NS
         desk.day_open_pnl_quote = pnl
     desk.peak_pnl_quote = max(desk.peak_pnl_quote, pnl)
     desk.drawdown_quote = desk.peak_pnl_quote - pnl

@@ -7,7 +7,7 @@ on where a call begins or ends: time is the time of the rows, and all memory is 
 from hftlab.kernels import checks, flight, latency, ledger, match, orders, quote, requests, risk
 from hftlab.kernels import desk as dk
 from hftlab.kernels import market as mk
-from hftlab.kernels.jit import inlined, kernel
+from hftlab.kernels.jit import borrowed, inlined, kernel
 from hftlab.types import (
     ACCEPTED,
     ACTIVE,
@@ -44,6 +44,10 @@ def loop(desk, markets, exchanges, events, out, decide):
     desk: DESK[1]; markets: MARKET[m]; exchanges: EXCHANGE[m]; events: EVENT[n]; out: EVENT[k], k > OUT_ROOM, in which
     row 0 is a header whose `seq` counts the rows written after it; decide: compiled (desk, market, params, quote).
     """
+    markets = borrowed(markets)
+    exchanges = borrowed(exchanges)
+    events = borrowed(events)
+    out = borrowed(out)
     head = desk[0]
     n = 0
     while n < events.shape[0]:

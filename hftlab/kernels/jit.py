@@ -13,6 +13,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba.extending import intrinsic
 
 _HERE = Path(__file__).parent
 
@@ -49,3 +50,29 @@ def kernel(function: Callable[..., Any], *, inline: str = "never") -> Any:
 def inlined(function: Callable[..., Any]) -> Any:
     """As `kernel`, and put into its callers: for the few lines that run for every row of a tape."""
     return kernel(function, inline="always")
+
+
+@intrinsic
+def _borrow(typingctx: Any, array: Any) -> Any:
+    """Return the same array without its reference count."""
+
+    def codegen(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        made = context.make_array(array)(context, builder, args[0])
+        for part in ("meminfo", "parent"):
+            setattr(made, part, getattr(made, part).type(None))
+        return made._getvalue()  # noqa: SLF001  # numba's own way to hand out what it has put together
+
+    return array(array), codegen
+
+
+def borrowed(array):  # type: ignore[no-untyped-def]
+    """Return an array that is not counted when it is handed from function to function; whoever called the kernel keeps it alive.
+
+    Each count is two locked instructions, and a row of a tape passes several functions with several arrays: it was a sixth of a run.
+    """
+    return array
+
+
+@numba.extending.overload(borrowed, inline="always")
+def _borrowed(array):  # type: ignore[no-untyped-def]  # numba compares the names and annotations of the two
+    return lambda array: _borrow(array)

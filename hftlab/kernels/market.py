@@ -39,7 +39,7 @@ def on_row(market, row, now_ns):
     elif kind == TRADE:
         quote.update_intensity(market, row, now_ns)
         market.bar_open.traded_lots += row.qty_lots
-        if market.working > 0:
+        if market.own_at[row.price_ticks & (OWN_AT - 1)] != 0:
             _queues_on_trade(market, row)
     elif kind == CLEAR:
         bk.clear(market.book, row.side)

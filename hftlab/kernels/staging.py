@@ -56,6 +56,8 @@ def level_ticks(wish, side, level, other_touch_ticks):
 @kernel
 def regrid(market, wish, side, other_touch_ticks):
     """Let an order that stands at the price of another level stand for that level: a grid that moves by a step keeps its places."""
+    if (wish.bid_lots if side == BID else wish.ask_lots) == 0:
+        return
     levels = min(wish.levels, LEVELS_MAX)
     first = slot_key(side, 0)
     used = max(levels, market.levels_used)
