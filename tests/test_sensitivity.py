@@ -92,9 +92,10 @@ def test_intervals_cover_the_true_mean_as_often_as_they_say():
 
 
 def test_numbers_become_a_curve_and_names_become_rows(report):
-    numbers = report.sensitivity({ms: {"latency": hl.Latency(order_ms=ms)} for ms in (0.1, 5, 50)}, blocks=2)
+    numbers = report.sensitivity({ms: {"latency": hl.Latency(order_ms=ms)} for ms in (0.1, 5, 50)}, blocks=2, name="latency, ms")
     assert "fill-opacity" in numbers.picture()  # a band
     assert list(numbers.table().index) == [0.1, 5, 50]
+    assert "by latency, ms" in numbers.picture()
     names = report.sensitivity({"<fast>": {}, "slow": SLOW}, blocks=2)
     assert "&lt;fast&gt;" in names.picture()
     assert "95 %" in names._repr_html_()

@@ -180,15 +180,17 @@ class Report:
         harsh, kind = (self.origin.again(queue=queue) for queue in (br.PESSIMISTIC, br.OPTIMISTIC))
         return br.Bracket({"pessimistic": harsh, "modelled": self, "optimistic": kind})
 
-    def sensitivity(self, cases: Mapping[Any, Mapping[str, Any]], tapes: Sequence[Any] | None = None, *, blocks: int = 10) -> Sensitivity:
+    def sensitivity(
+        self, cases: Mapping[Any, Mapping[str, Any]], tapes: Sequence[Any] | None = None, *, blocks: int = 10, name: str = "case"
+    ) -> Sensitivity:
         """Run again with other assumptions on several tapes, or on `blocks` pieces of its own, and return P&L with 95 % intervals.
 
         `cases` names each and gives the arguments of hl.backtest that differ: `{1: {"latency": hl.Latency(order_ms=1)}, 20: …}`;
-        the first is what the others are compared with, numbers become a curve. Raises InputError, UnknownName.
+        the first is what the others are compared with, numbers become a curve. `name` says what they are. Raises InputError, UnknownName.
         """
         if self.origin is None:
             raise InputError("this report cannot run again: it comes from a session. Sensitivity wants the report of hl.backtest(…).")
-        return sensitivity(self.origin, cases, tapes, blocks)
+        return sensitivity(self.origin, cases, tapes, blocks, name)
 
     # --- pages ---------------------------------------------------------------------------------------------------------------
     def save_html(self, path: str | Path) -> Path:

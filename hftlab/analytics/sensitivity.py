@@ -27,7 +27,9 @@ _LOG_FROM = 20  # numbers that span more than this factor are drawn by their log
 _KEPT = ("pnl_quote", "fills", "traded_base", "half_spread_quote", "adverse_selection_quote", "fees_quote")
 
 
-def sensitivity(origin: Origin, cases: Mapping[Any, Mapping[str, Any]], tapes: Any = None, blocks: int = 10) -> "Sensitivity":
+def sensitivity(
+    origin: Origin, cases: Mapping[Any, Mapping[str, Any]], tapes: Any = None, blocks: int = 10, name: str = "case"
+) -> "Sensitivity":
     """Run `origin` again on every tape in every case; see `Report.sensitivity`. Raises InputError, UnknownName."""
     import pandas as pd
 
@@ -38,7 +40,7 @@ def sensitivity(origin: Origin, cases: Mapping[Any, Mapping[str, Any]], tapes: A
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:  # the kernels run without the GIL
         runs += list(pool.map(_one, jobs[1:]))
     source = f"{len(parts)} blocks of the tape, each from a flat start" if tapes is None else f"{len(parts)} tapes"
-    return Sensitivity(pd.DataFrame(runs), tuple(cases), source, _unit(parts[0]))
+    return Sensitivity(pd.DataFrame(runs), tuple(cases), source, _unit(parts[0]), name)
 
 
 def _one(job: tuple[Any, int, Origin, Mapping[str, Any]]) -> dict[str, Any]:
@@ -86,6 +88,7 @@ class Sensitivity:
     cases: tuple[Hashable, ...]
     source: str = field(repr=False)
     unit: str = field(repr=False)
+    name: str = "case"
 
     def table(self) -> "pd.DataFrame":
         """Return one row a case, means over the tapes.
@@ -109,12 +112,13 @@ class Sensitivity:
             "winning_tapes": (pnl > 0).mean(axis=0),
         }
         return pd.DataFrame(
-            columns | {name: by_case[name].to_numpy().mean(axis=0) for name in _KEPT[1:]}, index=pd.Index(self.cases, name="case")
+            columns | {name: by_case[name].to_numpy().mean(axis=0) for name in _KEPT[1:]}, index=pd.Index(self.cases, name=self.name)
         )
 
     def picture(self) -> str:
         """Return SVG of the P&L by case: a curve with a band where the cases are numbers, else one row a case."""
-        table, title = self.table(), f"Mean P&L ({self.unit}) and its 95 % interval"
+        by = "" if self.name == "case" else f", by {self.name}"
+        table, title = self.table(), f"Mean P&L ({self.unit}) and its 95 % interval{by}"
         names = list(self.cases)
         if len(names) < 2 or not all(isinstance(name, int | float) and not isinstance(name, bool) for name in names):
             return intervals([(str(case), row.pnl_quote, row.low, row.high) for case, row in table.iterrows()], title)
