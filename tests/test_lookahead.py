@@ -215,3 +215,14 @@ def test_two_instruments_at_once():
     result = check_lookahead(plain, tape, cuts=4)
     assert result.ok, result.text
     assert len(hl.backtest(tape, None, hl.UserQuoter(decide=plain, order_qty="1"), limits(position_qty_max="90")).instruments) == 2
+
+
+@pytest.mark.parametrize("order_ms", [0.0, 20.0])
+def test_what_is_on_its_way_when_the_tape_ends_is_no_look_ahead(order_ms):
+    """Reports that come due between the last row and the cut lead to requests: on the cut tape they must come too."""
+    for start in (0, 120, 240):
+        tape = hl.sample().slice(start, start + 40)
+        found = hl.check_lookahead(
+            hl.FixedSpread(order_qty="0.01", half_spread_ticks=0.5), tape, latency=hl.Latency(order_ms=order_ms), cuts=40
+        )
+        assert found.ok, found

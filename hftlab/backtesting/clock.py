@@ -15,6 +15,28 @@ def row_times(rows: np.ndarray) -> np.ndarray:
     return np.maximum.accumulate(np.where(only_exchange, rows["ts_exch_ns"], rows["ts_recv_ns"]))
 
 
+def row_starts(rows: np.ndarray) -> np.ndarray:
+    """Return when each merged row begins to happen: one that is written once for both clocks happens at the exchange first."""
+    at_exchange = (rows["flags"] & AT_EXCHANGE) != 0
+    return np.maximum.accumulate(np.where(at_exchange, rows["ts_exch_ns"], rows["ts_recv_ns"]))
+
+
+def _split(rows: np.ndarray, between_ns: np.ndarray) -> np.ndarray:
+    """Write the rows for both clocks twice where something comes between their two times."""
+    both = np.flatnonzero((rows["flags"] & (AT_DESK | AT_EXCHANGE)) == (AT_DESK | AT_EXCHANGE))
+    if not len(both) or not len(between_ns):
+        return rows
+    first, last = (np.searchsorted(between_ns, rows[name][both], side="left") for name in ("ts_exch_ns", "ts_recv_ns"))
+    torn = both[last > first]
+    if not len(torn):
+        return rows
+    out = np.insert(rows, torn, rows[torn])
+    at = torn + np.arange(len(torn))
+    out["flags"][at] &= ~np.uint16(AT_DESK)
+    out["flags"][at + 1] &= ~np.uint16(AT_EXCHANGE)
+    return out
+
+
 def with_timers(
     chunks: Iterator[np.ndarray], timer_ns: int, *, start: str | int = "grid", extra: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
@@ -41,7 +63,8 @@ def with_timers(
         timers["ts_exch_ns"] = timers["ts_recv_ns"] = due
         timers["kind"], timers["flags"] = TIMER, LAST
         ready = int(np.searchsorted(extra["ts_recv_ns"], times[-1], side="right"))
-        yield _inserted(chunk, times, timers, extra[:ready])
+        whole = _split(chunk, np.sort(np.append(due, extra["ts_recv_ns"][:ready])))
+        yield _inserted(whole, times if whole is chunk else row_times(whole), timers, extra[:ready])
         extra = extra[ready:]
         chunk = following
 

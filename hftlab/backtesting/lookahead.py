@@ -14,7 +14,7 @@ import numpy as np
 
 from hftlab.assumptions import Fees, Latency, Queue, latency_rows
 from hftlab.backtesting.attempt import quoters_of, small_order, wide_limits
-from hftlab.backtesting.clock import row_times, with_timers
+from hftlab.backtesting.clock import row_starts, with_timers
 from hftlab.backtesting.run import instruments_of, play
 from hftlab.backtesting.strategist import Strategist
 from hftlab.data.state import build
@@ -24,7 +24,7 @@ from hftlab.instrument import Instrument
 from hftlab.kernels import core
 from hftlab.params import Limits, Quoter, UserQuoter, WorkTarget
 from hftlab.strict import keywords
-from hftlab.types import AMEND, CANCEL, KIND_NAMES, SUBMIT
+from hftlab.types import AMEND, CANCEL, EVENT, KIND_NAMES, LAST, SUBMIT, TIMER
 from hftlab.usercode.functions import PARAMETERS, decide_of, family, helper, used
 from hftlab.usercode.run import runner
 
@@ -102,11 +102,11 @@ def check_lookahead(
     check = _Check(make, tape, instruments_of(tape, instrument), limits, quoter, queue, latency, fees, bar_s)
     extra = latency_rows((latency or Latency(),) * len(check.instruments))
     rows = np.concatenate(list(with_timers(iter((tape.merge().rows,)), int(timer_ms * 1e6), extra=extra)))
-    times = row_times(rows)
+    starts = row_starts(rows)
     whole = check.requests(tape, rows)
     if not len(whole):
         return Lookahead(ok=False, text="nothing was asked of the exchange on this tape, so there is nothing to compare.", cuts=())
-    found = tuple(_compare(check, whole, ts_ns, rows[: int(np.searchsorted(times, ts_ns))]) for ts_ns in _ends(tape, whole, cuts))
+    found = tuple(_compare(check, whole, ts_ns, rows[: int(np.searchsorted(starts, ts_ns))]) for ts_ns in _ends(tape, whole, cuts))
     return _result(found, whole, check.given)
 
 
@@ -147,6 +147,11 @@ def _compare(check: "_Check", whole: np.ndarray, ts_ns: int, rows: np.ndarray) -
     # A copy: compiled code that reads past the end of a slice would find the future there.
     short = Tape(tape.rows[: int(np.searchsorted(tape.rows["ts_recv_ns"], ts_ns))].copy(), tape.instruments, tape.source, tape.notes)
     before = whole[whole["ts_recv_ns"] < ts_ns]
+    # What is on its way comes in when time goes on, and on the cut tape nothing else says that it does.
+    end = np.zeros(1, EVENT)
+    end["ts_exch_ns"] = end["ts_recv_ns"] = ts_ns
+    end["kind"], end["flags"] = TIMER, LAST
+    rows = np.append(rows, end)
     try:
         got = check.requests(short, rows)
     except _NotMade as error:
