@@ -163,6 +163,17 @@ class Report:
         """Return all that happened to one order, in order of time. Raises UnknownName."""
         return jn.events(self.facts.own, order_id, self.instruments)
 
+    def round_trips(self, market: int = 0) -> np.ndarray:
+        """Return the accepted orders' times as int64 rows (sent_ns, matched_ns, learned_ns): what `hl.Latency(recorded=…)` takes.
+
+        Rising in sent_ns, one row a moment of sending.
+        """
+        made = jn.journeys(self.facts.own)
+        mine = made[(made["instrument"] == market) & (made["accepted_ns"] != jn.NONE_NS) & (made["accepted_learned_ns"] != jn.NONE_NS)]
+        table = np.stack([mine[name] for name in ("decided_ns", "accepted_ns", "accepted_learned_ns")], axis=1)
+        _, first = np.unique(table[:, 0], return_index=True)
+        return table[first]
+
     # --- other runs ----------------------------------------------------------------------------------------------------------
     def compare(self, other: "Report") -> "pd.DataFrame":
         """Return what differs between two runs: assumptions, figures and parts of the P&L."""
