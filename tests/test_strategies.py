@@ -153,3 +153,11 @@ def test_an_answer_not_yet_due_waits_across_chunks(tmp_path):
         for rows_max in (500, 3000, 10**6)
     }
     assert len(digests) == 1
+
+
+def test_a_wrong_strategy_ms_is_refused_with_or_without_a_strategy():
+    limits, quoter = hl.Limits(position_qty_max="0.05"), hl.WorkTarget(order_qty="0.02")
+    with pytest.raises(InputError, match="Did you mean 'measured'"):
+        hl.backtest(hl.sample(), None, quoter, limits, strategy_ms="mesured")
+    with pytest.raises(InputError, match="strategy_ms was -1"):
+        hl.backtest(hl.sample(), None, quoter, limits, strategy=Slow(), strategy_ms=-1)

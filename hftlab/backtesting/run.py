@@ -78,7 +78,8 @@ def backtest(
     chunks = with_timers(merged_chunks(source, source.rows_max), every_ns, start=timer_start, extra=latency_rows(latencies))
     state.step(run, np.zeros(0, EVENT))  # loads, or for user code compiles, the kernels: no part of the time of the run
     collector = Collector(instruments)
-    strategist = None if strategy is None else Strategist(state, strategy, _delay_ns(strategy_ms))
+    delay_ns = _delay_ns(strategy_ms)
+    strategist = None if strategy is None else Strategist(state, strategy, delay_ns)
     assumptions = _assumptions(models, latencies, schedules)
     try:
         took_s = play(state, run, chunks, strategist, collector.add)

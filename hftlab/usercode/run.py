@@ -214,7 +214,7 @@ def warning(state: State) -> str:
     times = int(state.desk["verdicts"][0][NO_BAD_QUOTE])
     if times:
         found.append(
-            f"{times:,} times decide began to wish a quote that is none (its bid not below its ask, or a price out of a NaN or an "
+            f"{times:,} time{'s' * (times > 1)} decide began to wish a quote that is none (its bid not below its ask, or a price out of a NaN or an "
             "infinity); the risk gate refused it and nothing was shown"
         )
     wish = state.markets["quote"]
