@@ -59,6 +59,14 @@ def _no_wish(desk: Any, market: Any, params: Any, quote: Any) -> None:
     """Wish nothing."""
 
 
+def _truth() -> None:
+    from hftlab.analytics.calibrate_queue import calibrate_queue
+    from hftlab.data.validate import validate
+
+    calibrate_queue(seeds=range(2), minutes=0.5, horizon_s=1.0)
+    validate(_moment())
+
+
 def _moment() -> "Tape":
     """Return the opening book of a simulated market as a tape."""
     from hftlab.data.tape import Tape
@@ -74,6 +82,7 @@ GROUPS: dict[str, Callable[[], None]] = {
     "matching engine and order flow": _market,
     "tapes: merge and check": _tape,
     "desk: book, orders, quotes, risk": _desk,
+    "queue truth and validation": _truth,
 }
 
 

@@ -74,6 +74,20 @@ class Writer:
         return np.concatenate([exchange, desk])[order]
 
 
+def moves_and_prints(steps, instrument=A):
+    """A tape of random moves, each with a print beyond the touch, five a second."""
+    from hftlab.data.tape import Tape
+
+    w, mid = Writer(feed_ns=2 * MS), 2000
+    for n in np.random.default_rng(3).integers(-2, 3, steps).tolist():
+        mid += n
+        w.snapshot(0, mid, depth=4, lots=5)
+        w.now += 100 * MS
+        w.message(w.row(TRADE, 0, BID if n > 0 else ASK, mid + 3 * (1 if n > 0 else -1), 20))
+        w.now += 100 * MS
+    return Tape(w.array(), (instrument,))
+
+
 def bits(value: float) -> int:
     """The int64 whose bits are those of the float64."""
     return int(np.float64(value).view(np.int64))

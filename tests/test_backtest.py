@@ -98,3 +98,23 @@ def test_what_cannot_be_backtested_is_refused_in_words(tape):
     rows["ts_exch_ns"] += 2_000_000_000
     with pytest.raises(TapeError, match="clock"):
         hl.backtest(Tape(rows, tape.instruments), BTC, QUOTER, LIMITS)
+
+
+def test_true_places_are_not_guessed_from_data_that_has_none(tape):
+    with pytest.raises(InputError, match="needs order-by-order data"):
+        hl.backtest(tape, BTC, QUOTER, LIMITS, queue="fifo")
+
+
+@pytest.mark.parametrize(
+    ("venue", "words"),
+    [
+        ({"latency": hl.Latency(order_ms=1, jitter_ms=2)}, "knows order_ms and report_ms only"),
+        ({"latency": hl.Latency(order_ms=1, cancel_ms=2)}, "knows order_ms and report_ms only"),
+        ({"fills": "modelled", "queue": "fifo"}, "does not send"),
+    ],
+)
+def test_a_paper_venue_refuses_what_it_would_not_heed(venue, words):
+    with pytest.raises(InputError, match=words):
+        hl.PaperVenue(**venue).matched(hl.SynthFeed(BTC, seed=1))
+    with pytest.raises(InputError, match="no use for recorded"):
+        hl.PaperVenue(latency=hl.Latency(recorded=[(1, 2, 3)]))

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numba import njit
 from stories import limits
-from tapes import A, Writer
+from tapes import A, moves_and_prints
 
 import hftlab as hl
 from hftlab.data.tape import Tape
 from hftlab.errors import InputError, UserCodeError
 from hftlab.kernels import book as bk
-from hftlab.types import ASK, BID, TRADE
+from hftlab.types import BID, TRADE
 from hftlab.usercode.run import compiled, runner
 from hftlab.usercode.travel import capture, restore
 
@@ -225,14 +225,7 @@ def test_one_run_has_one_decide(tape):
 @pytest.fixture(scope="module")
 def tape():
     """Half a minute of moves and prints."""
-    w, mid = Writer(feed_ns=2_000_000), 2000
-    for n in np.random.default_rng(3).integers(-2, 3, 150).tolist():
-        mid += n
-        w.snapshot(0, mid, depth=4, lots=5)
-        w.now += 100_000_000
-        w.message(w.row(TRADE, 0, BID if n > 0 else ASK, mid + 3 * (1 if n > 0 else -1), 20))
-        w.now += 100_000_000
-    return Tape(w.array(), (A,))
+    return moves_and_prints(150)
 
 
 def good(desk, market, params, quote):

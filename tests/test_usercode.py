@@ -7,12 +7,10 @@ import pytest
 import yaml
 from numba import njit
 from stories import limits
-from tapes import A, Writer
+from tapes import A, moves_and_prints
 
 import hftlab as hl
-from hftlab.data.tape import Tape
 from hftlab.errors import InputError, UserCodeError
-from hftlab.types import ASK, BID, TRADE
 from hftlab.usercode.travel import capture, restore
 
 HALF_TICKS = 2.0
@@ -53,14 +51,7 @@ def undecorated(desk, market, params, quote):
 @pytest.fixture(scope="module")
 def tape():
     """A minute of moves and prints."""
-    w, mid = Writer(feed_ns=2_000_000), 2000
-    for n in np.random.default_rng(3).integers(-2, 3, 300).tolist():
-        mid += n
-        w.snapshot(0, mid, depth=4, lots=5)
-        w.now += 100_000_000
-        w.message(w.row(TRADE, 0, BID if n > 0 else ASK, mid + 3 * (1 if n > 0 else -1), 20))
-        w.now += 100_000_000
-    return Tape(w.array(), (A,))
+    return moves_and_prints(300)
 
 
 def test_the_same_quoter_written_by_hand_trades_the_same(tape):

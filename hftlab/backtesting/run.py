@@ -72,8 +72,7 @@ def backtest(
     decide = decide_of(quoters)
     run = core.run if decide is None else runner(decide, jit=jit)
     every_ns = int(number(timer_ms, "timer_ms", 0.001) * 1e6)
-    if isinstance(timer_start, str):
-        choice(timer_start, TIMER_STARTS, "timer_start")
+    _check_start(timer_start)
     source = _Counted(tape)
     chunks = with_timers(merged_chunks(source, source.rows_max), every_ns, start=timer_start, extra=latency_rows(latencies))
     state.step(run, np.zeros(0, EVENT))  # loads, or for user code compiles, the kernels: no part of the time of the run
@@ -87,6 +86,7 @@ def backtest(
         say_when(error, state.desk, tape.chunks())
         error.report = Report.of(state, collector, rows=(error.row or 0) + 1, assumptions=assumptions)
         raise
+    _check_fifo(state, models)
     if strategist is not None:
         assumptions["strategy"] = strategist.text()
     if words := warning(state):
@@ -136,6 +136,21 @@ def _assumptions(models: Sequence[Queue], latencies: Sequence[Latency], schedule
         "fees": _each(one.text() for one in schedules),
         "impact": "none: the recorded market does not react to our orders",
     }
+
+
+def _check_start(timer_start: str | int) -> None:
+    if isinstance(timer_start, str):
+        choice(timer_start, TIMER_STARTS, "timer_start")
+
+
+def _check_fifo(state: State, models: Sequence[Queue]) -> None:
+    """Raise InputError where true places were asked for and the tape told of no single order: the result would be a guess."""
+    for i, model in enumerate(models):
+        if model.model == "fifo" and not int(state.exchanges["stamp"][i]):
+            raise InputError(
+                f"queue 'fifo' needs order-by-order data, and this tape has none for {state.instruments[i].name}: it only tells how long "
+                "each queue is. Use 'power' or 'risk_averse', and report.bracket() for the bounds; Databento's MBO files hold single orders."
+            )
 
 
 def _delay_ns(strategy_ms: float | str) -> int | None:

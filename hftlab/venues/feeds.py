@@ -102,12 +102,26 @@ class PaperVenue:
         if self.fills not in FILLS:
             raise InputError(f"fills was {self.fills!r}.{did_you_mean(self.fills, FILLS)}")
         Queue.of(self.queue).code()
+        if self.latency.recorded is not None:
+            raise InputError(
+                "a paper session has no use for recorded latencies (they are of another time); wanted order_ms=…, report_ms=…."
+            )
 
     def matched(self, feed: "Feed") -> bool:
         """Say whether our orders go to the feed's own matching engine. Raises InputError when it has none but should."""
         if self.fills == "matched" and not isinstance(feed, SynthFeed):
             raise InputError("fills='matched' needs a feed with a matching engine (SynthFeed); a recording has none. Use 'modelled'.")
-        return self.fills != "modelled" and isinstance(feed, SynthFeed)
+        matched = self.fills != "modelled" and isinstance(feed, SynthFeed)
+        if matched and self.latency != Latency(order_ms=self.latency.order_ms, report_ms=self.latency.report_ms):
+            raise InputError(
+                f"the matching engine knows order_ms and report_ms only; the latency was: {self.latency.text()}. "
+                "Use fills='modelled', or leave the other parts out."
+            )
+        if not matched and isinstance(feed, SynthFeed) and Queue.of(self.queue).model == "fifo":
+            raise InputError(
+                "queue 'fifo' needs order-by-order data, which SynthFeed does not send. Use fills='matched': there the places are true."
+            )
+        return matched
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values from which `venue_from_dict` makes the same venue."""
