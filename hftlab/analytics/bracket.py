@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from hftlab.analytics.pictures import bars
+from hftlab.analytics.pictures import amount, bars
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,7 @@ class Bracket:
         low, high = min(self.pnl_quote), max(self.pnl_quote)
         unit = next(iter(self.reports.values())).instruments[0].settle
         verdict = "The sign of the P&L hangs on the queue model. " if low < 0 < high else ""
-        return f"P&L from {low:+,.2f} to {high:+,.2f} {unit}, modelled {self.pnl_quote[1]:+,.2f}. {verdict}"
+        return f"P&L from {amount(low)} to {amount(high)} {unit}, modelled {amount(self.pnl_quote[1])}. {verdict}"
 
     def __repr__(self) -> str:
         return f"<Bracket {self.text().strip()}>"

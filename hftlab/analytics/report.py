@@ -17,6 +17,7 @@ from hftlab.analytics import markouts as mo
 from hftlab.analytics.collector import Collector, Facts
 from hftlab.analytics.compare import Divergence, differences, diverge
 from hftlab.analytics.origin import Origin
+from hftlab.analytics.pictures import amount
 from hftlab.analytics.pnl import Identity, Ledger, identity
 from hftlab.analytics.sensitivity import Sensitivity, sensitivity
 from hftlab.data.state import State
@@ -214,7 +215,8 @@ class Report:
     def __repr__(self) -> str:
         s = self.summary()
         money = self.instruments[0].settle
-        return f"<Report {s['fills']:,} fills, P&L {s['pnl_quote']:+.2f} {money} after {s['fees_quote']:.2f} fees, {self.rows:,} rows, {s['digest']}>"
+        pnl, fees = amount(s["pnl_quote"]), amount(s["fees_quote"]).removeprefix("+")  # a cost, unless its sign says rebate
+        return f"<Report {s['fills']:,} fills, P&L {pnl} {money} after {fees} fees, {self.rows:,} rows, {s['digest']}>"
 
     def _repr_html_(self) -> str:
         from hftlab.analytics.page import section
