@@ -118,3 +118,22 @@ def test_a_paper_venue_refuses_what_it_would_not_heed(venue, words):
         hl.PaperVenue(**venue).matched(hl.SynthFeed(BTC, seed=1))
     with pytest.raises(InputError, match="no use for recorded"):
         hl.PaperVenue(latency=hl.Latency(recorded=[(1, 2, 3)]))
+
+
+def test_the_latencies_of_one_run_are_the_recorded_ones_of_another():
+    """A run with a constant latency, told by its own orders, is the same run; a random one is followed closely."""
+    tape, quoter, limits = (
+        hl.sample().slice(0, 180),
+        hl.FixedSpread(order_qty="0.01", half_spread_ticks=0.5),
+        hl.Limits(position_qty_max="0.1"),
+    )
+    plain = hl.backtest(tape, None, quoter, limits, latency=hl.Latency(order_ms=4, report_ms=7))
+    trips = plain.round_trips()
+    assert len(trips) > 20
+    assert set(np.diff(trips, axis=1)[:, 0]) == {4 * 1_000_000}
+    told = hl.backtest(tape, None, quoter, limits, latency=hl.Latency(recorded=trips, order_ms=4, report_ms=7))
+    assert told.digest == plain.digest
+    rough = hl.backtest(tape, None, quoter, limits, latency=hl.Latency(order_ms=4, jitter_ms=3, seed=2))
+    followed = hl.backtest(tape, None, quoter, limits, latency=hl.Latency(recorded=rough.round_trips())).round_trips()
+    one, other = (np.diff(table, axis=1)[:, 0].mean() for table in (rough.round_trips(), followed))
+    assert abs(other - one) < 0.15 * one

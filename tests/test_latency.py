@@ -5,7 +5,6 @@ import pytest
 from stories import Story
 from tapes import MS, START_NS
 
-import hftlab as hl
 from hftlab.assumptions import Latency, latency_rows
 from hftlab.errors import InputError
 
@@ -106,22 +105,3 @@ def test_a_latency_in_words_and_in_plain_values():
     latency = Latency(order_ms=5, cancel_ms=1, jitter_ms=2, recorded=[(1, 2, 4)])
     assert latency.text() == "1 recorded round trips, cancel 1 ms, random 2 ms (log sd 1, seed 0); feed as recorded"
     assert Latency(**latency.to_dict()).to_dict() == latency.to_dict()
-
-
-def test_the_latencies_of_one_run_are_the_recorded_ones_of_another():
-    """A run with a constant latency, told by its own orders, is the same run; a random one is followed closely."""
-    tape, quoter, limits = (
-        hl.sample().slice(0, 180),
-        hl.FixedSpread(order_qty="0.01", half_spread_ticks=0.5),
-        hl.Limits(position_qty_max="0.1"),
-    )
-    plain = hl.backtest(tape, None, quoter, limits, latency=hl.Latency(order_ms=4, report_ms=7))
-    trips = plain.round_trips()
-    assert len(trips) > 20
-    assert set(np.diff(trips, axis=1)[:, 0]) == {4 * MS}
-    told = hl.backtest(tape, None, quoter, limits, latency=hl.Latency(recorded=trips, order_ms=4, report_ms=7))
-    assert told.digest == plain.digest
-    rough = hl.backtest(tape, None, quoter, limits, latency=hl.Latency(order_ms=4, jitter_ms=3, seed=2))
-    followed = hl.backtest(tape, None, quoter, limits, latency=hl.Latency(recorded=rough.round_trips())).round_trips()
-    one, other = (np.diff(table, axis=1)[:, 0].mean() for table in (rough.round_trips(), followed))
-    assert abs(other - one) < 0.15 * one
