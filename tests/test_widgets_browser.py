@@ -98,11 +98,11 @@ def canvas_pictures(page) -> list[str]:
 
 
 def assert_moves(page) -> None:
-    first = canvas_pictures(page)
-    shot = page.screenshot()
-    page.wait_for_timeout(1500)
+    """Wait until both canvases and the page as a whole look different: how soon is the machine's affair."""
+    first, shot = canvas_pictures(page), page.screenshot()
     assert len(first) == 2
-    assert all(a != b for a, b in zip(first, canvas_pictures(page), strict=True))
+    moved = """(first) => [...document.querySelectorAll('.hft-canvas canvas')].every((c, i) => c.toDataURL() !== first[i])"""
+    page.wait_for_function(moved, arg=first, timeout=READY_MS)
     assert page.screenshot() != shot
 
 
