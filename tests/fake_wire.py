@@ -147,6 +147,7 @@ class FakeWire:
         self.clock_offset_ns = 0
         self.on_change: Callable[[], None] = lambda: None  # called whenever the truth has changed
         self._submitted: set[str] = set()
+        self._resting: dict[str, Order] = {}
         self._numbers = 0
         self._recent: list[Any] = []
 
@@ -189,6 +190,8 @@ class FakeWire:
         await self._ask("open orders")
         states = []
         for order in self.orders.values():
+            if order.status != "open" and order.history[-1][0] <= self.loop.time():
+                continue
             seen = [state for at, state in order.history if at <= self.loop.time()]
             if seen and seen[-1].status == "open":
                 states.append(seen[-1])
@@ -330,6 +333,10 @@ class FakeWire:
     def _note(self, order: Order) -> OrderState:
         """Write a change of an order into its history, and tell the stream."""
         state = self.state(order)
+        if order.status == "open":
+            self._resting[order.client_id] = order
+        else:
+            self._resting.pop(order.client_id, None)
         order.history.append((self.loop.time() + self.rng.random() * self.faults.visible_s, state))
         self._tell(state)
         return state
@@ -388,7 +395,7 @@ class FakeWire:
 
     def resting(self) -> list[Order]:
         """Return the orders that rest."""
-        return [order for order in self.orders.values() if order.status == "open"]
+        return list(self._resting.values())
 
     # --- the stream ---
     def _tell(self, event: Any) -> None:

@@ -13,7 +13,7 @@ from hftlab.data.state import build
 from hftlab.instrument import Instrument
 from hftlab.kernels.core import run as core_run
 from hftlab.params import FixedSpread, Limits
-from hftlab.types import ASK, BID, CANCEL, DEPTH, EVENT, FREE, HALT, LAST, NO_PRICE, RESUME, SUBMIT, TIMER
+from hftlab.types import ASK, BID, CANCEL, CLEAR, DEPTH, EVENT, FREE, HALT, LAST, RESUME, SNAPSHOT, SUBMIT, TIMER
 from hftlab.venues.live.gateway import Gateway
 from hftlab.venues.live.gateway_policy import Policy
 from hftlab.venues.live.gateway_restart import Known
@@ -125,7 +125,6 @@ class Crowd:
     def __init__(self, wire: FakeWire, engine: Callable[[], Engine], seed: int, *, mid_ticks: int = 500_000, step_s: float = 0.02) -> None:
         self._wire, self._engine, self._random = wire, engine, random.Random(seed)
         self._mid, self._step_s = mid_ticks, step_s
-        self._shown: list[tuple[int, int]] = []
         self.steps = 0
 
     async def play(self, until: Callable[[], bool]) -> None:
@@ -145,7 +144,7 @@ class Crowd:
             self._wire.trade(i, ASK, ask, 1 << 40)  # bids that the market has fallen through
             self._wire.trade(i, BID, bid, 1 << 40)
             if dice.random() < 0.2:
-                self._wire.trade(i, dice.choice((BID, ASK)), NO_PRICE if (side := dice.choice((BID, ASK))) == ASK else 1 << 60, 0)
+                side = dice.choice((BID, ASK))
                 self._wire.trade(i, side, -(1 << 60) if side == ASK else 1 << 60, dice.randint(1, 12))
         self.show()
 
@@ -155,18 +154,12 @@ class Crowd:
         levels = [(self._mid - 1 - k, BID) for k in range(DEPTH_LEVELS)] + [(self._mid + 1 + k, ASK) for k in range(DEPTH_LEVELS)]
         rows = [(now, now, 0, 0, 0, 0, 0, TIMER, 0, LAST, 0)] if self.steps % 5 == 0 else []
         for i in range(len(self._wire.instruments)):
-            gone = [(now, now, price, 0, 0, 0, 0, DEPTH, side, 0, i) for price, side in self._shown if (price, side) not in levels]
-            there = [(now, now, price, 50, 0, 0, 0, DEPTH, side, 0, i) for price, side in levels]
-            there[-1] = (*there[-1][:9], LAST, i)
-            rows += gone + there
-        self._shown = levels
+            rows.append((now, now, 0, 0, 0, 0, 0, CLEAR, 0, SNAPSHOT, i))
+            rows += [(now, now, price, 50, 0, 0, 0, DEPTH, side, SNAPSHOT, i) for price, side in levels]
+            rows[-1] = (*rows[-1][:9], SNAPSHOT | LAST, i)
         engine = self._engine()
         if engine.alive:
             engine.take(np.array(rows, dtype=EVENT))
-
-    def blind(self) -> None:
-        """Forget what was shown: a new engine begins with an empty book."""
-        self._shown = []
 
 
 __all__ = ["HALT", "RESUME", "Crowd", "Engine"]

@@ -216,8 +216,11 @@ class Gateway:
         """Ask for executions that were promised and have not come."""
         self.resolver.want_fills(order)
 
-    def orphan(self, state: OrderState) -> None:
-        """Cancel an order of ours that the engine does not have."""
+    def orphan(self, state: OrderState, ended_s: float) -> None:
+        """Cancel an order of ours that the engine does not have; one that has just ended may be shown open for a while."""
+        if ended_s < self.policy.gone_s:
+            self.reconciler.soon(self.policy.gone_s)
+            return
         self.teller.counts["orphans cancelled"] += 1
         self._say("warn", f"order {state.client_id} of ours rests at {self._wire.venue} and the engine does not have it: cancelling it.")
         self.sender.cancel_by_id(state.instrument, state.client_id, state.venue_id, state.side)

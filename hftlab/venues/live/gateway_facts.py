@@ -5,6 +5,7 @@ order ends for the engine when its terminal report *and* every fill that it prom
 asked for.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,8 +30,8 @@ class Asker(Protocol):
         """Ask for executions: some that were promised to an order have not come."""
         ...
 
-    def orphan(self, state: OrderState) -> None:
-        """See to an order of ours that rests and that the engine does not have."""
+    def orphan(self, state: OrderState, ended_s: float) -> None:
+        """See to an order of ours that seems to rest; for the engine it ended `ended_s` ago (infinite: it never had it)."""
         ...
 
     def cancel(self, order: Order) -> None:
@@ -145,12 +146,12 @@ class Facts:
         order = self.book.orders.get(order_id)
         if order is None:
             if asked_s >= 0 and state.status == "open":
-                self._asker.orphan(state)
+                self._asker.orphan(state, math.inf)
             return
         order.said[generation] = max(order.said.get(generation, 0), state.filled_lots)
         if order.status == FREE:
             if asked_s > order.changed_s and state.status == "open":
-                self._asker.orphan(state)
+                self._asker.orphan(state, asked_s - order.changed_s)
             elif not order.complete:
                 self._asker.want_fills(order)
             return

@@ -53,7 +53,7 @@ class Resolver:
         try:
             while order.status != FREE and order.end is None:
                 await asyncio.sleep(delay_s)
-                delay_s = min(max(2 * delay_s, policy.retry_min_s), policy.retry_max_s)
+                delay_s = min(max(2 * delay_s, policy.retry_min_s), policy.retry_max_s if order.worried else policy.query_s_max)
                 if order.status != FREE and order.end is None and await self._look(order):
                     return
                 self._worry(order, began_s, "it has not said what became of it")

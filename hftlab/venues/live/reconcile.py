@@ -69,9 +69,9 @@ class Reconciler:
         self._differ_since: tuple[int, float] | None = None  # facts told and loop time when a difference was first seen
 
     # --- when ---
-    def soon(self) -> None:
-        """Look again at once."""
-        self._wanted.set()
+    def soon(self, delay_s: float = 0.0) -> None:
+        """Look again after a delay."""
+        self._loop.call_later(delay_s, self._wanted.set)
 
     async def run(self, stream_up: Callable[[], bool]) -> None:
         """Look now and then, sooner when asked to, when something disagrees, and while the user stream is down."""
