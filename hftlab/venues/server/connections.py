@@ -69,6 +69,7 @@ class Socket:
         self.opened_s = self.pinged_s = self.ponged_s = asyncio.get_running_loop().time()
         self.sent = self.received = 0
         self.closing = False
+        self.muted = False  # replies are lost: a request that the venue acts on without an answer
         self._censor = censor
         self._loop = asyncio.get_running_loop()
         self._queue: list[tuple[float, int, str | bytes | _Control]] = []
@@ -85,7 +86,7 @@ class Socket:
     # --- for the skin ---
     def send(self, text: str | bytes, *, stream: str, kind: str) -> None:
         """Queue a text frame; see `skin.Connection.send`."""
-        if self.closing:
+        if self.closing or (self.muted and kind == "reply"):
             return
         for out in self._censor.frame(self, text, stream, kind):
             self.push(out, kind)

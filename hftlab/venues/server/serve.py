@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from hftlab.venues.server.certificates import make_authority
+from hftlab.venues.server.fate import Nothing
 from hftlab.venues.server.skin import Skin
-from hftlab.venues.server.transport import LOOPBACK, Nothing, Transport
+from hftlab.venues.server.transport import LOOPBACK, Transport
 
 T = TypeVar("T")
 START_WAIT_S = 30.0

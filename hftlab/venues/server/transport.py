@@ -11,12 +11,15 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
-from hftlab.venues.server.connections import Out, Socket, reset
+from hftlab.venues.server.connections import Socket, reset
+from hftlab.venues.server.fate import Nothing, Plan
 from hftlab.venues.server.proxy import Proxy
+from hftlab.venues.server.refusals import refusal_frame
 from hftlab.venues.server.skin import Reply, Request, Skin
 
 LOOPBACK = "127.0.0.1"
@@ -24,6 +27,7 @@ TICK_S = 0.002
 PULSE_S = 0.1
 SHUTDOWN_S = 0.2
 CONTROL = "_venue"
+PORTS = ("plain", "tls", "proxy", "control")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,46 +41,6 @@ class Pace:
 
 # venues.md section 4: spot pings every 20 s and waits a minute, futures every 3 minutes and waits 10; Hyperliquid leaves it to the client.
 PACES = {"binance": Pace(20.0, 60.0, 86_400.0), "binanceusdm": Pace(180.0, 600.0, 86_400.0), "hyperliquid": Pace()}
-
-
-@dataclass(slots=True)
-class Plan:
-    """What faults make of one request. `instead` keeps it from the venue; `answer` is told in place of the venue's own reply."""
-
-    before_s: float = 0.0
-    after_s: float = 0.0
-    reset_before: bool = False
-    reset_after: bool = False
-    silent: bool = False  # reset after the delay, without a word
-    instead: Reply | None = None
-    answer: Reply | None = None
-
-
-class Nothing:
-    """The faults of a venue that has none."""
-
-    def dial(self, skin: Skin, path: str) -> bool:
-        """Say whether a new WebSocket is refused."""
-        return False
-
-    def frame(self, connection: Socket, text: str | bytes, stream: str, kind: str) -> Sequence[Out]:
-        """Return what is really sent of a frame."""
-        return (Out(text),)
-
-    def answers_ping(self, connection: Socket) -> bool:
-        """Say whether a ping of the client is answered."""
-        return True
-
-    def request(self, skin: Skin, request: Request, kind: str) -> Plan:
-        """Return what becomes of a request."""
-        return Plan()
-
-    def reply_delay_s(self, skin: Skin) -> float:
-        """Return how much later the reply made just now goes out, and forget it."""
-        return 0.0
-
-    def tick(self, now_ns: int) -> None:
-        """Do what is due."""
 
 
 class Transport:
@@ -99,58 +63,73 @@ class Transport:
         self.sockets: dict[int, Socket] = {}
         self.ports: dict[str, int] = {}
         self.served = 0
-        self.open_for_clients = False
+        self.defects: list[Exception] = []
+        self._wanted = True
         self._clock, self._advance, self._control = clock, advance, control
         self._numbers = itertools.count(1)
         self._server: web.Server | None = None
         self._proxy: Proxy | None = None
         self._listeners: list[asyncio.Server] = []
+        self._control_listener: asyncio.Server
         self._tls: ssl.SSLContext | None = None
 
     # --- opening and closing ---
     async def open(self, ports: Mapping[str, int], tls: ssl.SSLContext | None = None) -> None:
-        """Listen on 127.0.0.1. `ports`: plain, tls, proxy; 0 chooses one, which `ports` of this object then names."""
+        """Listen on 127.0.0.1. `ports`: plain, control, tls, proxy; 0 chooses one, which `ports` of this object then names."""
         self._tls = tls
         self._server = web.Server(self._handle, access_log=None)
-        wanted = [name for name in ("plain", "tls", "proxy") if name == "plain" or tls is not None]
-        self.ports = {name: ports.get(name, 0) for name in wanted}
-        await self.listen()
+        self.ports = {name: ports.get(name, 0) for name in PORTS if tls is not None or name not in {"tls", "proxy"}}
+        control = self._bind("control")
+        self._control_listener = await asyncio.get_running_loop().create_server(self._server, sock=control)
+        await self._listen()
 
-    async def listen(self) -> None:
-        """Open the ports (again)."""
+    def _bind(self, name: str) -> socket.socket:
+        sock = socket.create_server((LOOPBACK, self.ports[name]), backlog=1024)
+        self.ports[name] = sock.getsockname()[1]
+        return sock
+
+    async def _listen(self) -> None:
+        """Open the clients' ports, the same ones each time."""
         loop = asyncio.get_running_loop()
         assert self._server is not None
-        for name, port in self.ports.items():
-            sock = socket.create_server((LOOPBACK, port), backlog=1024)
-            self.ports[name] = sock.getsockname()[1]
+        for name in self.ports:
             if name == "proxy":
                 self._proxy = Proxy(self.hosts.__contains__, self.ports["tls"])
-                self._listeners.append(await asyncio.start_server(self._proxy, sock=sock))
-            else:
-                self._listeners.append(await loop.create_server(self._server, sock=sock, ssl=self._tls if name == "tls" else None))
-        self.open_for_clients = True
+                self._listeners.append(await asyncio.start_server(self._proxy, sock=self._bind(name)))
+            elif name != "control":
+                self._listeners.append(
+                    await loop.create_server(self._server, sock=self._bind(name), ssl=self._tls if name == "tls" else None)
+                )
 
-    async def shut(self) -> None:
-        """Refuse new connections and reset all that are open: what a client sees when the venue's machine dies."""
-        self.open_for_clients = False
+    def shut(self) -> None:
+        """Refuse new connections and reset all that are open: what clients see when the venue's machine dies. Control stays open."""
+        self._wanted = False
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
         self.reset_all()
-        if self._proxy is not None:
-            await self._proxy.close()
+
+    def reopen(self) -> None:
+        """Open the ports again, within a tenth of a second."""
+        self._wanted = True
 
     def reset_all(self) -> None:
-        """Reset every connection, the idle ones of HTTP too."""
+        """Reset every connection of a client, the idle ones of HTTP too."""
         assert self._server is not None
         for handler in self._server.connections:
-            reset(handler.transport)
+            if not _is_at(handler.transport, self.ports["control"]):
+                reset(handler.transport)
+        if self._proxy is not None:
+            self._proxy.reset()
 
     async def close(self) -> None:
         """End everything."""
-        await self.shut()
+        self.shut()
         assert self._server is not None
+        self._control_listener.close()
         await self._server.shutdown(SHUTDOWN_S)
+        if self._proxy is not None:
+            await self._proxy.close()
 
     # --- time ---
     async def tick(self) -> None:
@@ -167,6 +146,8 @@ class Transport:
         """Ping the clients, cut off those that do not answer or are too old, for ever."""
         loop = asyncio.get_running_loop()
         while True:
+            if self._wanted and not self._listeners:
+                await self._listen()
             for connection in list(self.sockets.values()):
                 self._keep(connection, self.paces.get(connection.skin, Pace()), loop.time())
             await asyncio.sleep(PULSE_S)
@@ -211,7 +192,7 @@ class Transport:
         if plan.reset_before:
             reset(http.transport)
             return web.Response()
-        reply = plan.instead or skin.http(request)
+        reply = plan.instead or self._ask(skin, request)
         delay_s = plan.after_s + self.faults.reply_delay_s(skin)
         if delay_s:
             await asyncio.sleep(delay_s)
@@ -220,6 +201,13 @@ class Transport:
             return web.Response()
         return _response(plan.answer or reply)
 
+    def _ask(self, skin: Skin, request: Request) -> Reply:
+        try:
+            return skin.http(request)
+        except Exception as error:  # why: a defect of a skin must not look like a fault of the venue; whoever stops the venue is told
+            self.defects.append(error)
+            return Reply({"error": f"{type(error).__name__}: {error}"}, 500)
+
     async def _websocket(self, skin: Skin, request: Request, http: web.BaseRequest) -> web.StreamResponse:
         if self.faults.dial(skin, request.path):
             reset(http.transport)
@@ -227,11 +215,49 @@ class Transport:
         connection = Socket(next(self._numbers), skin.name, request.path, request.query, request.client, self.faults)
         self.sockets[connection.number] = connection
         try:
-            response: web.StreamResponse = await connection.serve(http, skin.message, skin.opened)
+            response: web.StreamResponse = await connection.serve(http, partial(self._message, skin), partial(self._told, skin.opened))
         finally:
             del self.sockets[connection.number]
-            skin.closed(connection)
+            self._told(skin.closed, connection)
+            self.faults.forget(connection)
         return response
+
+    def _message(self, skin: Skin, connection: Socket, text: str) -> None:
+        plan = self.faults.message(skin, connection, text)
+        if plan is None:
+            self._told(skin.message, connection, text)
+        elif plan.before_s:
+            asyncio.get_running_loop().call_later(plan.before_s, self._deliver, skin, connection, text, plan)
+        else:
+            self._deliver(skin, connection, text, plan)
+
+    def _deliver(self, skin: Skin, connection: Socket, text: str, plan: Plan) -> None:
+        """Let a request that came over a WebSocket have its fate."""
+        if connection.closing:
+            return
+        if plan.reset_before:
+            connection.reset()
+            return
+        connection.muted = plan.silent or plan.answer is not None
+        if plan.instead is None:
+            self._told(skin.message, connection, text)
+        connection.muted = False
+        if plan.reset_after:
+            connection.reset()
+        elif (said := plan.instead or plan.answer) is not None and not plan.silent:
+            connection.send(refusal_frame(skin.name, json.loads(text), said), stream="reply", kind="reply")
+
+    def _told(self, tell: Callable[..., None], connection: Socket, *what: str) -> None:
+        try:
+            tell(connection, *what)
+        except Exception as error:  # why: as in _ask
+            self.defects.append(error)
+            connection.reset()
+
+
+def _is_at(transport: asyncio.BaseTransport | None, port: int) -> bool:
+    """Say whether a connection came in at a port."""
+    return transport is not None and (transport.get_extra_info("sockname") or (LOOPBACK, 0))[1] == port
 
 
 def _response(reply: Reply) -> web.Response:
