@@ -8,7 +8,7 @@ stream; or it is a spell, which begins at a moment and lasts for `s` seconds.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from hftlab.errors import InputError, UnknownName, did_you_mean
 
@@ -90,7 +90,7 @@ class Fault:
     Raises UnknownName for a misspelt fault or option, InputError for a value that makes no sense.
     """
 
-    NAMES: dict[str, str] = {name: kind.doc for name, kind in KINDS.items()}
+    NAMES: ClassVar[dict[str, str]] = {name: kind.doc for name, kind in KINDS.items()}
 
     def __init__(self, name: str, **options: Value) -> None:
         if name not in KINDS:

@@ -66,10 +66,8 @@ class Proxy:
             reset(writer.transport)
 
     async def close(self) -> None:
-        """End every tunnel and wait until the tasks are gone."""
+        """End every tunnel and wait until they are gone: without its sockets each task ends by itself."""
         self.reset()
-        for task in list(self._tasks):
-            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
