@@ -8,15 +8,15 @@ from typing import Any
 from hftlab.errors import InputError, UnknownName, did_you_mean
 from hftlab.instrument import Number, decimal
 from hftlab.types import ASK, BID, IOC, MARKET_ORDER, SUBMIT
-from hftlab.venues.server.floor import Floor
 from hftlab.venues.server.model import OPEN, AccountEvent, Book, Fill, Filters, Order, Position, Print, Touch
 from hftlab.venues.server.perps import PerpMoney
+from hftlab.venues.server.requests import Requests
 from hftlab.venues.server.truth import fill_facts, order_facts, plain
 
 EVERYTHING = 1 << 40  # lots no book holds
 
 
-class Controls(Floor):
+class Controls(Requests):
     """Reading and steering; `hftlab.venues.server.core.Exchange` adds trading."""
 
     # --- orders and fills --------------------------------------------------------------------------------------------

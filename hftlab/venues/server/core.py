@@ -5,26 +5,11 @@ from copy import copy
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from hftlab.types import (
-    AMEND,
-    AMEND_NEVER,
-    AMEND_ONLY_SMALLER,
-    AMEND_SAME_PRICE,
-    CANCEL,
-    FOK,
-    IOC,
-    MARKET_ORDER,
-    POST_ONLY,
-    STP_CANCEL_TAKER,
-    SUBMIT,
-)
+from hftlab.types import AMEND_NEVER, AMEND_ONLY_SMALLER, AMEND_SAME_PRICE
 from hftlab.venues.server.controls import Controls
 from hftlab.venues.server.filters import check_price, check_size
-from hftlab.venues.server.floor import Hand
 from hftlab.venues.server.listing import Listing
 from hftlab.venues.server.model import Account, NewOrder, Order, Refused, Status, Why
-
-_FLAGS = {"GTC": 0, "IOC": IOC, "FOK": FOK}
 
 
 class Exchange(Controls):
@@ -85,24 +70,6 @@ class Exchange(Controls):
         self._tidy(listing, now_ns)
         return order
 
-    def _enter(self, listing: Listing, order: Order, now_ns: int) -> None:
-        """Bring a checked order to the matching engine."""
-        owner, limit = self._accounts.number(order.account), order.price_ticks
-        rows = listing.request(
-            SUBMIT,
-            now_ns,
-            owner=owner,
-            order_id=order.order_id,
-            side=order.side,
-            price_ticks=limit or 0,
-            qty_lots=order.qty_lots,
-            flags=(MARKET_ORDER if limit is None else 0) | _FLAGS[order.tif] | (POST_ONLY if order.post_only else 0),
-            stp=order.stp,
-        )
-        # what is left although the other side has not moved away was stopped by an order of the same account
-        stopped = order.stp == STP_CANCEL_TAKER and listing.crosses(order.side, limit)
-        self._take(listing, rows, Hand(order, stopped=stopped))
-
     def _checked(self, account: str, wish: NewOrder) -> tuple[Listing, int]:
         """Return where the order goes and its lots, which reduce-only may cut. Raises Refused."""
         listing = self.listing(wish.symbol)
@@ -110,9 +77,6 @@ class Exchange(Controls):
             raise Refused(Why.CLOSED, wish.symbol)
         if wish.price_ticks is not None:
             check_price(listing, wish.price_ticks)
-            rests = wish.tif == "GTC"
-            if rests and not listing.reaches(wish.price_ticks):
-                raise Refused(Why.PRICE_BAND, "the exchange keeps no book that far from the touch")
         check_size(listing, wish.qty_lots, wish.price_ticks, small=wish.reduce_only)
         if wish.client_id and self._orders.find_open(account, wish.symbol, 0, wish.client_id):
             raise Refused(Why.DUPLICATE_ID, wish.client_id)
@@ -159,27 +123,19 @@ class Exchange(Controls):
         except Refused as refused:
             self._refuse("amend", account, symbol, refused)
         self.log.note("amend", now_ns, order_id=order.order_id, price_ticks=price_ticks, qty_lots=qty_lots)
-        hand = Hand(order)
-        if qty_lots <= order.filled_lots:
-            hand = Hand(order, Status.CANCELED, Why.BAD_QTY)
-        elif order.post_only and listing.crosses(order.side, price_ticks):
-            hand = Hand(order, Status.EXPIRED, Why.WOULD_TAKE)
-        rows = listing.request(
-            AMEND,
-            now_ns,
-            owner=self._accounts.number(account),
-            order_id=order.order_id,
-            price_ticks=price_ticks,
-            qty_lots=qty_lots,
-            stp=order.stp,
-            amend_rule=self.rules.amend_rule,
-        )
-        hand.stopped = order.stp == STP_CANCEL_TAKER and listing.crosses(order.side, price_ticks)
         order.amends += 1
-        self._take(listing, rows, hand)
+        why = None
+        if qty_lots <= order.filled_lots:
+            why = Why.BAD_QTY
+            self._drop(listing, order, now_ns, Status.CANCELED, why)
+        elif order.post_only and listing.crosses(order.side, price_ticks):
+            why = Why.WOULD_TAKE
+            self._drop(listing, order, now_ns, Status.EXPIRED, why)
+        else:
+            self._change(listing, order, price_ticks, qty_lots, now_ns, self.rules.amend_rule)
         self._tidy(listing, now_ns)
-        if hand.why is not None:
-            raise Refused(hand.why, "the amend ended the order", copy(order))
+        if why is not None:
+            raise Refused(why, "the amend ended the order", copy(order))
         return order
 
     def _found(self, account: str, symbol: str, order_id: int, client_id: str) -> Order:
@@ -205,8 +161,6 @@ class Exchange(Controls):
         if qty_lots <= order.filled_lots:
             return  # it ends the order, whatever the filters say
         check_price(listing, price_ticks)
-        if not listing.reaches(price_ticks):
-            raise Refused(Why.PRICE_BAND, "the exchange keeps no book that far from the touch")
         check_size(listing, qty_lots, price_ticks, small=order.reduce_only)
         leaves = qty_lots - order.filled_lots
         if order.reduce_only and leaves > self.reducible(order.account, order.symbol, order.side, order):
@@ -224,13 +178,9 @@ class Exchange(Controls):
             order = self._found(account, symbol, order_id, client_id)
         except Refused as refused:
             self._refuse("cancel", account, symbol, refused)
-        self._cancel(listing, order, now_ns)
-        return order
-
-    def _cancel(self, listing: Listing, order: Order, now_ns: int) -> None:
         self.log.note("cancel", now_ns, order_id=order.order_id)
-        rows = listing.request(CANCEL, now_ns, owner=self._accounts.number(order.account), order_id=order.order_id)
-        self._take(listing, rows, Hand(order, Status.CANCELED))
+        self._drop(listing, order, now_ns, Status.CANCELED)
+        return order
 
     def cancel_all(self, account: str, symbol: str | None = None) -> list[Order]:
         """Cancel every open order of an account, in one symbol or all. Returns them."""
@@ -242,7 +192,8 @@ class Exchange(Controls):
             self._refuse("cancel_all", account, symbol or "", refused)
         orders = self._orders.open(account, symbol)
         for order in orders:
-            self._cancel(self._listings[order.symbol], order, now_ns)
+            self.log.note("cancel", now_ns, order_id=order.order_id)
+            self._drop(self._listings[order.symbol], order, now_ns, Status.CANCELED)
         return orders
 
     def _refuse(self, what: str, account: str, symbol: str, refused: Refused) -> NoReturn:

@@ -1,6 +1,6 @@
 """What the matching engine reports, turned into orders, fills, money and events, in one order for everybody."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +12,7 @@ from hftlab.instrument import Instrument
 from hftlab.kernels.world import OUT_ROWS
 from hftlab.types import (
     ACCEPTED,
-    AMEND,
-    AMEND_KEEPS_SMALLER,
     AMENDED,
-    CANCEL,
     CANCELED,
     EVENT,
     FILL,
@@ -44,6 +41,8 @@ class Hand:
     status: Status = Status.EXPIRED
     why: Why | None = None
     stopped: bool = False  # by self-trade prevention: it could have gone on trading
+    known: bool = False  # it comes in again, which is no news
+    leaves: bool = False  # it is taken out of the matching engine to come in again
 
 
 class Floor:
@@ -93,28 +92,10 @@ class Floor:
             raise Refused(Why.UNKNOWN_SYMBOL, symbol)
         return self._listings[symbol]
 
-    # --- time and listeners ------------------------------------------------------------------------------------------
+    # --- listeners ---------------------------------------------------------------------------------------------------
     def now_ns(self) -> int:
         """Return exchange time: the clock's, and never before what has happened."""
         return max(self._now_ns, self._clock_ns())
-
-    def advance(self, now_ns: int | None = None) -> None:
-        """Let the markets run up to `now_ns`, or to now. Symbol by symbol: between two symbols only requests are in order of time."""
-        until_ns = self.now_ns() if now_ns is None else now_ns
-        if self._busy:
-            raise InputError("the exchange was called from one of its listeners; do it after the call that caused the event.")
-        if until_ns < self._now_ns:
-            return
-        for listing in self._listings.values():
-            for rows in listing.market.advance(listing.room, until_ns):
-                self._take(listing, rows)
-            self._tidy(listing, until_ns)
-        self._now_ns = until_ns
-
-    def _turn(self) -> int:
-        """Bring the markets to now, before a request acts. Returns the time."""
-        self.advance()
-        return self._now_ns
 
     def listen(self, listener: Callable[[Event], None]) -> None:
         """Have every event from now on told to `listener`."""
@@ -160,7 +141,10 @@ class Floor:
         for trade in happening.prints:
             listing.prints.append(trade)
             self._tell(trade)
-        diff = listing.book.change(happening.ts_ns, happening.levels)
+        levels = happening.levels
+        if listing.waiting:
+            levels = [(side, price, lots + listing.waiting_lots(side, price)) for side, price, lots in levels]
+        diff = listing.book.change(happening.ts_ns, levels)
         if diff is None:
             return
         self._tell(diff)
@@ -188,21 +172,31 @@ class Floor:
             self._fill(listing, order, row, trade)
             return True
         if kind == ACCEPTED:
-            moved = self.money.hold(order)
-            self._tell_order("NEW", order, ts_ns)
-        elif kind == AMENDED:
-            order.qty_lots = row[QTY]
+            return not (hand and hand.known) and self._accept(order, ts_ns)
+        if kind == AMENDED:
+            order.qty_lots = row[QTY] + listing.filled_before.get(order.order_id, 0)
             order.price_ticks = None if order.price_ticks is None else row[PRICE]
             moved = self.money.hold(order)
             self._tell_order("AMENDED", order, ts_ns)
         elif kind == REJECTED and order.tif == "FOK":
-            self._tell_order("NEW", order, ts_ns)
-            moved = self._end(order, Status.EXPIRED, Why.CANNOT_FILL, ts_ns)
+            moved = self._accept(order, ts_ns)
+            self._end(order, Status.EXPIRED, Why.CANNOT_FILL, ts_ns)
+        elif kind == CANCELED and hand and hand.leaves:
+            return False
+        elif kind == CANCELED and (hand is None or (hand.order is not order and not listing.within(row[PRICE]))):
+            listing.waiting[order.order_id] = order  # the window of prices moved away from it; the crowd ends nobody's order
+            return False
         elif kind == CANCELED:
             status, why = _ending(order, hand, before)
             moved = self._end(order, status, why, ts_ns)
         else:
             raise KernelFault(f"the matching engine answered {KIND_NAMES[kind]} to order {order.order_id}, which had passed every check.")
+        return moved
+
+    def _accept(self, order: Order, ts_ns: int) -> bool:
+        """Make a new order known. Returns whether it locks money."""
+        moved = self.money.hold(order)
+        self._tell_order("NEW", order, ts_ns)
         return moved
 
     def _fill(self, listing: Listing, order: Order, row: Row, trade: Print) -> None:
@@ -241,39 +235,8 @@ class Floor:
         self._tell_order(ENDED[status], order, ts_ns)
         return moved
 
-    # --- what follows from it ----------------------------------------------------------------------------------------
-    def _tidy(self, listing: Listing, now_ns: int) -> None:
-        """Cut reduce-only orders to what they can still reduce. After all rows: a request in between would overtake them."""
-        while self._shrunk:
-            account, symbol = self._shrunk.pop()
-            self._cut(account, self._listings[symbol], now_ns)
 
-    def reducible(self, account: str, symbol: str, side: int, without: Order | None = None) -> int:
-        """Return the lots by which reduce-only orders of `side` may still reduce a position, besides those that rest."""
-        assert isinstance(self.money, PerpMoney)
-        lots = -side * self.money.position(account, symbol).lots
-        resting = sum(o.leaves_lots for o in self._orders.open(account, symbol) if o.reduce_only and o.side == side and o is not without)
-        return max(0, lots - resting)
-
-    def _cut(self, account: str, listing: Listing, now_ns: int) -> None:
-        assert isinstance(self.money, PerpMoney)
-        left = {side: max(0, -side * self.money.position(account, listing.symbol).lots) for side in (1, -1)}
-        for order in [one for one in self._orders.open(account, listing.symbol) if one.reduce_only]:
-            keep = min(order.leaves_lots, left[order.side])
-            left[order.side] -= keep
-            if keep == order.leaves_lots:
-                continue
-            owner = self._accounts.number(account)
-            facts: dict[str, Any] = {"owner": owner, "order_id": order.order_id, "price_ticks": order.price_ticks}
-            rows = (
-                listing.request(AMEND, now_ns, **facts, qty_lots=order.filled_lots + keep, amend_rule=AMEND_KEEPS_SMALLER)
-                if keep
-                else listing.request(CANCEL, now_ns, **facts)
-            )
-            self._take(listing, rows, Hand(order, Status.EXPIRED, Why.REDUCE_ONLY))
-
-
-def _trade_of_fills(happening: Happening) -> "Any":
+def _trade_of_fills(happening: Happening) -> Iterator[Print]:
     """Yield the print of each FILL report in turn. A client that takes has a FILL for every trade, its maker's just before it."""
     prints, fills = happening.prints, [row for row in happening.reports if row[KIND] == FILL]
     client_takes = any(not row[FLAGS] & MAKER for row in fills)

@@ -1,4 +1,8 @@
-"""One symbol at the exchange: its matching engine, its public book and prints, its rules."""
+"""One symbol at the exchange: its matching engine, its public book and prints, its rules.
+
+The matching engine holds orders within 65536 ticks. An order further away waits outside, shown in the public book, and comes in, as the
+youngest at its price, when the touch is near. Only a taker that empties the whole window at once would not see it.
+"""
 
 from collections import deque
 from collections.abc import Iterator
@@ -12,7 +16,7 @@ from hftlab.kernels.world import request_world, snapshot_world
 from hftlab.types import ASK, BID, DEPTH, EVENT, LAST, NO_PRICE, TRADE
 from hftlab.venues.server.depth import Change, PublicBook
 from hftlab.venues.server.market import CROWD, Market
-from hftlab.venues.server.model import Filters, Print
+from hftlab.venues.server.model import Filters, Order, Print
 
 PRINTS = 5000  # public trades kept a symbol
 
@@ -44,20 +48,29 @@ class Listing:
         self.book = PublicBook(symbol, start_ns, levels)
         self.prints: deque[Print] = deque(maxlen=PRINTS)
         self.last_trade_id = 0
+        self.waiting: dict[int, Order] = {}  # orders too far from the touch for the window; shown, and let in when it comes near
+        self.filled_before: dict[int, int] = {}  # lots that an order had filled when it last came in: the engine counts from then
 
     @property
     def full(self) -> bool:
         """Return whether the matching engine can hold no further order."""
         return bool(self._lob["free_head"][0] == NIL)
 
-    def reaches(self, price_ticks: int) -> bool:
-        """Return whether an order may rest at this price: the matching engine keeps a window of 65536 ticks round the touch."""
+    def within(self, price_ticks: int) -> bool:
+        """Return whether a price lies in the window of the matching engine: 65536 ticks round the touch, moved when it must be."""
         anchor = int(self._lob["anchor_ticks"][0])
-        if anchor <= price_ticks < anchor + LOB_LEVELS or not (self._lob["bid_orders"][0] or self._lob["ask_orders"][0]):
-            return True
-        bid, ask = int(self._lob["best_bid_ticks"][0]), int(self._lob["best_ask_ticks"][0])
-        anchor = (bid if bid != NO_PRICE else ask) - LOB_LEVELS // 2
         return anchor <= price_ticks < anchor + LOB_LEVELS
+
+    def reaches(self, price_ticks: int, within_ticks: int = LOB_LEVELS // 2) -> bool:
+        """Return whether a price lies in the window, or less than `within_ticks` from the touch, where the window may be moved to."""
+        bid, ask = int(self._lob["best_bid_ticks"][0]), int(self._lob["best_ask_ticks"][0])
+        touch = bid if bid != NO_PRICE else ask
+        near = touch == NO_PRICE or -within_ticks <= price_ticks - touch < within_ticks
+        return near or (within_ticks == LOB_LEVELS // 2 and self.within(price_ticks))
+
+    def waiting_lots(self, side: int, price_ticks: int) -> int:
+        """Return what waits outside the window at a price."""
+        return sum(order.leaves_lots for order in self.waiting.values() if order.side == side and order.price_ticks == price_ticks)
 
     def crosses(self, side: int, price_ticks: int | None) -> bool:
         """Return whether an order would take at once; None is any price."""
