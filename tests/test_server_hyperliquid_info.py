@@ -125,7 +125,7 @@ def test_self_trade_prevention_cancels_the_resting_order():
 
 def test_fills_by_time_come_oldest_first():
     world = World()
-    for n in range(3):
+    for _ in range(3):
         world.order(wire(True, MID + 1, "0.01", "Ioc"))
         world.later(1)
     rows = world.mine("userFillsByTime", startTime=START_MS + 500)
