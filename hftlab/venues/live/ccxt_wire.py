@@ -45,6 +45,7 @@ class CcxtWire:
     ) -> None:
         self.venue, self.instruments = endpoint.venue, instruments
         self.amends = AMENDS.get(endpoint.venue, "never")
+        self.dead_man = endpoint.venue in {"binanceusdm", "hyperliquid"}
         self.on_event: Callable[[VenueEvent], None] = _nobody
         self._endpoint, self._keys, self._clock_ns, self._deadline_s = endpoint, keys, clock_ns, deadline_s
         self._decoder = CcxtDecoder(instruments)
@@ -53,11 +54,6 @@ class CcxtWire:
         self._opened: asyncio.Future[None] | None = None
         self.exchange: Any = None
         self._account: CcxtAccount | None = None
-
-    @property
-    def dead_man(self) -> bool:
-        """Say whether the venue has a dead man's switch that we know how to set."""
-        return self.venue in {"binanceusdm", "hyperliquid"}
 
     # --- life ---
     async def open(self) -> None:
