@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from hftlab.instrument import Instrument
-from hftlab.venues.server.refusals import Refused as Refused  # noqa: PLC0414  # named here for all who import the nouns
-from hftlab.venues.server.refusals import Why as Why  # noqa: PLC0414
+from hftlab.venues.server.why import Refused as Refused  # noqa: PLC0414  # named here for all who import the nouns
+from hftlab.venues.server.why import Why as Why  # noqa: PLC0414
 
 
 class Status(StrEnum):
