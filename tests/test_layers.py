@@ -45,7 +45,7 @@ FLOORS = {
 # Who may import what. A path ends with "/" for a folder; otherwise it is how the path begins.
 ONLY = {
     "asyncio": ("engine/", "venues/"),
-    "ccxt": ("venues/ccxt_",),
+    "ccxt": ("venues/live/ccxt_",),
     "fastapi": ("engine/", "venues/server/"),
     "uvicorn": ("engine/", "venues/server/"),
     "ipywidgets": ("widgets/",),
