@@ -31,6 +31,7 @@ class Why(StrEnum):
     TOO_MANY = "too many open orders or amends"
     CLOSED = "trading in this symbol is halted"
     UNKNOWN_SYMBOL = "no such symbol"
+    SELF_TRADE = "would have traded with an order of its own account"
 
 
 class Refused(Exception):
