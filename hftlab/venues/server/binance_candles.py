@@ -90,7 +90,10 @@ class Candles:
         span = INTERVALS_MS[interval]
         start = until_ms - until_ms % span
         recent = [one for one in self._minutes.get(symbol, ()) if one.start_ms >= start - span]
-        before, now = (_joined(start - span, (one for one in recent if one.start_ms < start)), _joined(start, (one for one in recent if one.start_ms >= start)))
+        before, now = (
+            _joined(start - span, (one for one in recent if one.start_ms < start)),
+            _joined(start, (one for one in recent if one.start_ms >= start)),
+        )
         if now.open is None and before.close is not None:
             now.open = now.high = now.low = now.close = before.close
         return (before if before.open is not None else None), (now if now.open is not None else None)

@@ -66,7 +66,9 @@ class Params:
     @classmethod
     def of_json(cls, values: Mapping[str, Any]) -> "Params":
         """Take the members of a JSON object; true and false as clients sign them."""
-        return cls({name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items() if value is not None})
+        return cls(
+            {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items() if value is not None}
+        )
 
     def get(self, name: str, default: str = "") -> str:
         """Return a parameter, or the default where it is missing or empty."""
@@ -200,6 +202,7 @@ class House:
     stp_default: str = "EXPIRE_MAKER"
     grids: dict[str, Grid] = field(default_factory=dict)
     cancel_id: str = ""  # client id of the cancel that the core is at: its report on the user stream carries it
+    amended_id: str = ""  # client id that the order had before the amend that the core is at
     _counter: int = 0
 
     def __post_init__(self) -> None:
@@ -231,7 +234,9 @@ class House:
         self._counter += 1
         text = ""
         while len(text) < letters:
-            number = int.from_bytes(blake2b(f"{self.core.venue}/{salt}/{self._counter}/{len(text)}".encode(), digest_size=16).digest(), "big")
+            number = int.from_bytes(
+                blake2b(f"{self.core.venue}/{salt}/{self._counter}/{len(text)}".encode(), digest_size=16).digest(), "big"
+            )
             for _ in range(20):
                 number, digit = divmod(number, 62)
                 text += "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[digit]
@@ -240,6 +245,11 @@ class House:
     def seen(self, order: Order | None) -> Order | None:
         """Return an order unless a fault hides it from queries."""
         return None if order is None or self.faults.hides(order, self.core.now_ns()) else order
+
+
+def always(body: Any) -> Callable[[Call], Any]:
+    """Return a handler that gives one answer to everybody."""
+    return lambda _: body
 
 
 def status_text(order: Order) -> str:

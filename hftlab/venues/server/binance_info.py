@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from hftlab.instrument import Instrument
-from hftlab.venues.server.binance_common import SIGNED, STP_MODES, Call, Denied, Grid, House, Route, Routes
-from hftlab.venues.server.binance_limits import Limits, Weight
+from hftlab.venues.server.binance_common import SIGNED, STP_MODES, Call, Denied, Grid, House, Route, Routes, always
+from hftlab.venues.server.binance_limits import Limits
 from hftlab.venues.server.binance_orders import PRICE_MAX
 from hftlab.venues.server.model import Filters
 
@@ -27,37 +27,37 @@ class Info:
 
     def _spot(self) -> Routes:
         return {
-            ("GET", "/api/v3/ping"): Route(nothing),
+            ("GET", "/api/v3/ping"): Route(always({})),
             ("GET", "/api/v3/time"): Route(self.time),
             ("GET", "/api/v3/exchangeInfo"): Route(self.exchange_info, 20),
-            ("GET", "/sapi/v1/system/status"): Route(lambda call: {"status": 0, "msg": "normal"}),
+            ("GET", "/sapi/v1/system/status"): Route(always({"status": 0, "msg": "normal"})),
             ("GET", "/sapi/v1/capital/config/getall"): Route(self.currencies, 10, SIGNED, "account"),
-            ("GET", "/sapi/v1/margin/allPairs"): Route(lambda call: [], 1),
-            ("GET", "/sapi/v1/margin/isolated/allPairs"): Route(lambda call: [], 10, SIGNED, "account"),
+            ("GET", "/sapi/v1/margin/allPairs"): Route(always([]), 1),
+            ("GET", "/sapi/v1/margin/isolated/allPairs"): Route(always([]), 10, SIGNED, "account"),
             ("GET", "/sapi/v1/asset/tradeFee"): Route(self.trade_fees, 1, SIGNED, "account"),
             ("GET", "/api/v3/account/commission"): Route(self.commission, 20, SIGNED, "account"),
             ("GET", "/api/v3/rateLimit/order"): Route(self.order_counts, 40, SIGNED, "account"),
         }
 
     def _futures(self) -> Routes:
-        account = {"security": SIGNED, "kind": "account"}
+        account = (SIGNED, "account")
         return {
-            ("GET", "/fapi/v1/ping"): Route(nothing),
+            ("GET", "/fapi/v1/ping"): Route(always({})),
             ("GET", "/fapi/v1/time"): Route(self.time),
             ("GET", "/fapi/v1/exchangeInfo"): Route(self.exchange_info),
-            ("GET", "/fapi/v1/leverageBracket"): Route(self.brackets, 1, **account),
-            ("GET", "/fapi/v1/commissionRate"): Route(self.commission_rate, 20, **account),
-            ("GET", "/fapi/v1/multiAssetsMargin"): Route(lambda call: {"multiAssetsMargin": False}, 30, **account),
-            ("GET", "/fapi/v1/positionSide/dual"): Route(lambda call: {"dualSidePosition": False}, 30, **account),
-            ("POST", "/fapi/v1/positionSide/dual"): Route(self.set_dual, 1, **account),
-            ("POST", "/fapi/v1/multiAssetsMargin"): Route(self.set_multi, 1, **account),
-            ("POST", "/fapi/v1/marginType"): Route(self.set_margin, 1, **account),
-            ("POST", "/fapi/v1/leverage"): Route(self.set_leverage, 1, **account),
-            ("GET", "/fapi/v1/accountConfig"): Route(self.account_config, 5, **account),
-            ("GET", "/fapi/v1/symbolConfig"): Route(self.symbol_config, 5, **account),
-            ("GET", "/fapi/v1/rateLimit/order"): Route(self.order_counts, 1, **account),
-            ("GET", "/fapi/v1/fundingInfo"): Route(lambda call: [], 0),
-            ("GET", "/fapi/v1/fundingRate"): Route(lambda call: [], Weight(1, 1)),
+            ("GET", "/fapi/v1/leverageBracket"): Route(self.brackets, 1, *account),
+            ("GET", "/fapi/v1/commissionRate"): Route(self.commission_rate, 20, *account),
+            ("GET", "/fapi/v1/multiAssetsMargin"): Route(always({"multiAssetsMargin": False}), 30, *account),
+            ("GET", "/fapi/v1/positionSide/dual"): Route(always({"dualSidePosition": False}), 30, *account),
+            ("POST", "/fapi/v1/positionSide/dual"): Route(self.set_dual, 1, *account),
+            ("POST", "/fapi/v1/multiAssetsMargin"): Route(self.set_multi, 1, *account),
+            ("POST", "/fapi/v1/marginType"): Route(self.set_margin, 1, *account),
+            ("POST", "/fapi/v1/leverage"): Route(self.set_leverage, 1, *account),
+            ("GET", "/fapi/v1/accountConfig"): Route(self.account_config, 5, *account),
+            ("GET", "/fapi/v1/symbolConfig"): Route(self.symbol_config, 5, *account),
+            ("GET", "/fapi/v1/rateLimit/order"): Route(self.order_counts, 1, *account),
+            ("GET", "/fapi/v1/fundingInfo"): Route(always([]), 0),
+            ("GET", "/fapi/v1/fundingRate"): Route(always([]), 1),
         }
 
     def time(self, call: Call) -> dict[str, int]:
@@ -152,7 +152,14 @@ class Info:
         rows = []
         for asset in self._assets():
             free, total = core.free(call.account, asset), account.balances.get(asset, Decimal(0))
-            money = {"free": f"{free:.8f}", "locked": f"{total - free:.8f}", "freeze": "0", "withdrawing": "0", "ipoing": "0", "ipoable": "0"}
+            money = {
+                "free": f"{free:.8f}",
+                "locked": f"{total - free:.8f}",
+                "freeze": "0",
+                "withdrawing": "0",
+                "ipoing": "0",
+                "ipoable": "0",
+            }
             says = {"depositAllEnable": False, "withdrawAllEnable": False, "isLegalMoney": False, "trading": True, "storage": "0"}
             rows.append({"coin": asset, "name": asset, **says, **money, "networkList": []})
         return rows
@@ -182,7 +189,14 @@ class Info:
 
     def brackets(self, call: Call) -> list[dict[str, Any]]:
         """Return one wide bracket for each contract."""
-        one = {"bracket": 1, "initialLeverage": LEVERAGE, "notionalCap": NOTIONAL_MAX, "notionalFloor": 0, "maintMarginRatio": 0.025, "cum": 0.0}
+        one = {
+            "bracket": 1,
+            "initialLeverage": LEVERAGE,
+            "notionalCap": NOTIONAL_MAX,
+            "notionalFloor": 0,
+            "maintMarginRatio": 0.025,
+            "cum": 0.0,
+        }
         return [{"symbol": name, "brackets": [one]} for name in self.house.symbols(call.params)]
 
     def set_dual(self, call: Call) -> dict[str, Any]:
@@ -216,11 +230,6 @@ class Info:
         """Return margin type and leverage of one contract or all."""
         rest = {"marginType": "CROSSED", "isAutoAddMargin": False, "leverage": LEVERAGE, "maxNotionalValue": str(NOTIONAL_MAX)}
         return [{"symbol": name, **rest} for name in self.house.symbols(call.params)]
-
-
-def nothing(call: Call) -> dict[str, Any]:
-    """Answer a ping."""
-    return {}
 
 
 def _spot_filters(one: Instrument, filters: Filters) -> list[dict[str, Any]]:

@@ -119,7 +119,9 @@ class Limits:
     def rates(self) -> list[dict[str, object]]:
         """Return the limits as exchangeInfo lists them."""
         weight = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": self.weight_max}
-        orders = [{"rateLimitType": "ORDERS", "interval": one.interval, "intervalNum": one.number, "limit": one.limit} for one in self.orders]
+        orders = [
+            {"rateLimitType": "ORDERS", "interval": one.interval, "intervalNum": one.number, "limit": one.limit} for one in self.orders
+        ]
         return [weight, *orders]
 
     def counted(self, client: str, account: str, now_ns: int) -> list[dict[str, object]]:
@@ -139,4 +141,3 @@ class Weight:
     def __call__(self, params: Params) -> int:
         """Return the weight."""
         return self.one if params.get("symbol") else self.every
-

@@ -21,6 +21,7 @@ NEVER_LISTED = (  # spot order types that exchangeInfo does not name for our sym
 )
 ALGO_TYPES = ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET")
 
+UNRECORDED = "The order will not be recorded in the order history."
 SPOT_REFUSALS: dict[Why, tuple[int, str]] = {
     Why.BAD_PRICE: (-1013, "Filter failure: PRICE_FILTER"),
     Why.BAD_QTY: (-1013, "Filter failure: LOT_SIZE"),
@@ -41,16 +42,8 @@ FUTURES_REFUSALS: dict[Why, tuple[int, str]] = {
     Why.PRICE_BAND: (-4131, "The counterparty's best price does not meet the PERCENT_PRICE filter limit."),
     Why.TOO_MANY: (-2025, "Reach max open order limit."),
     Why.CLOSED: (-4141, "Symbol is closed."),
-    Why.WOULD_TAKE: (
-        -5022,
-        "Due to the order could not be executed as maker, the Post Only order will be rejected. "
-        "The order will not be recorded in the order history.",
-    ),
-    Why.CANNOT_FILL: (
-        -5021,
-        "Due to the order could not be filled immediately, the FOK order has been rejected. "
-        "The order will not be recorded in the order history.",
-    ),
+    Why.WOULD_TAKE: (-5022, f"Due to the order could not be executed as maker, the Post Only order will be rejected. {UNRECORDED}"),
+    Why.CANNOT_FILL: (-5021, f"Due to the order could not be filled immediately, the FOK order has been rejected. {UNRECORDED}"),
     Why.DUPLICATE_ID: (-4116, "ClientOrderId is duplicated."),
     Why.INSUFFICIENT: (-2019, "Margin is insufficient."),
     Why.REDUCE_ONLY: (-2022, "ReduceOnly Order is rejected."),
@@ -245,4 +238,3 @@ def page(call: Call, rows: list[T], number: Callable[[T], int], first: str, most
         rows = [row for row in rows if number(row) >= call.params.integer(first)]
         return rows[:limit]
     return rows[:limit] if call.params.get("startTime") else rows[-limit:]
-
