@@ -10,36 +10,8 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from hftlab.instrument import Instrument
-
-
-class Why(StrEnum):
-    """Why the exchange refuses something; a skin turns each into its venue's code and words."""
-
-    BAD_PRICE = "price off the grid or out of bounds"
-    BAD_QTY = "quantity off the grid or out of bounds"
-    MIN_NOTIONAL = "below the minimum order value"
-    PRICE_BAND = "price too far from the market"
-    WOULD_TAKE = "post-only order would take"
-    DUPLICATE_ID = "client order id is in use"
-    UNKNOWN_ORDER = "no such order"
-    INSUFFICIENT = "balance or margin too small"
-    REDUCE_ONLY = "reduce-only order would not reduce"
-    CANNOT_FILL = "fill-or-kill cannot fill"
-    NO_MATCH = "immediate-or-cancel found nothing"
-    NO_AMEND = "this amend is not allowed"
-    NO_CHANGE = "the amend changes nothing"
-    TOO_MANY = "too many open orders or amends"
-    CLOSED = "trading in this symbol is halted"
-    UNKNOWN_SYMBOL = "no such symbol"
-    SELF_TRADE = "would have traded with an order of its own account"
-
-
-class Refused(Exception):
-    """The exchange refuses a request; nothing of it happened, unless `order` shows that an order ended by it."""
-
-    def __init__(self, why: Why, text: str = "", order: "Order | None" = None) -> None:
-        super().__init__(f"{why.value}{': ' if text else ''}{text}")
-        self.why, self.text, self.order = why, text, order
+from hftlab.venues.server.why import Refused as Refused  # noqa: PLC0414  # named here for all who import the nouns
+from hftlab.venues.server.why import Why as Why  # noqa: PLC0414
 
 
 class Status(StrEnum):
