@@ -13,8 +13,6 @@ from hftlab.venues.server.perps import PerpMoney
 from hftlab.venues.server.requests import Requests
 from hftlab.venues.server.truth import fill_facts, order_facts, plain
 
-EVERYTHING = 1 << 40  # lots no book holds
-
 
 class Controls(Requests):
     """Reading and steering; `hftlab.venues.server.core.Exchange` adds trading."""
@@ -93,7 +91,9 @@ class Controls(Requests):
         self._crowd(symbol, side, lots, 0, MARKET_ORDER)
 
     def quote(self, symbol: str, side: int, price_ticks: int, lots: int) -> None:
-        """Let the crowd place a limit order, which may trade at once."""
+        """Let the crowd place a limit order, which may trade at once. Raises InputError outside the window of prices."""
+        if not self.listing(symbol).reaches(price_ticks):
+            raise InputError(f"the crowd was to quote {price_ticks} ticks; wanted a price nearer to the touch, within 32768 ticks.")
         self._crowd(symbol, side, lots, price_ticks, 0)
 
     def fill_order(self, order: Order, lots: int) -> None:

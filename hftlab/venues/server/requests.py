@@ -49,7 +49,8 @@ class Requests(Floor):
         if known and order.post_only and listing.crosses(order.side, limit):
             self._end(order, Status.EXPIRED, Why.WOULD_TAKE, now_ns)
             return
-        listing.filled_before[order.order_id] = order.filled_lots
+        if order.filled_lots:
+            listing.filled_before[order.order_id] = order.filled_lots
         rows = listing.request(
             SUBMIT,
             now_ns,
@@ -125,7 +126,7 @@ class Requests(Floor):
         return max(0, lots - resting)
 
     def _cut(self, account: str, listing: Listing, now_ns: int) -> None:
-        """Cut reduce-only orders, the oldest last, to what they can still reduce."""
+        """Cut reduce-only orders, the youngest first, to what they can still reduce."""
         assert isinstance(self.money, PerpMoney)
         left = {side: max(0, -side * self.money.position(account, listing.symbol).lots) for side in (BID, ASK)}
         for order in [one for one in self._orders.open(account, listing.symbol) if one.reduce_only]:
