@@ -194,6 +194,8 @@ class Filters:
     orders_max: int = 200
     amends_max: int = 10_000
     trading: bool = True
+    price_step: int = 1  # prices are multiples of so many ticks, quantities of so many lots: a grid that grew while the venue ran
+    qty_step: int = 1
 
 
 class Core(Protocol):
