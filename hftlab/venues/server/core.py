@@ -119,17 +119,26 @@ class Exchange(Controls):
                 own[order.price_ticks] = own.get(order.price_ticks, 0) + order.leaves_lots
         return own
 
-    def amend(self, account: str, symbol: str, price_ticks: int, qty_lots: int, *, order_id: int = 0, client_id: str = "") -> Order:
-        """Change price and total quantity in place, by the venue's amend rule. Raises Refused (with `order` when it ended by it)."""
+    def amend(
+        self, account: str, symbol: str, price_ticks: int, qty_lots: int, *, order_id: int = 0, client_id: str = "", new_client_id: str = ""
+    ) -> Order:
+        """Change price and total quantity in place, by the venue's amend rule. Raises Refused (with `order` when it ended by it).
+
+        `new_client_id` is what the order is called from then on; it must not be in use.
+        """
         now_ns = self._turn()
         try:
             listing = self.listing(symbol)
             order = self._found(account, symbol, order_id, client_id)
             self._check_amend(listing, order, price_ticks, qty_lots)
+            if new_client_id and self._orders.find_open(account, symbol, 0, new_client_id):
+                raise Refused(Why.DUPLICATE_ID, new_client_id)
         except Refused as refused:
             self._refuse("amend", account, symbol, refused)
         self.log.note("amend", now_ns, order_id=order.order_id, price_ticks=price_ticks, qty_lots=qty_lots)
         order.amends += 1
+        if new_client_id:
+            self._orders.rename(order, new_client_id)
         why = None
         if qty_lots <= order.filled_lots:
             why = Why.BAD_QTY
