@@ -7,8 +7,11 @@ from typing import Any, cast
 
 from hftlab.data.recordings import load
 from hftlab.errors import InputError
-from hftlab.venues.server.config import SKINS, STILL, SYNTH, VenueConfig
+from hftlab.venues.server.binance_skin import BinanceSpot, BinanceUsdm
+from hftlab.venues.server.config import STILL, SYNTH, VenueConfig
 from hftlab.venues.server.core import Exchange
+from hftlab.venues.server.hyperliquid_limits import HyperliquidRules
+from hftlab.venues.server.hyperliquid_skin import HyperliquidSkin
 from hftlab.venues.server.inject_market import raced
 from hftlab.venues.server.injector import Injector
 from hftlab.venues.server.market import Market, StillMarket, SynthMarket
@@ -101,9 +104,7 @@ def _core(config: VenueConfig, name: str, markets: Mapping[str, Market], clock: 
 
 
 def _skin(name: str, core: Any, faults: Faults, limits: Mapping[str, Any]) -> Skin:
+    """Return a skin; `limits` are its own options. Raises TypeError for one that it does not have."""
     if name == "hyperliquid":
-        from hftlab.venues.server.hyperliquid_limits import HyperliquidRules
-        from hftlab.venues.server.hyperliquid_skin import HyperliquidSkin
-
         return cast("Skin", HyperliquidSkin(core, faults, HyperliquidRules(**limits)))  # its core is a narrower one
-    raise InputError(f"no skin {name!r} is installed; known: {', '.join(SKINS)}.")
+    return cast("Skin", (BinanceSpot if name == "binance" else BinanceUsdm)(core, faults, **limits))
