@@ -165,7 +165,7 @@ class Link:
                 auto_ping_reply_timeout=10,
             )
             await self._up(connection)
-        except BaseException as error:
+        except BaseException as error:  # why: whatever it was, also a cancel, the socket must not stay open; it is raised again
             connection.drop("not greeted")
             if _is_of_the_network(error):
                 raise VenueDown(f"no connection to {url.split('?')[0]}: {error!r}", getattr(error, "retry_after_s", 0.0)) from error
