@@ -80,6 +80,7 @@ class HyperliquidLiveReader:
             why = f"no connection to {url}: {error!r}"
         finally:
             connection.drop("closed by us")
+            await asyncio.sleep(0)  # the socket is closed in the loop's next round; a loop that ends now would leave it open
         failure, self._failure = self._failure, None
         if failure is not None and not isinstance(failure, msgspec.DecodeError):
             raise failure
