@@ -89,6 +89,8 @@ class HyperliquidStreams:
         if sum(connection.number in known for known in self._listeners.values()) >= self._state.rules.subscriptions_max:
             return "Too many subscriptions"
         self._listeners.setdefault(topic, {})[connection.number] = connection
+        if topic[0] in OF_USER:
+            connection.state["account"] = topic[1]  # whose fills a fault may tell again
         self.tell(connection, "subscriptionResponse", {"method": "subscribe", "subscription": wanted}, kind="reply")
         for channel, data, kind in self._first(topic):
             self.tell(connection, channel, data, kind=kind, stream=_name(topic))
