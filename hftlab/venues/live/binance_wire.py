@@ -13,13 +13,13 @@ import msgspec
 
 from hftlab.errors import VenueDown
 from hftlab.instrument import Instrument
-from hftlab.types import AMEND, CANCEL
 from hftlab.venues.live.binance_account import BinanceAccount
 from hftlab.venues.live.binance_decode import Decoder
 from hftlab.venues.live.binance_rejects import judge
 from hftlab.venues.live.binance_rest import BinanceRest
 from hftlab.venues.live.binance_sign import Encoder, Signer
 from hftlab.venues.live.binance_user import BinanceUser
+from hftlab.venues.live.budgets import BUDGETS, cost_of
 from hftlab.venues.live.keys import Keys
 from hftlab.venues.live.link import Connection, Link, supervised
 from hftlab.venues.live.model import Answer, Endpoint, OrderRequest, OrderState, Outcome, Reject, StreamDown, VenueEvent, VenueFill
@@ -27,11 +27,6 @@ from hftlab.venues.live.model import Answer, Endpoint, OrderRequest, OrderState,
 DEADLINE_S = 5.0
 OPEN_S = 15.0
 
-# (size, seconds until full again), as the venue publishes them in exchangeInfo; a reply of the ws-api corrects them.
-BUDGETS = {
-    "binance": {"weight_1m": (6000.0, 60.0), "orders_10s": (100.0, 10.0), "orders_1d": (200_000.0, 86_400.0)},
-    "binanceusdm": {"weight_1m": (2400.0, 60.0), "orders_10s": (300.0, 10.0), "orders_1m": (1200.0, 60.0)},
-}
 _INTERVALS = {"SECOND": ("s", 1.0), "MINUTE": ("m", 60.0), "HOUR": ("h", 3600.0), "DAY": ("d", 86_400.0)}
 _KINDS = {"REQUEST_WEIGHT": "weight", "ORDERS": "orders"}
 
@@ -233,12 +228,8 @@ class BinanceWire:
         self._budgets[name] = (limit.limit, limit.intervalNum * seconds)
 
     def costs(self, request: OrderRequest) -> Mapping[str, float]:
-        """Return what a request uses. Source: the venue's pages on the endpoints."""
-        if request.kind == CANCEL:
-            return {"weight_1m": 1.0}
-        if self.venue == "binance":
-            return {"weight_1m": 4.0} if request.kind == AMEND else {"weight_1m": 1.0, "orders_10s": 1.0, "orders_1d": 1.0}
-        return {"orders_10s": 1.0, "orders_1m": 1.0}
+        """Return what a request uses."""
+        return cost_of(self.venue, request.kind)
 
     def budgets(self) -> Mapping[str, tuple[float, float]]:
         """Return the venue's budgets as last heard; `used` tells what it counts against us."""

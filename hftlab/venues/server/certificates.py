@@ -7,10 +7,10 @@ from pathlib import Path
 from hftlab.errors import InputError
 
 
-def make_authority(hosts: Sequence[str], directory: Path) -> tuple[ssl.SSLContext, Path]:
-    """Return a server context whose certificate names `hosts`, and the file (PEM) of the authority that signed it.
+def make_authority(hosts: Sequence[str], ca_file: Path) -> ssl.SSLContext:
+    """Return a server context whose certificate names `hosts`; who signed it is written to `ca_file` (PEM).
 
-    The authority lives in memory and in `directory` only, and signs nothing else. Raises InputError without the package trustme.
+    The authority's own key is never written anywhere and signs nothing else. Raises InputError without the package trustme.
     """
     try:
         import trustme
@@ -19,6 +19,5 @@ def make_authority(hosts: Sequence[str], directory: Path) -> tuple[ssl.SSLContex
     authority = trustme.CA(organization_name="hftlab loopback venue")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost", "127.0.0.1", *sorted(set(hosts))).configure_cert(context)
-    path = directory / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return context, path
+    authority.cert_pem.write_to_path(str(ca_file))
+    return context

@@ -13,8 +13,6 @@ from hftlab.venues.server.perps import PerpMoney
 from hftlab.venues.server.requests import Requests
 from hftlab.venues.server.truth import fill_facts, order_facts, plain
 
-EVERYTHING = 1 << 40  # lots no book holds
-
 
 class Controls(Requests):
     """Reading and steering; `hftlab.venues.server.core.Exchange` adds trading."""
@@ -90,11 +88,13 @@ class Controls(Requests):
     # --- the crowd on command ----------------------------------------------------------------------------------------
     def nudge(self, symbol: str, side: int, lots: int) -> None:
         """Let a taker of the crowd buy (side BID) or sell `lots` at any price."""
-        self._crowd(symbol, side, lots, 0, MARKET_ORDER)
+        self.crowd(symbol, side, lots, 0, MARKET_ORDER)
 
     def quote(self, symbol: str, side: int, price_ticks: int, lots: int) -> None:
-        """Let the crowd place a limit order, which may trade at once."""
-        self._crowd(symbol, side, lots, price_ticks, 0)
+        """Let the crowd place a limit order, which may trade at once. Raises InputError outside the window of prices."""
+        if not self.listing(symbol).reaches(price_ticks):
+            raise InputError(f"the crowd was to quote {price_ticks} ticks; wanted a price nearer to the touch, within 32768 ticks.")
+        self.crowd(symbol, side, lots, price_ticks, 0)
 
     def fill_order(self, order: Order, lots: int) -> None:
         """Let the crowd take whatever stands before an order, at better prices and at its own, and then `lots` of it.
@@ -106,9 +106,10 @@ class Controls(Requests):
         if order.status not in OPEN or ahead < 0 or order.price_ticks is None or not 0 < lots <= order.leaves_lots:
             raise InputError(f"order {order.order_id} was {order.status} with {order.leaves_lots} lots; {lots} of them cannot be filled.")
         better = self.listing(order.symbol).book.better(order.side, order.price_ticks)
-        self._crowd(order.symbol, -order.side, better + ahead + lots, order.price_ticks, IOC)
+        self.crowd(order.symbol, -order.side, better + ahead + lots, order.price_ticks, IOC)
 
-    def _crowd(self, symbol: str, side: int, lots: int, price_ticks: int, flags: int) -> None:
+    def crowd(self, symbol: str, side: int, lots: int, price_ticks: int, flags: int) -> None:
+        """Let the crowd bring an order; `flags` as hftlab.types has them (MARKET_ORDER, IOC)."""
         if side not in (BID, ASK) or lots <= 0:
             raise InputError(f"side was {side}, lots {lots}; wanted BID (1) or ASK (-1), and at least one lot.")
         now_ns, listing = self._turn(), self.listing(symbol)

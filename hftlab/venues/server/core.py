@@ -1,15 +1,21 @@
 """The exchange of one venue: what skins ask of it, and what tests and faults tell it to do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from decimal import Decimal
 from typing import Any, NoReturn
 
+from hftlab.data.tape import Tape
+from hftlab.errors import UnknownName, did_you_mean
+from hftlab.instrument import Number
 from hftlab.types import AMEND_NEVER, AMEND_ONLY_SMALLER, AMEND_SAME_PRICE
 from hftlab.venues.server.controls import Controls
 from hftlab.venues.server.filters import check_price, check_size
 from hftlab.venues.server.listing import Listing
+from hftlab.venues.server.market import Market, StillMarket, SynthMarket
+from hftlab.venues.server.market_tape import TapeMarket
 from hftlab.venues.server.model import Account, NewOrder, Order, Refused, Status, Why
+from hftlab.venues.server.rules import bundled_instruments
 
 
 class Exchange(Controls):
@@ -113,17 +119,26 @@ class Exchange(Controls):
                 own[order.price_ticks] = own.get(order.price_ticks, 0) + order.leaves_lots
         return own
 
-    def amend(self, account: str, symbol: str, price_ticks: int, qty_lots: int, *, order_id: int = 0, client_id: str = "") -> Order:
-        """Change price and total quantity in place, by the venue's amend rule. Raises Refused (with `order` when it ended by it)."""
+    def amend(
+        self, account: str, symbol: str, price_ticks: int, qty_lots: int, *, order_id: int = 0, client_id: str = "", new_client_id: str = ""
+    ) -> Order:
+        """Change price and total quantity in place, by the venue's amend rule. Raises Refused (with `order` when it ended by it).
+
+        `new_client_id` is what the order is called from then on; it must not be in use.
+        """
         now_ns = self._turn()
         try:
             listing = self.listing(symbol)
             order = self._found(account, symbol, order_id, client_id)
             self._check_amend(listing, order, price_ticks, qty_lots)
+            if new_client_id and self._orders.find_open(account, symbol, 0, new_client_id):
+                raise Refused(Why.DUPLICATE_ID, new_client_id)
         except Refused as refused:
             self._refuse("amend", account, symbol, refused)
         self.log.note("amend", now_ns, order_id=order.order_id, price_ticks=price_ticks, qty_lots=qty_lots)
         order.amends += 1
+        if new_client_id:
+            self._orders.rename(order, new_client_id)
         why = None
         if qty_lots <= order.filled_lots:
             why = Why.BAD_QTY
@@ -199,3 +214,32 @@ class Exchange(Controls):
     def _refuse(self, what: str, account: str, symbol: str, refused: Refused) -> NoReturn:
         self.log.note("refused", self._now_ns, request=what, account=account, symbol=symbol, why=refused.why, text=refused.text)
         raise refused
+
+
+def open_exchange(
+    venue: str,
+    *,
+    clock_ns: Callable[[], int],
+    symbols: Iterable[str] | None = None,
+    seed: int | None = 1,
+    tapes: Mapping[str, Tape] | None = None,
+    speed: float = 1.0,
+    maker_bps: Number | None = None,
+    taker_bps: Number | None = None,
+    **options: float,
+) -> Exchange:
+    """Return an exchange over the catalogue's instruments of a venue, or some of its `symbols` (BTCUSDT; BTC at Hyperliquid).
+
+    A symbol in `tapes` is driven by that recording at `speed`, the others by the simulated crowd (`seed`, one more for each symbol, and
+    flow `options`), or with seed=None by nobody. Raises UnknownName for a venue, symbol or option that does not exist.
+    """
+    known, tapes = bundled_instruments(venue), tapes or {}
+    markets: dict[str, Market] = {}
+    for number, symbol in enumerate(known if symbols is None else symbols):
+        if symbol in tapes:
+            markets[symbol] = TapeMarket(tapes[symbol], speed=speed)
+        elif symbol not in known:
+            raise UnknownName(f"no symbol {symbol!r} at {venue}.{did_you_mean(symbol, known)}")
+        else:
+            markets[symbol] = StillMarket(known[symbol]) if seed is None else SynthMarket(known[symbol], seed=seed + number, **options)
+    return Exchange(venue, markets, clock_ns=clock_ns, maker_bps=maker_bps, taker_bps=taker_bps)

@@ -194,6 +194,8 @@ class Filters:
     orders_max: int = 200
     amends_max: int = 10_000
     trading: bool = True
+    price_step: int = 1  # prices are multiples of so many ticks, quantities of so many lots: a grid that grew while the venue ran
+    qty_step: int = 1
 
 
 class Core(Protocol):
@@ -229,8 +231,13 @@ class Core(Protocol):
         """Take in an order. Raises Refused."""
         ...
 
-    def amend(self, account: str, symbol: str, price_ticks: int, qty_lots: int, *, order_id: int = 0, client_id: str = "") -> Order:
-        """Change price and total quantity in place, by the venue's amend rule. Raises Refused (with `order` when it ended by it)."""
+    def amend(
+        self, account: str, symbol: str, price_ticks: int, qty_lots: int, *, order_id: int = 0, client_id: str = "", new_client_id: str = ""
+    ) -> Order:
+        """Change price and total quantity in place, by the venue's amend rule. Raises Refused (with `order` when it ended by it).
+
+        `new_client_id` is what the order is called from then on, where a venue's amend renames it (Binance spot).
+        """
         ...
 
     def cancel(self, account: str, symbol: str, *, order_id: int = 0, client_id: str = "") -> Order:
@@ -255,6 +262,10 @@ class Core(Protocol):
 
     def fills(self, account: str, symbol: str | None = None) -> list[Fill]:
         """Return the executions, oldest first."""
+        ...
+
+    def fills_of(self, order_id: int) -> list[Fill]:
+        """Return the executions of one order, oldest first."""
         ...
 
     def prints(self, symbol: str, limit: int = 500) -> Sequence[Print]:

@@ -27,6 +27,13 @@ class OrderTable:
         if order.client_id:
             self._newest[order.account, order.symbol, order.client_id] = order
 
+    def rename(self, order: Order, client_id: str) -> None:
+        """Let an order be found under another client id; the old one is free again."""
+        if self._newest.get((order.account, order.symbol, order.client_id)) is order:
+            del self._newest[order.account, order.symbol, order.client_id]
+        order.client_id = client_id
+        self._newest[order.account, order.symbol, client_id] = order
+
     def add_fill(self, fill: Fill) -> None:
         """Take in a fill."""
         self.fills.append(fill)

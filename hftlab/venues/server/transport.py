@@ -54,8 +54,9 @@ class Transport:
         faults: Nothing | None = None,
         *,
         paces: Mapping[str, Pace] | None = None,
-        control: Callable[[Request], Awaitable[Reply]] | None = None,
+        acted: Callable[[], None] = lambda: None,
     ) -> None:
+        """`acted` is called after everything that may have changed a core, before anybody is told of it."""
         self.skins = {skin.name: skin for skin in skins}
         self.hosts = {host: skin for skin in skins for host in skin.hosts}
         self.paces = {**PACES, **(paces or {})}
@@ -65,7 +66,8 @@ class Transport:
         self.served = 0
         self.defects: list[Exception] = []
         self._wanted = True
-        self._clock, self._advance, self._control = clock, advance, control
+        self._clock, self._advance, self._acted = clock, advance, acted
+        self._control: Callable[[Request], Awaitable[Reply]] | None = None
         self._numbers = itertools.count(1)
         self._server: web.Server | None = None
         self._proxy: Proxy | None = None
@@ -74,13 +76,17 @@ class Transport:
         self._tls: ssl.SSLContext | None = None
 
     # --- opening and closing ---
-    async def open(self, ports: Mapping[str, int], tls: ssl.SSLContext | None = None) -> None:
+    async def open(
+        self,
+        ports: Mapping[str, int],
+        tls: ssl.SSLContext | None = None,
+        control: Callable[[Request], Awaitable[Reply]] | None = None,
+    ) -> None:
         """Listen on 127.0.0.1. `ports`: plain, control, tls, proxy; 0 chooses one, which `ports` of this object then names."""
-        self._tls = tls
+        self._tls, self._control = tls, control
         self._server = web.Server(self._handle, access_log=None)
         self.ports = {name: ports.get(name, 0) for name in PORTS if tls is not None or name not in {"tls", "proxy"}}
-        control = self._bind("control")
-        self._control_listener = await asyncio.get_running_loop().create_server(self._server, sock=control)
+        self._control_listener = await asyncio.get_running_loop().create_server(self._server, sock=self._bind("control"))
         await self._listen()
 
     def _bind(self, name: str) -> socket.socket:
@@ -140,6 +146,7 @@ class Transport:
             self.faults.tick(now_ns)
             for skin in self.skins.values():
                 skin.tick(skin.core.now_ns())
+            self._acted()
             await asyncio.sleep(TICK_S)
 
     async def pulse(self) -> None:
@@ -203,10 +210,12 @@ class Transport:
 
     def _ask(self, skin: Skin, request: Request) -> Reply:
         try:
-            return skin.http(request)
+            reply = skin.http(request)
+            self._acted()
         except Exception as error:  # why: a defect of a skin must not look like a fault of the venue; whoever stops the venue is told
             self.defects.append(error)
             return Reply({"error": f"{type(error).__name__}: {error}"}, 500)
+        return reply
 
     async def _websocket(self, skin: Skin, request: Request, http: web.BaseRequest) -> web.StreamResponse:
         if self.faults.dial(skin, request.path):
@@ -250,6 +259,7 @@ class Transport:
     def _told(self, tell: Callable[..., None], connection: Socket, *what: str) -> None:
         try:
             tell(connection, *what)
+            self._acted()
         except Exception as error:  # why: as in _ask
             self.defects.append(error)
             connection.reset()
