@@ -45,6 +45,7 @@ class Order:
     doubtful: bool = False  # of unknown fate, being asked for
     doubt_s: float = 0.0  # since when
     nones: int = 0  # "no such order" so many times in a row
+    none_s: float = 0.0  # loop time of the first of them
     olds: int = 0  # found as before an amend of unknown fate so many times in a row
     worried: bool = False  # people were told that it cannot be resolved
     end: OrderState | None = None  # its terminal report

@@ -72,6 +72,7 @@ class Teller:
         self.counts: Counter[str] = Counter()
         self.trades: dict[int, Seen] = defaultdict(Seen)
         self.payments: dict[int, Seen] = defaultdict(Seen)
+        self.net_lots: dict[int, int] = defaultdict(int)  # signed sum of the fills told, by instrument
         self.facts = 0  # told so far: who looks twice sees whether anything happened in between
         self._emit = emit
         self._clock_ns = clock_ns
@@ -125,6 +126,7 @@ class Teller:
         body = (fill.price_ticks, fill.qty_lots, leaves, order_id, fill.trade_id)
         self._row(fill.instrument, FILL, fill.ts_ns, body, fill.side, flags)
         self.counts["fills"] += 1
+        self.net_lots[fill.instrument] += fill.side * fill.qty_lots
         ticklots, e8 = self.money.fee_difference(fill)
         if ticklots or e8:
             self._row(fill.instrument, PAYMENT, fill.ts_ns, (0, ticklots, e8, order_id, fill.trade_id))
@@ -149,7 +151,7 @@ class Teller:
         self.counts["payments"] += 1
 
     def remember(self, trades: Iterable[tuple[int, int]], payments: Iterable[tuple[int, int]]) -> None:
-        """Remember what the journal holds already: (instrument, number)."""
+        """Remember what the journal holds already, as (instrument, number)."""
         for instrument, number in trades:
             self.trades[instrument].add(number)
         for instrument, number in payments:
