@@ -82,4 +82,12 @@ def _skin(name: str, core: Any, faults: Faults, limits: Mapping[str, Any]) -> Sk
         from hftlab.venues.server.hyperliquid_skin import HyperliquidSkin
 
         return cast("Skin", HyperliquidSkin(core, faults, HyperliquidRules(**limits)))  # its core is a narrower one
+    if name == "binance":
+        from hftlab.venues.server.binance_skin import BinanceSpot
+
+        return BinanceSpot(core, faults, **limits)
+    if name == "binanceusdm":
+        from hftlab.venues.server.binance_skin import BinanceUsdm
+
+        return BinanceUsdm(core, faults, **limits)
     raise InputError(f"no skin {name!r} is installed; known: {', '.join(SKINS)}.")
