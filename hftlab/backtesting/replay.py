@@ -58,17 +58,25 @@ class Replay:
         """Return the market rows as we received them, our own orders still in them."""
         return np.concatenate([np.zeros(0, EVENT), *(_received(rows) for rows in self.chunks())])
 
-    def tape(self, *, hold_s: float = 1.0) -> Tape:
-        """Return the market data of the session without our own orders; see `strip_own`. Raises DataError, TapeError."""
-        in_book = self.state.markets["spec"]["own_in_book"] != 0
-        return strip_own(
-            self.market(),
-            self.own,
-            self.spec.instruments,
-            shown=tuple(bool(one) for one in in_book),
-            hold_s=hold_s,
-            source=str(self.directory),
+    @property
+    def one_clock(self) -> bool:
+        """Say whether the exchange that filled the orders saw each row when we did: a modelled one on a feed that plays live."""
+        marks = next(
+            (rows["flags"][rows["kind"] < TIMER] for rows in self.chunks() if (rows["kind"] < TIMER).any()), np.zeros(0, np.uint16)
         )
+        return self.modelled and not (marks & (AT_EXCHANGE | AT_DESK)).any()
+
+    def tape(self, *, hold_s: float = 1.0) -> Tape:
+        """Return the market data of the session without our own orders; see `strip_own`. Raises DataError, TapeError.
+
+        Where `one_clock` holds, its exchange times are its receive times: on this tape the orders were filled.
+        """
+        in_book = self.state.markets["spec"]["own_in_book"] != 0
+        rows = self.market()
+        if self.one_clock:
+            rows["ts_exch_ns"] = rows["ts_recv_ns"]
+        shown = tuple(bool(one) for one in in_book)
+        return strip_own(rows, self.own, self.spec.instruments, shown=shown, hold_s=hold_s, source=str(self.directory))
 
     def __repr__(self) -> str:
         agrees = {True: "as published", False: "NOT as published", None: "nothing published to compare"}[self.published]

@@ -106,7 +106,7 @@ class BinanceWire:
         except TimeoutError:
             await self.close()
             raise VenueDown(f"{self.venue} did not let us in within {OPEN_S:g} s; is {self._api_url} reachable from here?") from None
-        except BaseException:
+        except BaseException:  # why: whatever it was, nothing may stay open; it is raised again
             await self.close()
             raise
 

@@ -72,7 +72,7 @@ class CcxtWire:
         except TimeoutError:
             await self.close()
             raise VenueDown(f"{self.venue} did not let us in within {OPEN_S:g} s; is it reachable from here?") from None
-        except BaseException:
+        except BaseException:  # why: whatever it was, nothing may stay open; it is raised again
             await self.close()
             raise
 

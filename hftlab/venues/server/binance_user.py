@@ -140,6 +140,7 @@ class UserStreams:
         key = self.keys.get(name)
         if key is None or not key.lasts:
             return False
+        connection.state["account"] = key.account  # whose fills a fault may tell again
         wrap = (f'{{"stream":"{name}","data":', "}") if combined else ("", "")
         self._sinks.setdefault(key.account, []).append(Sink(connection, name, wrap, frozenset(events)))
         return True
@@ -152,7 +153,7 @@ class UserStreams:
     def subscribe(self, connection: Connection, account: str) -> int:
         """Send an account's events to a ws-api connection. Returns the number of the subscription."""
         number: int = connection.state.get("subscriptions", 0)
-        connection.state["subscriptions"] = number + 1
+        connection.state.update(subscriptions=number + 1, account=account)
         name, now_ns = f"{SUBSCRIPTION_KEY}{connection.number}/{number}", self.house.core.now_ns()
         self.keys[name] = Key(account, now_ns, now_ns, lasts=False)
         wrap = (f'{{"subscriptionId":{number},"event":', "}")

@@ -42,7 +42,7 @@ class Hand:
     why: Why | None = None
     stopped: bool = False  # by self-trade prevention: it could have gone on trading
     known: bool = False  # it comes in again, which is no news
-    leaves: bool = False  # it is taken out of the matching engine to come in again
+    leaves: bool = False  # what is left of it leaves the matching engine, and stays open outside
 
 
 class Floor:
@@ -181,13 +181,13 @@ class Floor:
         elif kind == REJECTED and order.tif == "FOK":
             moved = self._accept(order, ts_ns)
             self._end(order, Status.EXPIRED, Why.CANNOT_FILL, ts_ns)
-        elif kind == CANCELED and hand and hand.leaves:
-            return False
         elif kind == CANCELED and (hand is None or (hand.order is not order and not listing.within(row[PRICE]))):
             listing.waiting[order.order_id] = order  # the window of prices moved away from it; the crowd ends nobody's order
             return False
         elif kind == CANCELED:
             status, why = _ending(order, hand, before)
+            if hand and hand.leaves and hand.order is order and why is not Why.SELF_TRADE:
+                return False
             moved = self._end(order, status, why, ts_ns)
         else:
             raise KernelFault(f"the matching engine answered {KIND_NAMES[kind]} to order {order.order_id}, which had passed every check.")

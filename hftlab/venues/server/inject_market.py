@@ -146,7 +146,7 @@ class _Raced:
 
     def place(self, account: str, wish: NewOrder) -> Order:
         """Take in an order, after the races that are due."""
-        kind, self._faults.doing = self._faults.doing or "order", ""
+        kind, self._faults.doing = "amend" if self._faults.doing == "amend" else "order", ""
         if wish.post_only:
             self._faults.race(kind, wish.symbol, wish.side, wish.price_ticks)
         return self._core.place(account, wish)
@@ -166,3 +166,9 @@ class _Raced:
             self._faults.doing = ""
             self._faults.race_cancel(order)
         return self._core.cancel(account, symbol, order_id=order_id, client_id=client_id)
+
+    def cancel_all(self, account: str, symbol: str | None = None) -> list[Order]:
+        """Cancel everything, after the races that are due."""
+        for order in self._core.open_orders(account, symbol):
+            self._faults.race_cancel(order)
+        return self._core.cancel_all(account, symbol)

@@ -51,8 +51,9 @@ def remember(config: VenueConfig, now_ns: Callable[[], int]) -> tuple[Built, Mem
     """Build a venue; with `config.state`, as the file remembers it. Raises DataError when the file tells of another venue."""
     if not config.state:
         return build(config, now_ns), None
-    path = Path(config.state)
+    path = Path(config.state) / "memory.jsonl"
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
         start_ns = now_ns()
         built = build(config, now_ns, start_ns)
     else:

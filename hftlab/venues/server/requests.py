@@ -39,14 +39,14 @@ class Requests(Floor):
     # --- one order ---------------------------------------------------------------------------------------------------
     def _enter(self, listing: Listing, order: Order, now_ns: int, *, known: bool = False) -> None:
         """Bring an order in: a new one, or one that is `known` and comes in again."""
-        limit, rests = order.price_ticks, order.price_ticks is not None and order.tif == "GTC"
-        if limit is not None and rests and not listing.reaches(limit):
-            listing.waiting[order.order_id] = order
+        limit, crosses = order.price_ticks, listing.crosses(order.side, order.price_ticks)
+        waits = limit is not None and order.tif == "GTC" and not listing.reaches(limit)
+        if waits and not crosses:
             if not known and self._accept(order, now_ns):
                 self._tell_account(order.account, listing, "ORDER", now_ns)
-            self._show(listing, order, now_ns)
+            self._wait(listing, order, now_ns)
             return
-        if known and order.post_only and listing.crosses(order.side, limit):
+        if known and order.post_only and crosses:
             self._end(order, Status.EXPIRED, Why.WOULD_TAKE, now_ns)
             return
         if order.filled_lots:
@@ -59,10 +59,17 @@ class Requests(Floor):
             side=order.side,
             price_ticks=limit or 0,
             qty_lots=order.leaves_lots,
-            flags=(MARKET_ORDER if limit is None else 0) | FLAGS_OF[order.tif] | (POST_ONLY if order.post_only else 0),
+            flags=(MARKET_ORDER if limit is None else 0) | (IOC if waits else FLAGS_OF[order.tif]) | (POST_ONLY if order.post_only else 0),
             stp=order.stp,
         )
-        self._take(listing, rows, Hand(order, stopped=_stopped(listing, order, limit), known=known))
+        self._take(listing, rows, Hand(order, stopped=_stopped(listing, order, limit), known=known, leaves=waits))
+        if waits and order.leaves_lots:
+            self._wait(listing, order, now_ns)
+
+    def _wait(self, listing: Listing, order: Order, now_ns: int) -> None:
+        """Let an order stand outside the window."""
+        listing.waiting[order.order_id] = order
+        self._show(listing, order, now_ns)
 
     def _show(self, listing: Listing, order: Order, now_ns: int) -> None:
         """Tell the public about the level of an order outside the window, where the matching engine has nothing."""
