@@ -135,7 +135,8 @@ class Exchange(Controls):
                 raise Refused(Why.DUPLICATE_ID, new_client_id)
         except Refused as refused:
             self._refuse("amend", account, symbol, refused)
-        self.log.note("amend", now_ns, order_id=order.order_id, price_ticks=price_ticks, qty_lots=qty_lots)
+        named = {"new_client_id": new_client_id} if new_client_id else {}
+        self.log.note("amend", now_ns, order_id=order.order_id, price_ticks=price_ticks, qty_lots=qty_lots, **named)
         order.amends += 1
         if new_client_id:
             self._orders.rename(order, new_client_id)
