@@ -18,6 +18,9 @@ HftlabError
 │   ├── EngineDied                   it ended; the message carries the end of its log
 │   ├── EngineUnreachable            no answer at its door
 │   └── CommandRefused               it answered, and said no
+├── VenueError                       a venue that was asked something
+│   ├── VenueDown                    no answer, or "later": it may be tried again
+│   └── VenueRefused                 it said no, and will say no again
 └── KernelFault                      the compiled core met something it must not pass over
 DataWarning (UserWarning)            data that can be used, but not trusted blindly
 """
@@ -108,6 +111,26 @@ class EngineUnreachable(EngineError):
 
 class CommandRefused(EngineError):
     """The engine answered a command with a refusal."""
+
+
+class VenueError(HftlabError):
+    """A venue was asked something, and there is no good answer."""
+
+
+class VenueDown(VenueError):
+    """A venue gave no answer, or asked to come back later: it may be tried again, not before `retry_after_s`."""
+
+    def __init__(self, text: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class VenueRefused(VenueError):
+    """A venue said no, and will say no again. `reason` is one of the words of hftlab.venues.live.model.Reject."""
+
+    def __init__(self, text: str, reason: str = "other") -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class KernelFault(HftlabError):
