@@ -177,11 +177,13 @@ def test_an_order_comes_in_when_the_market_comes_near_and_goes_out_again():
     rig.check()
 
 
-def test_a_taker_with_a_far_limit_trades_and_its_rest_waits():
+def test_a_taker_with_a_far_limit_trades_and_its_rest_ends():
     rig = Rig(market=StillMarket(SPOT, bids={6_000_000: 10}, asks={6_000_001: 10}))
     order = rig.place(BID, 15, 6_100_000)
-    assert (order.filled_lots, order.status, rig.told(order)) == (10, Status.PARTIALLY_FILLED, ["NEW", "TRADE"])
-    assert rig.ex.touch(rig.symbol).bid_ticks == 6_100_000
+    assert (order.filled_lots, order.status, order.why) == (10, Status.EXPIRED, Why.PRICE_BAND)
+    assert rig.told(order) == ["NEW", "TRADE", "EXPIRED"]
+    assert rig.refused(rig.place, BID, 5, 6_100_000).why is Why.PRICE_BAND  # nobody is left to trade with
+    assert rig.ex.touch(rig.symbol).bid_ticks == 6_000_000
     rig.check()
 
 
