@@ -125,7 +125,7 @@ def test_futures_count_amends_and_give_nothing_back():
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(-5, 1), st.integers(0, 3)), max_size=40))
 def test_a_count_is_the_sum_of_its_window_and_never_below_zero(steps):
     limits, now_ns = Limits(10**9, LEGS), 0
-    counts = {limit: (0, 0) for limit in LEGS}
+    counts = dict.fromkeys(LEGS, (0, 0))
     for seconds, orders, _ in steps:
         now_ns += seconds * SECOND
         limits.add("a", now_ns, orders)
@@ -142,8 +142,8 @@ def test_within_a_minute_nothing_over_the_limit_is_let_through(weights):
     for weight in weights:
         try:
             limits.spend("a", weight, 0)
-            let += weight
-        except Denied as denied:
-            assert denied.status in {418, 429}
+        except Denied:
+            continue
+        let += weight
     assert let <= 500
     assert let == sum(weights) or sum(weights) > 500

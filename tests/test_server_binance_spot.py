@@ -114,7 +114,11 @@ def test_what_takes_at_once_and_what_does_not(desk):
         ({"price": "29000"}, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
         ({"qty": "100"}, -2010, "Account has insufficient balance for requested action."),
         ({"side": "SELL", "price": 61_000, "qty": "11"}, -2010, "Account has insufficient balance for requested action."),
-        ({"newClientOrderId": "a b"}, -1100, "Illegal characters found in parameter 'newClientOrderId'; legal range is '^[a-zA-Z0-9-_]{1,36}$'."),
+        (
+            {"newClientOrderId": "a b"},
+            -1100,
+            "Illegal characters found in parameter 'newClientOrderId'; legal range is '^[a-zA-Z0-9-_]{1,36}$'.",
+        ),
         ({"selfTradePreventionMode": "SOME"}, -1130, "Data sent for parameter 'selfTradePreventionMode' is not valid."),
     ],
 )

@@ -306,7 +306,7 @@ def test_where_streams_are_found(spot, path, query, combined):
     socket = desk.open(path, query)
     desk.core.nudge("BTCUSDT", BID, 1)
     (event,) = [one for one in socket.heard() if (one.get("data", one)).get("e") == "trade"]
-    assert (event["stream"] == "btcusdt@trade" if combined else event["e"] == "trade")
+    assert event["stream"] == "btcusdt@trade" if combined else event["e"] == "trade"
 
 
 def test_a_route_carries_only_its_own_streams():

@@ -8,6 +8,8 @@ from binance_client import KEY, Desk, same_shape
 
 from hftlab.types import ASK, BID
 
+UNRECORDED = "The order will not be recorded in the order history."
+
 
 @pytest.fixture
 def desk():
@@ -65,14 +67,12 @@ def test_an_answer_as_soon_as_taken_in_or_with_what_became_of_it(desk, shared):
         (
             {"timeInForce": "GTX", "price": 60_000.1},
             -5022,
-            "Due to the order could not be executed as maker, the Post Only order will be rejected. "
-            "The order will not be recorded in the order history.",
+            f"Due to the order could not be executed as maker, the Post Only order will be rejected. {UNRECORDED}",
         ),
         (
             {"timeInForce": "FOK", "price": 60_000.1, "qty": "2"},
             -5021,
-            "Due to the order could not be filled immediately, the FOK order has been rejected. "
-            "The order will not be recorded in the order history.",
+            f"Due to the order could not be filled immediately, the FOK order has been rejected. {UNRECORDED}",
         ),
     ],
 )

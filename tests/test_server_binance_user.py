@@ -76,9 +76,7 @@ def test_an_amended_order(spot):
     socket = desk.user_socket()
     placed = desk.place(qty="1", newClientOrderId="mine")
     if spot:
-        desk.ask(
-            "PUT", "order/amend/keepPriority", symbol="BTCUSDT", orderId=placed["orderId"], newQty="0.5", newClientOrderId="next"
-        )
+        desk.ask("PUT", "order/amend/keepPriority", symbol="BTCUSDT", orderId=placed["orderId"], newQty="0.5", newClientOrderId="next")
     else:
         desk.ask("PUT", "order", symbol="BTCUSDT", orderId=placed["orderId"], side="BUY", price=59_000, quantity="0.5")
     told = reports(socket, spot)[-1]
@@ -170,7 +168,11 @@ def test_every_way_to_a_user_stream(spot, form):
 
 def test_a_futures_key_needs_its_route_and_may_ask_for_some_events():
     desk, _, key = keyed(spot=False)
-    sockets = [desk.open(f"/ws/{key}"), desk.open(f"/public/ws/{key}"), desk.open("/private/stream", f"listenKey={key}&events=ACCOUNT_UPDATE")]
+    sockets = [
+        desk.open(f"/ws/{key}"),
+        desk.open(f"/public/ws/{key}"),
+        desk.open("/private/stream", f"listenKey={key}&events=ACCOUNT_UPDATE"),
+    ]
     desk.place(type="MARKET", price=None, timeInForce=None, qty="1")
     assert [len(socket.heard()) for socket in sockets[:2]] == [0, 0]
     assert {event["data"]["e"] for event in sockets[2].heard()} == {"ACCOUNT_UPDATE"}
@@ -252,13 +254,13 @@ def test_spot_orders_over_ws_api():
     assert limits == [("ORDERS", "SECOND", 10, 1), ("ORDERS", "DAY", 1, 1), ("REQUEST_WEIGHT", "MINUTE", 1, 3)]  # 2 for the connection
     number = told["result"]["orderId"]
     assert desk.call(socket, "order.status", symbol="BTCUSDT", orderId=number)["result"]["origQty"] == "0.01000000"
-    both = desk.call(
-        socket, "order.cancelReplace", cancelReplaceMode="STOP_ON_FAILURE", cancelOrderId=number, **{**WISH, "price": "58000"}
-    )
+    both = desk.call(socket, "order.cancelReplace", cancelReplaceMode="STOP_ON_FAILURE", cancelOrderId=number, **{**WISH, "price": "58000"})
     assert both["result"]["newOrderResponse"]["price"] == "58000.00000000"
     failed = desk.call(socket, "order.cancelReplace", cancelReplaceMode="STOP_ON_FAILURE", cancelOrderId=number, **WISH)
     assert (failed["status"], failed["error"]["code"], failed["error"]["data"]["newOrderResult"]) == (400, -2022, "NOT_ATTEMPTED")
-    kept = desk.call(socket, "order.amend.keepPriority", symbol="BTCUSDT", orderId=both["result"]["newOrderResponse"]["orderId"], newQty="0.005")
+    kept = desk.call(
+        socket, "order.amend.keepPriority", symbol="BTCUSDT", orderId=both["result"]["newOrderResponse"]["orderId"], newQty="0.005"
+    )
     assert kept["result"]["amendedOrder"]["qty"] == "0.00500000"
     assert len(desk.call(socket, "openOrders.status")["result"]) == 1
     assert len(desk.call(socket, "openOrders.cancelAll", symbol="BTCUSDT")["result"]) == 1
