@@ -5,7 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeVar
 
-from hftlab.types import BID
+from hftlab.types import ASK, BID
 from hftlab.venues.server.binance_common import SIDES, STP_MODES, Call, Denied, Grid, House, Params, missing
 from hftlab.venues.server.model import NewOrder, Refused, Why
 
@@ -146,8 +146,9 @@ def check_rules(house: House, wish: NewOrder) -> None:
     if mark and not low <= price <= high:
         if house.spot:
             raise refusal(house, Refused(Why.PRICE_BAND))
-        bound = f"higher than {high:.{grid.price_decimals}f}" if price > high else f"lower than {low:.{grid.price_decimals}f}"
-        raise Denied(-4016 if price > high else -4024, f"Limit price can't be {bound}.")
+        if price > high:
+            raise Denied(-4016, f"Limit price can't be higher than {grid.price(grid.instrument.ticks(high, toward=BID))}.")
+        raise Denied(-4024, f"Limit price can't be lower than {grid.price(grid.instrument.ticks(low, toward=ASK))}.")
     if price * grid.instrument.qty(wish.qty_lots) < filters.notional_quote_min and not wish.reduce_only:
         if house.spot:
             raise refusal(house, Refused(Why.MIN_NOTIONAL))

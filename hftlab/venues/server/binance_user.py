@@ -202,6 +202,10 @@ class UserStreams:
         self.payments.append(Payment(event.account, event.symbols[0], event.assets[0], added, event.ts_ns))
         return added
 
+    def listens(self, account: str) -> bool:
+        """Say whether anybody is told of an account."""
+        return bool(self._listening(account))
+
     def _listening(self, account: str) -> list[Sink]:
         return [sink for sink in self._sinks.get(account, []) if not self.keys[sink.key].silent]
 
