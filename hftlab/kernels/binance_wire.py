@@ -281,8 +281,8 @@ def parse(frame, recv_ns, state):
         if frame[at + 1] != QUOTE:
             return UNKNOWN_FORM
         key_end = text_end(frame, at + 2)
-        if key_end < 0 or frame[key_end + 1] != COLON:
-            return UNKNOWN_FORM
+        if key_end < 0 or key_end > at + 4 or frame[key_end + 1] != COLON:
+            return UNKNOWN_FORM  # no key of these messages is longer than two letters
         key = -1
         if key_end == at + 3:
             key = _KEY_OF[frame[at + 2]]
