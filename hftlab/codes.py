@@ -34,6 +34,7 @@ FILL = 36
 UNKNOWN = 37  # no answer in time: the order may or may not rest. Never a terminal state
 CANCEL_REJECTED = 38
 PAYMENT = 39  # money the venue booked outside of fills (funding): qty_lots in ticklots and leaves_lots in 1e-8 of one, what we paid > 0
+LINK = 40  # our line to the venue's orders: qty_lots 1 stands (fills and answers reach us), 0 is down: nothing is quoted
 # Commands, from people and strategies.
 PAUSE = 64
 RESUME = 65
@@ -93,6 +94,7 @@ VERDICT_NAMES = (
     "halted",
     "daily loss",
     "drawdown",
+    "venue link",
     "book not valid",
     "stale data",
     "crossed book",
@@ -112,6 +114,7 @@ VERDICT_NAMES = (
     NO_HALTED,
     NO_DAILY_LOSS,
     NO_DRAWDOWN,
+    NO_LINK,
     NO_BOOK,
     NO_STALE,
     NO_CROSSED,

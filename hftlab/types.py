@@ -161,6 +161,7 @@ MARKET = np.dtype(
         ("quote", QUOTE),
         # what we know of the market
         ("validity", "i8"),
+        ("link_down", "i8"),  # 1 while what happens to our orders does not reach us
         ("last_exch_ns", "i8"),  # of the last message about the book; prints do not make an old book young
         ("last_recv_ns", "i8"),
         ("fair_ticks", "f8"),  # NaN while there is no trustworthy book

@@ -45,7 +45,7 @@ FLOORS = {
 # Who may import what. A path ends with "/" for a folder; otherwise it is how the path begins.
 ONLY = {
     "asyncio": ("engine/", "venues/"),
-    "ccxt": ("venues/ccxt_",),
+    "ccxt": ("venues/live/ccxt_",),
     "fastapi": ("engine/", "venues/server/"),
     "uvicorn": ("engine/", "venues/server/"),
     "ipywidgets": ("widgets/",),
@@ -69,7 +69,7 @@ WALL_CLOCK = {
     ("Timestamp", "utcnow"),
 }
 STOPWATCH = {("time", name) for name in ("monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time", "sleep")}
-WALL_CLOCK_IN = ("engine/session.py", "engine/clock.py")
+WALL_CLOCK_IN = ("engine/session.py", "engine/clock.py", "venues/server/serve.py")
 STOPWATCH_IN = ("engine/", "backtesting/", "venues/", "widgets/", "followers/", "cli.py", "warm.py")
 
 HEAVY = ("numba", "pandas", "ipywidgets", "bqplot", "anywidget", "ccxt", "fastapi", "uvicorn", "scipy", "IPython", "httpx", "pydantic")

@@ -15,8 +15,12 @@ from hftlab.types import (
     CANCELED,
     CROSSED,
     DEPTH,
+    FILL,
+    FLATTEN,
     GAP,
     HALTED,
+    LINK,
+    MAKER,
     NO_PRICE,
     PAUSE,
     PENDING_CANCEL,
@@ -65,6 +69,24 @@ def test_a_cancel_that_is_not_confirmed_still_counts_as_an_order():
     assert kinds(story.book(10001, 10003)) == (0, 0, 2)
     assert story.refused("position") == 2
     assert sides(story.answer()) == [(BID, 10001, 10), (ASK, 10003, 10)]
+
+
+# --- the line to the venue --------------------------------------------------------------------------------------------------
+
+
+def test_with_the_line_to_the_venue_down_quotes_are_withdrawn_and_nothing_is_sent_until_it_stands_again():
+    story = Story()
+    story.book()
+    story.answer()
+    assert kinds(story.report(LINK, 0)) == (0, 0, 2)
+    assert story.refused("venue link") == 1
+    story.answer()
+    story.tell(story.w.row(FILL, 0, BID, 1999, 10, MAKER, 12345))  # asked for afterwards: the money moved all the same
+    assert int(story.market()["position_lots"]) == 10
+    assert len(story.command(FLATTEN)) == 0
+    assert kinds(story.report(LINK, 0, lots=1)) == (1, 0, 0)  # the flattening order
+    story.command(RESUME)
+    assert int(story.market()["gate_verdict"]) == 0
 
 
 # --- size, number, money -----------------------------------------------------------------------------------------------------
@@ -225,6 +247,7 @@ def test_the_checks_run_in_the_order_of_their_names():
     state, desk, market = story.state, story.state.desk, story.state.markets
     market["orders"]["price_ticks"] = 1990
     desk["state"], market["validity"], desk["now_ns"] = HALTED, RESYNC, desk["now_ns"] + 60_000_000_000
+    market["link_down"] = 1
     desk["limits"]["requests_burst"] = desk["limits"]["capital_quote"] = desk["tokens_ns"] = 0
     for name in ("position_lots_max", "order_lots_max", "orders_max", "notional_ticklots_max", "price_band_bps"):
         market["limits"][name] = 0
@@ -237,6 +260,7 @@ def test_the_checks_run_in_the_order_of_their_names():
 
     heal = {
         "halted": lambda: right(desk, "state", ACTIVE),
+        "venue link": lambda: right(market, "link_down", 0),
         "book not valid": lambda: right(market, "validity", CROSSED),
         "stale data": lambda: right(market, "last_recv_ns", desk["now_ns"]),
         "crossed book": lambda: right(market, "validity", VALID),

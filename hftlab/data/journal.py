@@ -5,6 +5,7 @@ which then was never run. Rows that a person or a venue was told about are synce
 """
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,9 @@ class Journal:
         self._segment_bytes = segment_rows * EVENT.itemsize
         found = segments(directory)
         self._number = int(found[-1].stem) if found else 0
+        self._syncer: threading.Thread | None = None
+        self._due = threading.Event()
+        self._closed = False
         self._fd = self._open()
         self._size = os.fstat(self._fd).st_size
         torn = self._size % EVENT.itemsize
@@ -51,8 +55,35 @@ class Journal:
             self._fd = self._open()
             self._size = 0
 
+    def sync_soon(self) -> None:
+        """Have the rows written so far brought to the disk by another thread, without waiting: for what a venue reports.
+
+        A crash of the process loses nothing either way; this is for the power cut, and a disk may take milliseconds.
+        """
+        if self._syncer is None:
+            self._syncer = threading.Thread(target=self._sync_loop, name="journal sync", daemon=True)
+            self._syncer.start()
+        self._due.set()
+
+    def _sync_loop(self) -> None:
+        while True:
+            self._due.wait()
+            self._due.clear()
+            if self._closed:
+                return
+            # A copy of the descriptor: a segment may be closed meanwhile.
+            fd = os.dup(self._fd)
+            try:
+                os.fdatasync(fd)
+            finally:
+                os.close(fd)
+
     def close(self) -> None:
         """Sync and close."""
+        self._closed = True
+        self._due.set()
+        if self._syncer is not None:
+            self._syncer.join()
         os.fdatasync(self._fd)
         os.close(self._fd)
 

@@ -1,12 +1,8 @@
 """Captures of Binance combined streams (spot, USDⓈ-M, COIN-M) as EVENT rows.
 
-How diffs join a snapshot with `lastUpdateId` L (the venue's own rules for a local book):
-
-    spot     drop u <= L; the first has U <= L+1 <= u; then U == previous u + 1
-    futures  drop u <  L; the first has U <= L   <= u; then pu == previous u
-
-A recorder asks for the snapshot over REST while the stream runs, so diffs newer than the snapshot often stand *before*
-it in the file. They are replayed right after it, at the time the snapshot arrived: before that nobody could use them.
+How diffs join a snapshot is in `binance_chain`. A recorder asks for the snapshot over REST while the stream runs, so diffs newer than
+the snapshot often stand *before* it in the file. They are replayed right after it, at the time the snapshot arrived: before that
+nobody could use them.
 """
 
 import re
@@ -15,6 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from hftlab.data.binance_chain import BEGINS, GAPPED, INSIDE, REPEATED, Chain
 from hftlab.data.binance_messages import Diff, Envelope, Level, Mark, Print, Ticker
 from hftlab.data.lines import ns_per_unit
 from hftlab.data.markets import Markets
@@ -31,9 +28,7 @@ class _Market:
     index: int
     prices: Grid
     sizes: SizeGrid
-    futures: bool
-    last_id: int = -1
-    joining: int = -1  # L of a snapshot that no diff has followed yet
+    chain: Chain
     exch_ns: int = 0  # newest exchange time
     depth_ns: int = 0  # newest exchange time among the rows of the book
     raised: int = 0  # diffs whose exchange time went back and was raised to the one before
@@ -136,7 +131,7 @@ class BinanceReader:
 
     def _new_market(self, index: int, *, futures: bool) -> _Market:
         instrument = self._markets.instruments[index]
-        return _Market(index, price_grid(instrument), SizeGrid(instrument), futures)
+        return _Market(index, price_grid(instrument), SizeGrid(instrument), Chain(futures))
 
     def _bare(self, recv_ns: int, line: Envelope) -> None:
         """Take a line without a stream name: a snapshot, or an answer to a subscription."""
@@ -163,8 +158,8 @@ class BinanceReader:
         empty = not line.bids and not line.asks
         self._out.add(CLEAR, 0, SNAPSHOT | (LAST if empty else 0), stamps, market.index)
         self._levels(market, stamps, line.bids, line.asks, SNAPSHOT)
-        market.joining, market.last_id = last, last
-        waiting = [diff for diff in market.recent if diff.last_id > last or (market.futures and diff.last_id == last)]
+        market.chain.restart(last)
+        waiting = [diff for diff in market.recent if market.chain.after(last, diff.last_id)]
         if first:
             self._notes.dropped["diff inside the snapshot"] += len(market.recent) - len(waiting)
         market.recent.clear()
@@ -172,11 +167,9 @@ class BinanceReader:
             self._diff(market, recv_ns, diff, replayed=True)
 
     def _diff(self, market: _Market, recv_ns: int, diff: Diff, *, replayed: bool = False) -> None:
-        if market.joining >= 0 and (diff.last_id < market.joining or (diff.last_id == market.joining and not market.futures)):
-            self._notes.dropped["diff inside the snapshot"] += 1
-            return
-        if diff.last_id <= market.last_id and market.joining < 0:
-            self._notes.dropped["diff repeated"] += 1
+        found = market.chain.take(diff.first_id, diff.last_id, diff.previous_id)
+        if found in (INSIDE, REPEATED):
+            self._notes.dropped["diff inside the snapshot" if found == INSIDE else "diff repeated"] += 1
             return
         market.recent.append(diff)
         exch_ns = _ns(diff.T or diff.E)
@@ -187,11 +180,10 @@ class BinanceReader:
         market.depth_ns = exch_ns
         market.exch_ns = max(market.exch_ns, exch_ns)
         stamps = (exch_ns, recv_ns, diff.last_id)
-        if market.last_id < 0:
+        if found == BEGINS:
             self._out.add(CLEAR, 0, 0 if diff.b or diff.a else LAST, stamps, market.index)
-        elif not _joins(market, diff):
+        elif found == GAPPED:
             self._out.add(GAP, 0, LAST, stamps, market.index)
-        market.joining, market.last_id = -1, diff.last_id
         self._levels(market, stamps, diff.b, diff.a, SNAPSHOT if replayed else 0)
 
     def _levels(self, market: _Market, stamps: tuple[int, int, int], bids: list[Level], asks: list[Level], flags: int) -> None:
@@ -234,13 +226,6 @@ class BinanceReader:
         prices, sizes = market.prices, market.sizes
         self._out.add(BBO, BID, 0, stamps, market.index, (prices[ticker.b],), (sizes[ticker.B],))
         self._out.add(BBO, ASK, LAST, stamps, market.index, (prices[ticker.a],), (sizes[ticker.A],))
-
-
-def _joins(market: _Market, diff: Diff) -> bool:
-    """Return whether nothing is missing between what the book holds and `diff`."""
-    if market.joining >= 0:
-        return diff.first_id <= market.joining + (0 if market.futures else 1)
-    return diff.previous_id == market.last_id if market.futures else diff.first_id == market.last_id + 1
 
 
 def _kind(stream: str) -> str:

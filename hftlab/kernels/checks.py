@@ -14,6 +14,7 @@ from hftlab.types import (
     NO_DAILY_LOSS,
     NO_DRAWDOWN,
     NO_HALTED,
+    NO_LINK,
     NO_MIN_NOTIONAL,
     NO_NOTIONAL,
     NO_OPEN_ORDERS,
@@ -74,6 +75,8 @@ def quoting_verdict(desk, market):
     """Return why this market must not be quoted at all now, or OK."""
     if desk.state == HALTED:
         return NO_HALTED
+    if market.link_down != 0:
+        return NO_LINK
     if market.validity == RESYNC or (market.validity == VALID and market.fair_ticks != market.fair_ticks):
         return NO_BOOK
     if desk.now_ns - market.last_recv_ns > market.limits.stale_ns_max:

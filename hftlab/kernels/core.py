@@ -22,6 +22,7 @@ from hftlab.types import (
     L3_ORDER,
     LAST,
     LATENCY,
+    LINK,
     NEVER_NS,
     OK,
     ORDERS,
@@ -160,7 +161,7 @@ def other_row(desk, markets, exchanges, row, out, decide):
         for i in range(markets.shape[0]):
             after(desk, markets, exchanges, i, out, decide, True)
         risk.chase(desk, markets, exchanges, out)
-    elif ACCEPTED <= row.kind <= PAYMENT:
+    elif ACCEPTED <= row.kind <= LINK:
         report(desk, markets, row, False, out)
         # A matching engine tells of an order before it tells of the book with that order in it, in one message: until its last
         # row our own lots would be taken out of a book that does not hold them yet.
@@ -182,6 +183,8 @@ def report(desk, markets, row, simulated, out):
     market = markets[row.instrument]
     if row.kind == PAYMENT:
         ledger.pay(market, row.qty_lots, row.leaves_lots)
+    elif row.kind == LINK:
+        market.link_down = 0 if row.qty_lots > 0 else 1
     else:
         orders.apply_report(desk, market, row)
     if row.kind == FILL:

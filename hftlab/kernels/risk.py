@@ -282,7 +282,7 @@ def flatten(desk, markets, exchanges, i, out):
     market = markets[i]
     if market.working > 0 or dk.is_dust(market):
         return
-    if market.validity != VALID:
+    if market.validity != VALID or market.link_down != 0:
         return
     side = ASK if market.position_lots > 0 else BID
     touch = quote.public_touch(market, -side)

@@ -54,6 +54,7 @@ _MARKET = {
     "params": "the same record as the argument `params`",
     "limits": "the limits of this market (record `limits`)",
     "quote": "the same record as the argument `quote`",
+    "link_down": "1 while what happens to our orders does not reach us; then nothing is quoted",
     "validity": "book VALID 0, RESYNC 1, CROSSED 2; the gate quotes on VALID only",
     "last_exch_ns": "exchange time of the last message about the book",
     "last_recv_ns": "receive time of the last message about the book",

@@ -67,6 +67,8 @@ class Gateway:
         self._failed: asyncio.Future[None] = self._loop.create_future()
         self._submitting = self._halted = False
         self.stream_up = False
+        self._linked = False  # what the engine was told last
+        self._begun_when_up = 0
         self.book = Book(Ids(wire.venue, tag))
         self.limiter = Limiter(self._loop.time, wire.budgets, policy.reserve)
         self.teller = Teller(self.book, Money(instruments, markets), emit, clock_ns, self._loop.call_soon)
@@ -93,6 +95,7 @@ class Gateway:
             say=say,
             alarm=on_alarm,
         )
+        self.reconciler.looked = self._tell_link
         self._remember(known, kept)
         self._restored = orders_of(markets, known, self.book.ids, replaces=wire.amends == "replace")
         for order in self._restored:
@@ -172,6 +175,10 @@ class Gateway:
             account=account,
         )
 
+    def reopen(self) -> None:
+        """Let new orders leave again after a halt."""
+        self.sender.reopen()
+
     async def stop(self) -> Cleared:
         """Halt, disarm the dead man's switch once that is verified, and close."""
         cleared = await self.halt()
@@ -205,11 +212,20 @@ class Gateway:
             self.stream_up = False
             self._say("warn", f"the user stream is down: {event.why}")
             self.reconciler.soon()
+            self._tell_link()
         elif isinstance(event, StreamUp):
             self.stream_up = True
+            self._begun_when_up = self.reconciler.begun
             self.reconciler.soon()
         if not self._submitting:  # a wire may know at once that nothing can be sent
             self.teller.flush()
+
+    def _tell_link(self) -> None:
+        """Tell the engine when the line falls, and that it stands once everything was compared since the stream came back."""
+        up = self.stream_up and self.reconciler.completed > self._begun_when_up
+        if up != self._linked:
+            self._linked = up
+            self.teller.link(len(self._wire.instruments), up=up)
 
     # --- what the facts ask for ---
     def ask(self, order: Order, delay_s: float = 0.0) -> None:

@@ -165,6 +165,10 @@ class Sender:
         """Send a cancel again that surely did not reach the venue."""
         self._loop.call_later(delay_s, self.cancel, order)
 
+    def reopen(self) -> None:
+        """Let everything leave again."""
+        self.closed = False
+
     def close(self) -> None:
         """Let nothing but cancels leave from now on; what waits is refused."""
         self.closed = True

@@ -16,6 +16,7 @@ from hftlab.types import (
     FILL,
     FREE,
     LAST,
+    LINK,
     LOST,
     MAKER,
     PAYMENT,
@@ -98,6 +99,11 @@ class Teller:
         lasts = {int(row["instrument"]): i for i, row in enumerate(rows)}
         rows["flags"][list(lasts.values())] |= LAST
         self._emit(rows)
+
+    def link(self, instruments: int, *, up: bool) -> None:
+        """Tell for each instrument whether what happens to our orders reaches us."""
+        for instrument in range(instruments):
+            self._row(instrument, LINK, 0, (0, int(up), 0, 0, 0))
 
     # --- orders ---
     def report(self, order: Order, kind: int, ts_ns: int = 0, *, leaves_lots: int | None = None) -> bool:

@@ -62,6 +62,8 @@ class Reconciler:
         self.baseline: list[int | None] = [None] * len(instruments)
         self.kept: Kept | None = None
         self.looks = 0
+        self.begun = self.completed = 0  # numbers of looks: the last that began, and the last that came to its end
+        self.looked: Callable[[], None] = lambda: None  # called after each look
         self.last_ns = 0
         self.agrees = False
         self.differences: list[str] = []
@@ -93,6 +95,8 @@ class Reconciler:
     async def look(self) -> bool:
         """Compare once; returns whether all was in order."""
         began_s, began_ns = self._loop.time(), self._clock_ns()
+        self.begun += 1
+        number = self.begun
         open_orders = await self._asks.now(self._wire.open_orders)
         for instrument in range(len(self._instruments)):
             await self._resolver.fetch(instrument, self.since_ns)
@@ -106,6 +110,8 @@ class Reconciler:
         self.looks += 1
         self.last_ns = self._clock_ns()
         self.agrees = agree and not asked
+        self.completed = max(self.completed, number)
+        self.looked()
         return self.agrees
 
     def _orders(self, open_orders: list[OrderState], began_s: float) -> bool:

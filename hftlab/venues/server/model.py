@@ -10,35 +10,8 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from hftlab.instrument import Instrument
-
-
-class Why(StrEnum):
-    """Why the exchange refuses something; a skin turns each into its venue's code and words."""
-
-    BAD_PRICE = "price off the grid or out of bounds"
-    BAD_QTY = "quantity off the grid or out of bounds"
-    MIN_NOTIONAL = "below the minimum order value"
-    PRICE_BAND = "price too far from the market"
-    WOULD_TAKE = "post-only order would take"
-    DUPLICATE_ID = "client order id is in use"
-    UNKNOWN_ORDER = "no such order"
-    INSUFFICIENT = "balance or margin too small"
-    REDUCE_ONLY = "reduce-only order would not reduce"
-    CANNOT_FILL = "fill-or-kill cannot fill"
-    NO_MATCH = "immediate-or-cancel found nothing"
-    NO_AMEND = "this amend is not allowed"
-    NO_CHANGE = "the amend changes nothing"
-    TOO_MANY = "too many open orders or amends"
-    CLOSED = "trading in this symbol is halted"
-    UNKNOWN_SYMBOL = "no such symbol"
-
-
-class Refused(Exception):
-    """The exchange refuses a request; nothing of it happened, unless `order` shows that an order ended by it."""
-
-    def __init__(self, why: Why, text: str = "", order: "Order | None" = None) -> None:
-        super().__init__(f"{why.value}{': ' if text else ''}{text}")
-        self.why, self.text, self.order = why, text, order
+from hftlab.venues.server.why import Refused as Refused  # noqa: PLC0414  # named here for all who import the nouns
+from hftlab.venues.server.why import Why as Why  # noqa: PLC0414
 
 
 class Status(StrEnum):
@@ -221,6 +194,8 @@ class Filters:
     orders_max: int = 200
     amends_max: int = 10_000
     trading: bool = True
+    price_step: int = 1  # prices are multiples of so many ticks, quantities of so many lots: a grid that grew while the venue ran
+    qty_step: int = 1
 
 
 class Core(Protocol):
@@ -256,8 +231,13 @@ class Core(Protocol):
         """Take in an order. Raises Refused."""
         ...
 
-    def amend(self, account: str, symbol: str, price_ticks: int, qty_lots: int, *, order_id: int = 0, client_id: str = "") -> Order:
-        """Change price and total quantity in place, by the venue's amend rule. Raises Refused (with `order` when it ended by it)."""
+    def amend(
+        self, account: str, symbol: str, price_ticks: int, qty_lots: int, *, order_id: int = 0, client_id: str = "", new_client_id: str = ""
+    ) -> Order:
+        """Change price and total quantity in place, by the venue's amend rule. Raises Refused (with `order` when it ended by it).
+
+        `new_client_id` is what the order is called from then on, where a venue's amend renames it (Binance spot).
+        """
         ...
 
     def cancel(self, account: str, symbol: str, *, order_id: int = 0, client_id: str = "") -> Order:
@@ -282,6 +262,10 @@ class Core(Protocol):
 
     def fills(self, account: str, symbol: str | None = None) -> list[Fill]:
         """Return the executions, oldest first."""
+        ...
+
+    def fills_of(self, order_id: int) -> list[Fill]:
+        """Return the executions of one order, oldest first."""
         ...
 
     def prints(self, symbol: str, limit: int = 500) -> Sequence[Print]:
