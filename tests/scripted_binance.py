@@ -46,8 +46,7 @@ class TrueMarket:
         """Count anew, as a venue that was reset does."""
         self.update = self.print = 1
         self.restarts += 1
-        self.history.clear()
-        self.printed.clear()
+        self._remember()
 
     def snapshot(self, back=0):
         """Return REST's answer, of `back` diffs ago."""
@@ -180,7 +179,7 @@ class Server:
         self.counts[path.rpartition("/")[2]] += 1
         if self.limited:
             self.limited -= 1
-            return web.json_response({"code": -1003, "msg": "Too many requests."}, status=429, headers={"Retry-After": "0"})
+            return web.json_response({"code": -1003, "msg": "Too many requests."}, status=429, headers={"Retry-After": "1"})
         if path.endswith("/depth"):
             back = self.stale_by if self.stale else 0
             self.stale = max(0, self.stale - 1)
@@ -246,7 +245,7 @@ class Witness:
             if kind in (CLEAR, DEPTH) and row["flags"] & LAST:
                 self.trusted[m] |= bool(row["flags"] & SNAPSHOT)
                 self.seq[m] = int(row["seq"])
-                if self.trusted[m]:
+                if self.trusted[m] and not (bids and asks and max(bids) >= min(asks)):  # a crossed book is nowhere believed
                     self.compared += 1
                     self.wrong += (bids, asks) != self.by_number[m].history.get(int(row["seq"]))
 

@@ -80,12 +80,18 @@ def test_a_known_exponent_and_known_latencies_are_recovered_within_a_tenth(fitte
     assert fitted.latency.feed_share == 0.0
 
 
-def test_what_filled_the_session_fills_it_again_lot_for_lot(played, fitted):
-    again = replay(played)
-    found, parts, _ = stays(again.own, [KEEPS], int(again.tape().rows["ts_exch_ns"].max()))
-    stage = Stage.of(again.tape().rows, 0, BTC)
-    assert len(parts) > 500
-    model, _ = stage.play(hl.Queue(model="power", power=2.5), order_rows(found, 0))
+def test_what_filled_the_session_fills_it_again_lot_for_lot(tmp_path, monkeypatch):
+    path = Tape(synth_rows(NEVER, 60.0, seed=5, latency_ns=2 * MS, jitter_ns=MS, trade_per_s=8.0), (NEVER,), "made").save(
+        tmp_path / "tape.npz"
+    )
+    venue = hl.PaperVenue(fills="modelled", queue="log", latency=hl.Latency(order_ms=4.0, report_ms=3.0, jitter_ms=1.0))
+    feed = hl.ReplayFeed(path, speed=float("inf"))
+    run_session(tmp_path / "run", monkeypatch, feed=feed, instrument=NEVER, venue=venue, seconds=61, step_ms=50)
+    again = replay(tmp_path / "run")
+    tape = again.tape()
+    found, parts, _ = stays(again.own, [NEVER_AMEND], int(tape.rows["ts_exch_ns"].max()))
+    assert len(parts) > 200
+    model, _ = Stage.of(tape.rows, 0, NEVER).play(hl.Queue(model="log"), order_rows(found, 0))
     assert model.tobytes() == parts.tobytes()
 
 
@@ -114,7 +120,7 @@ def test_every_model_of_the_backtester_is_tried_or_named(fitted):
 def test_the_fit_is_ready_for_a_backtest_and_shows_itself(played, fitted):
     tape = replay(played).tape()
     report = hl.backtest(tape.slice(0.0, 20.0), BTC, quoter(), limits(), queue=fitted.queue, latency=fitted.latency)
-    assert "power n=2.5" in report.assumptions["queue"]
+    assert fitted.queue.text() in report.assumptions["queue"]
     html = fitted._repr_html_()
     assert "<svg" in html
     assert "Out of sample" in html

@@ -38,6 +38,8 @@ STAY = np.dtype(
         ("sent_ns", "i8"),  # our clock: when what began it was asked for
         ("start_ns", "i8"),
         ("end_ns", "i8"),
+        ("told_ns", "i8"),  # our clock: when we knew that it had begun, and that it was over
+        ("end_told_ns", "i8"),
         ("end_sent_ns", "i8"),  # our clock: when its cancel or its move was asked for, in vain or not; 0 for never
     ]
 )
@@ -141,15 +143,34 @@ class _Walk:
     def _join(self, row: np.void, requests: np.ndarray, leaves: int) -> dict[str, int]:
         kind = AMEND if int(row["kind"]) == AMENDED else SUBMIT
         sent_ns, start = self._asked(requests, kind, int(row["ts_recv_ns"])), int(row["ts_exch_ns"])
-        first = {"side": int(row["side"]), "price": int(row["price_ticks"]), "start": start, "sent": sent_ns, "asked": sent_ns}
+        told_ns = int(row["ts_recv_ns"]) + self._shift_ns
+        first = {
+            "side": int(row["side"]),
+            "price": int(row["price_ticks"]),
+            "start": start,
+            "sent": sent_ns,
+            "asked": sent_ns,
+            "told": told_ns,
+        }
         return first | {"qty": leaves, "cap": leaves, "leaves": leaves, "filled": 0}
 
     def _leave(self, row: np.void, at: dict[str, int], ended: int, ts_ns: int, sent_ns: int) -> None:
         """Write down a stay that is over; one that never was (it took all that it had) leaves no trace."""
+        told_ns = ts_ns if ended == OPEN else int(row["ts_recv_ns"]) + self._shift_ns
         if at["qty"] > 0 and (ts_ns > at["start"] or at["filled"]):
             names = ("price", "qty", "cap", "filled", "sent", "start")
             self.found.append(
-                (int(row["order_id"]), int(row["instrument"]), at["side"], ended, *(at[name] for name in names), ts_ns, sent_ns)
+                (
+                    int(row["order_id"]),
+                    int(row["instrument"]),
+                    at["side"],
+                    ended,
+                    *(at[name] for name in names),
+                    ts_ns,
+                    at["told"],
+                    told_ns,
+                    sent_ns,
+                )
             )
 
     def _take(self, taken: np.void, row: np.void, requests: np.ndarray) -> None:

@@ -17,7 +17,7 @@ from hftlab.venues.live.model import Endpoint
 DELAY_S_MIN, DELAY_S_MAX = 0.2, 15.0
 STEADY_S = 10.0  # a connection that lived so long makes the next delay short again
 PING_S = 50.0  # the venue ends a connection that says nothing for 60 s
-WATCH_S = 0.25
+WATCH_S = 0.05
 
 
 class HyperliquidLiveReader:
@@ -101,6 +101,7 @@ class HyperliquidLiveReader:
             done, _ = await asyncio.wait({connection.ended}, timeout=WATCH_S)
             if done:
                 return connection.ended.result()
+            self.rows.overdue()
             why = self.rows.silent(self._book_silent_s, self._trades_silent_s)
             if why:
                 return why

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from hftlab.errors import VenueDown
@@ -44,6 +45,8 @@ class Connection(WSListener):
         self._parts.clear()
         try:
             self._heard(text)
+        except msgspec.DecodeError as error:  # garbage: whatever was in it is asked for once the connection stands again
+            self.drop(f"a message that is not what the venue sends: {error}: {text[:60]!r}")
         except Exception as error:  # why: picows would only log it; the link's task raises it where it is supervised
             self.drop(f"a message could not be read: {error!r}")
             self._failed(error)
