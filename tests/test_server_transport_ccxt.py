@@ -167,6 +167,8 @@ def test_a_venue_lives_through_its_memory_and_is_what_it_was(tmp_path):
             bid = core.touch(symbol).bid_ticks
             order = core.place(account, NewOrder(symbol, 1, 20, bid - n % 3, client_id=f"c{n}"))
             core.nudge(symbol, -1, 200)
+            if n % 4 != 3 and order.leaves_lots:
+                core.fill_order(order, min(7, order.leaves_lots))
             if n % 4 == 1 and order.leaves_lots:
                 core.cancel(account, symbol, order_id=order.order_id)
             if n % 4 == 2 and name == "binanceusdm" and order.leaves_lots:
@@ -206,6 +208,8 @@ class _Clock:
 
 # --- a venue that can be killed ---
 def test_a_killed_venue_comes_back_with_its_orders_fills_keys_and_certificate():
+    import ccxt.pro
+
     symbol, own, post_only = MARKETS["binance"]
 
     async def trade(venue):
@@ -216,7 +220,7 @@ def test_a_killed_venue_comes_back_with_its_orders_fills_keys_and_certificate():
             await exchange.create_order(symbol, "market", "buy", 0.02)
             await exchange.create_order(symbol, "limit", "buy", 0.01, book["bids"][0][0] * 0.99, {**post_only, "clientOrderId": "mine"})
             venue.kill()
-            with pytest.raises(Exception, match="Cannot connect|Connect call failed|Connection"):
+            with pytest.raises(ccxt.pro.NetworkError):
                 await exchange.fetch_open_orders(symbol)
             await asyncio.to_thread(venue.restart)
             return await exchange.fetch_open_orders(symbol), await exchange.fetch_my_trades(symbol)
