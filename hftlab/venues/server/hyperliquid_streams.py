@@ -8,13 +8,14 @@ import orjson
 from hftlab.venues.server.hyperliquid_account import HyperliquidAccounts
 from hftlab.venues.server.hyperliquid_market import HyperliquidMarket
 from hftlab.venues.server.hyperliquid_state import CASH, HyperliquidState
-from hftlab.venues.server.hyperliquid_text import tx_hash
+from hftlab.venues.server.hyperliquid_text import plain, tx_hash
 from hftlab.venues.server.model import AccountEvent, DepthDiff, Event, OrderEvent, Print, Touch
 from hftlab.venues.server.skin import Connection
 
 OF_COIN = ("l2Book", "trades", "bbo", "activeAssetCtx")
 OF_USER = ("orderUpdates", "userFills", "userEvents", "userFundings", "clearinghouseState", "spotState")
 OF_ALL = ("allMids",)
+STATES = ("clearinghouseState", "spotState")
 _SNAPSHOT_FILLS = 2000
 
 Topic = tuple[str, str]
@@ -65,7 +66,7 @@ class HyperliquidStreams:
         for coin in event.symbols:
             instrument = self._state.instrument(coin)
             lots = self._state.user(event.account).positions.get(coin, 0)
-            delta = {"type": "funding", "coin": coin, "usdc": f"{now - before:f}", "szi": f"{instrument.qty(lots):f}", "fundingRate": "0.0"}
+            delta = {"type": "funding", "coin": coin, "usdc": plain(now - before), "szi": plain(instrument.qty(lots)), "fundingRate": "0.0"}
             time_ms = self._state.ms(event.ts_ns)
             row = {"time": time_ms, "hash": tx_hash(time_ms), "delta": delta}
             self._state.user(event.account).fundings.append(row)
@@ -178,7 +179,7 @@ class HyperliquidStreams:
         if now_ns >= self._context_ns:
             self._context_ns = now_ns + round(self._state.rules.context_interval_s * 1e9)
             self._tell_now([("activeAssetCtx", coin) for coin in self._state.coins])
-            self._tell_now([("allMids", "")])
+            self._tell_now([("allMids", ""), *(topic for topic in self._listeners if topic[0] in STATES)])
 
     def _tell_now(self, topics: list[Topic]) -> None:
         for topic in topics:
