@@ -65,7 +65,9 @@ def act(rig, step):
     elif what == "fill" and order and rig.ex.queue_ahead(order) >= 0:
         rig.ex.fill_order(order, 1 + lots % order.leaves_lots)
     elif what == "quote":
-        rig.ex.quote(rig.symbol, side, best(rig, side) - side * offset, lots)
+        price = best(rig, side) - side * offset
+        if rig.ex.listing(rig.symbol).reaches(price):
+            rig.ex.quote(rig.symbol, side, price, lots)
     elif what == "wait":
         rig.wait(number % 50)
 

@@ -1,7 +1,5 @@
 """Every reason for which the exchange refuses or ends an order, once, by hand; and each venue's amend rule."""
 
-from decimal import Decimal
-
 import pytest
 from server_core_rig import Rig
 
@@ -319,7 +317,3 @@ def test_an_event_keeps_the_order_as_it_was():
     rig.cancel(order)
     seen = [(e.what, e.order.price_ticks, e.order.qty_lots, e.order.status) for e in rig.events if isinstance(e, OrderEvent)]
     assert seen == [("NEW", 99, 15, Status.NEW), ("AMENDED", 98, 12, Status.NEW), ("CANCELED", 98, 12, Status.CANCELED)]
-
-
-def test_money_of_a_balance_must_be_a_number():
-    assert Rig.ladder(money={"BTC": "0.1", "USDT": 5}).ex.free("a", "BTC") == Decimal("0.1")

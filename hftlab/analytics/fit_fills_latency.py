@@ -10,132 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hftlab.analytics.fit_fills_trips import CLASSES, STILL_NS, TRIPS_MIN, Samples, samples
 from hftlab.analytics.resample import Blocks
 from hftlab.assumptions import Latency
 from hftlab.errors import InputError
-from hftlab.types import ACCEPTED, AMEND, AMENDED, BACKFILL, CANCEL, CANCELED, FILL, GAP, LAST, SUBMIT, TIMER
+from hftlab.types import FILL
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TRIP = np.dtype(
-    [
-        ("order_id", "i8"),
-        ("kind", "u1"),  # SUBMIT, AMEND or CANCEL; FILL where nothing was asked
-        ("instrument", "u4"),
-        ("sent_ns", "i8"),  # our clock; of a FILL, when it was matched
-        ("matched_ns", "i8"),  # the exchange's
-        ("learned_ns", "i8"),  # ours
-        ("held", "u1"),  # one sent before it was still on its way: on an ordered connection it may have had to wait for that one
-        ("report_held", "u1"),  # the same of its report
-    ]
-)
-"""One request and its answer, or one fill that nobody asked for."""
-
-TRIPS_MIN = 20
-CLASSES = ("entry", "cancel", "report", "round trip")
-_ANSWERS = {ACCEPTED: SUBMIT, AMENDED: AMEND, CANCELED: CANCEL}
-_STILL_NS = 1000.0  # latencies that differ by less than this are constant
 _POINTS = 400
 _LOG_SD_MAX = 3.0
 _ALIKE = 2.0  # spreads of classes that differ by no more than this factor are one jitter
-
-
-def trips(own: np.ndarray, shift_ns: int = 0) -> np.ndarray:
-    """Return TRIP, by time of sending, of the requests that the venue carried out and of its fills, from the rows of a session.
-
-    `shift_ns` is added to our clock. Left out: refusals (many never came to the venue), what was fetched afterwards, and the end of
-    the orders of a venue that was started anew.
-    """
-    found: list[tuple[int, ...]] = []
-    waiting: dict[tuple[int, int, int], int] = {}
-    restarted = set(own["ts_recv_ns"][own["kind"] == GAP].tolist())
-    for row in own:
-        kind, key = int(row["kind"]), (int(row["instrument"]), int(row["order_id"]))
-        if kind in (SUBMIT, AMEND, CANCEL):
-            waiting[(*key, kind)] = int(row["ts_recv_ns"])
-            continue
-        asked = waiting.pop((*key, _ANSWERS[kind]), None) if kind in _ANSWERS else None
-        if int(row["flags"]) & BACKFILL or int(row["ts_recv_ns"]) in restarted:
-            continue
-        if kind == FILL:
-            matched_ns = int(row["ts_exch_ns"])
-            found.append((key[1], FILL, key[0], matched_ns, matched_ns, int(row["ts_recv_ns"]) + shift_ns, 0, 0))
-        elif asked is not None:
-            times = (asked + shift_ns, int(row["ts_exch_ns"]), int(row["ts_recv_ns"]) + shift_ns)
-            found.append((key[1], _ANSWERS[kind], key[0], *times, 0, 0))
-    made = np.array(found, TRIP)
-    made = made[np.argsort(made["sent_ns"], kind="stable")]
-    _mark_held(made)
-    return made
-
-
-def _mark_held(made: np.ndarray) -> None:
-    """Mark what one in front of it on the same connection may have held up: that one came later than this one could have come at best.
-
-    It goes by the one in front alone. To leave out only what was really held up would leave out the fast ones and keep the slow.
-    """
-    asked = np.flatnonzero(made["kind"] != FILL)
-    made["held"][asked] = _held(made["sent_ns"][asked], made["matched_ns"][asked])
-    order = np.lexsort((made["learned_ns"], made["matched_ns"]))
-    made["report_held"][order] = _held(made["matched_ns"][order], made["learned_ns"][order])
-
-
-def _held(left_ns: np.ndarray, came_ns: np.ndarray) -> np.ndarray:
-    if not len(left_ns):
-        return np.zeros(0, bool)
-    before_ns = np.maximum.accumulate(came_ns)[:-1]
-    best_ns = int((came_ns - left_ns).min())
-    return np.concatenate(([False], before_ns > left_ns[1:] + best_ns))
-
-
-def feed_latency_ns(market: np.ndarray, at_ns: np.ndarray) -> np.ndarray:
-    """Return, for each time on our clock, how long the last message received before it had travelled: f8, 0 before the first."""
-    last = market[((market["flags"] & LAST) != 0) & (market["kind"] < TIMER)]
-    where = np.searchsorted(last["ts_recv_ns"], at_ns, side="right") - 1
-    if not len(last):
-        return np.zeros(len(at_ns))
-    took = np.maximum(last["ts_recv_ns"] - last["ts_exch_ns"], 0).astype(np.float64)
-    return np.where(where >= 0, took[np.maximum(where, 0)], 0.0)
-
-
-def load_per_s(market: np.ndarray, at_ns: np.ndarray, over_s: float = 0.1) -> np.ndarray:
-    """Return the messages a second received in the last `over_s` before each time, f8."""
-    ends = market["ts_recv_ns"][((market["flags"] & LAST) != 0) & (market["kind"] < TIMER)]
-    now, before = (np.searchsorted(ends, at, side="right") for at in (at_ns, at_ns - round(over_s * 1e9)))
-    return np.asarray((now - before) / over_s, np.float64)
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Latencies of one class in ns (f8), with the time, the feed's latency and the load at each."""
-
-    ts_ns: np.ndarray
-    took_ns: np.ndarray
-    feed_ns: np.ndarray
-    load_per_s: np.ndarray
-
-    def take(self, kept: np.ndarray) -> "Samples":
-        """Return those of an index or mask."""
-        return Samples(self.ts_ns[kept], self.took_ns[kept], self.feed_ns[kept], self.load_per_s[kept])
-
-
-def samples(made: np.ndarray, market: np.ndarray, *, free: bool = False) -> dict[str, Samples]:
-    """Return the Samples of each of CLASSES; with `free` only of what nothing in front of it can have held up, where that is enough."""
-    asked = made[made["kind"] != FILL]
-    parts = {
-        "entry": (asked[asked["kind"] != CANCEL], "sent_ns", "matched_ns", "held"),
-        "cancel": (asked[asked["kind"] == CANCEL], "sent_ns", "matched_ns", "held"),
-        "report": (made, "matched_ns", "learned_ns", "report_held"),
-        "round trip": (asked, "sent_ns", "learned_ns", "held"),
-    }
-    found = {}
-    for name, (rows, start, stop, held) in parts.items():
-        kept = rows[rows[held] == 0] if free and np.count_nonzero(rows[held] == 0) >= TRIPS_MIN else rows
-        at_ns = kept[start]
-        took_ns = (kept[stop] - at_ns).astype(np.float64)
-        found[name] = Samples(at_ns, took_ns, feed_latency_ns(market, at_ns), load_per_s(market, at_ns))
-    return found
 
 
 # --- the model -------------------------------------------------------------------------------------------------------------
@@ -147,7 +33,7 @@ def lognormal_above(values: np.ndarray) -> tuple[float, float, float]:
     """
     x = np.quantile(values, (np.arange(_POINTS) + 0.5) / _POINTS) if len(values) > _POINTS else np.sort(values)
     spread = float(x[-1] - x[0])
-    if spread <= _STILL_NS:
+    if spread <= STILL_NS:
         return float(np.median(x)), 0.0, 1.0
     below = spread * np.geomspace(1e-3, 30.0, 160)
     bases = x[0] - below
@@ -164,14 +50,14 @@ def feed_share(entry: Samples, report: Samples) -> float:
     """
     slopes, weights = [], []
     for one in (entry, report):
-        if len(one.took_ns) < TRIPS_MIN or np.ptp(one.feed_ns) <= _STILL_NS:
+        if len(one.took_ns) < TRIPS_MIN or np.ptp(one.feed_ns) <= STILL_NS:
             continue
         edges = np.unique(np.quantile(one.feed_ns, np.linspace(0, 1, 11)))
         tenth = np.clip(np.searchsorted(edges, one.feed_ns, side="right") - 1, 0, len(edges) - 2)
         groups = [g for g in range(len(edges) - 1) if np.count_nonzero(tenth == g) >= 3]
         x, y = (np.array([np.median(values[tenth == g]) for g in groups]) for values in (one.feed_ns, one.took_ns))
         count = np.array([np.count_nonzero(tenth == g) for g in groups], float)
-        if len(groups) < 2 or np.ptp(x) <= _STILL_NS:
+        if len(groups) < 2 or np.ptp(x) <= STILL_NS:
             continue
         centred = x - np.average(x, weights=count)
         strength = float((count * centred**2).sum())
@@ -214,16 +100,16 @@ def parameters(found: Mapping[str, Samples], *, share: bool) -> dict[str, float]
 
 def alike(left: Mapping[str, np.ndarray]) -> list[str]:
     """Return the classes that vary as the entry does, by the width of their middle nine tenths."""
-    width = {name: float(np.subtract(*np.quantile(values, (0.95, 0.05)))) + _STILL_NS for name, values in left.items()}
+    width = {name: float(np.subtract(*np.quantile(values, (0.95, 0.05)))) + STILL_NS for name, values in left.items()}
     return [name for name in left if 1 / _ALIKE <= width[name] / width["entry"] <= _ALIKE]
 
 
 @dataclass(frozen=True, repr=False)
 class LatencyFit:
-    """`model` is what to hand to `hl.backtest`; `values` its parameters, `low` and `high` their intervals; `trips` what it is made of."""
+    """`model` is what to hand to `hl.backtest`; `fitted` its parameters, `low` and `high` their intervals; `trips` what it is made of."""
 
     model: Latency
-    values: Mapping[str, float]
+    fitted: Mapping[str, float]
     low: Mapping[str, float]
     high: Mapping[str, float]
     trips: np.ndarray = field(repr=False)
@@ -260,7 +146,7 @@ class LatencyFit:
         """Return one row a parameter of the model: value, low and high of its 95 % interval."""
         import pandas as pd
 
-        return pd.DataFrame({"value": dict(self.values), "low": dict(self.low), "high": dict(self.high)})
+        return pd.DataFrame({"value": dict(self.fitted), "low": dict(self.low), "high": dict(self.high)})
 
 
 def fit_latency(made: np.ndarray, market: np.ndarray, *, replicates: int = 200, seed: int = 0, shift_ns: int = 0) -> LatencyFit:

@@ -75,7 +75,7 @@ class HyperliquidExchange:
             case UpdateLeverage():
                 self._leverage(address, action)
             case ApproveBuilderFee():
-                self._state.user(address).builders[action.builder.lower()] = action.max_fee_rate
+                self._state.user(address).builders[action.builder.lower()] = action.fee_rate_max
             case ApproveAgent():
                 self._approve_agent(address, action)
         return DEFAULT  # also of noop, whose nonce is used up, and of setReferrer

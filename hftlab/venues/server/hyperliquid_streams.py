@@ -8,7 +8,7 @@ import orjson
 from hftlab.venues.server.hyperliquid_account import HyperliquidAccounts
 from hftlab.venues.server.hyperliquid_market import HyperliquidMarket
 from hftlab.venues.server.hyperliquid_state import CASH, HyperliquidState
-from hftlab.venues.server.hyperliquid_text import tx_hash
+from hftlab.venues.server.hyperliquid_text import plain, tx_hash
 from hftlab.venues.server.model import AccountEvent, DepthDiff, Event, OrderEvent, Print, Touch
 from hftlab.venues.server.skin import Connection
 
@@ -65,7 +65,7 @@ class HyperliquidStreams:
         for coin in event.symbols:
             instrument = self._state.instrument(coin)
             lots = self._state.user(event.account).positions.get(coin, 0)
-            delta = {"type": "funding", "coin": coin, "usdc": f"{now - before:f}", "szi": f"{instrument.qty(lots):f}", "fundingRate": "0.0"}
+            delta = {"type": "funding", "coin": coin, "usdc": plain(now - before), "szi": plain(instrument.qty(lots)), "fundingRate": "0.0"}
             time_ms = self._state.ms(event.ts_ns)
             row = {"time": time_ms, "hash": tx_hash(time_ms), "delta": delta}
             self._state.user(event.account).fundings.append(row)

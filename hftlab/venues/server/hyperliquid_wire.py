@@ -143,7 +143,7 @@ class ApproveBuilderFee(Struct, frozen=True, tag_field="type", tag="approveBuild
 
     hyperliquid_chain: str
     signature_chain_id: str
-    max_fee_rate: str
+    fee_rate_max: str = msgspec.field(name="maxFeeRate")
     builder: str
     nonce: int
 

@@ -1,0 +1,253 @@
+"""One instrument of a live reader: diffs and snapshots into a book that is right, or marked as not to be trusted.
+
+From a GAP row (a hole, a lost connection, a crossed book, other best prices than the venue's) until the next CLEAR and snapshot the
+book is not to be trusted; diffs go on being handed out, and are kept to be replayed on the snapshot that is fetched meanwhile.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hftlab.data.binance_chain import GAPPED, INSIDE, REPEATED, Chain
+from hftlab.data.binance_messages import Envelope
+from hftlab.kernels import binance_wire as wire
+from hftlab.kernels.reader_book import CROSSED_BOOK, SLOTS, TOUCH_WORDS, keep
+from hftlab.types import BBO, BOOK, DEPTH, EVENT, FUNDING, GAP, LAST, NO_PRICE, SNAPSHOT, TRADE
+from hftlab.venues.live.binance_frames import Frames
+from hftlab.venues.live.binance_prints import Prints
+from hftlab.venues.live.binance_slow import stamp_ns
+from hftlab.venues.live.model import StreamStatus
+from hftlab.venues.live.takeover import Takeover
+
+_RECENT = 4096  # diffs kept to be replayed: minutes of the fastest stream, snapshots take under a second
+
+
+@dataclass(slots=True)
+class Counts:
+    """What went wrong with one instrument, and was noticed."""
+
+    gaps: int = 0  # GAP rows
+    holes: int = 0  # of them: update ids missing
+    lost: int = 0  # of them: connection gone, stream silent or frame unreadable
+    crossed: int = 0  # of them: best bid not below best ask
+    differing: int = 0  # of them: other best prices than the venue's at the same update id
+    repeated: int = 0  # messages seen before
+    inside: int = 0  # diffs that the snapshot already held
+    stale_snapshots: int = 0  # fetched again: older than the first diff kept
+    resyncs: int = 0
+    takeovers: int = 0  # a younger connection went on where the older one stood
+
+
+@dataclass(slots=True)
+class Kept:
+    """A diff kept to be replayed."""
+
+    first_id: int
+    last_id: int
+    previous_id: int
+    payload: bytes
+
+
+class LiveBook(Takeover):
+    """One instrument. `emit` and `say` are the engine's; `taken` (the recorder's) gets every frame in the order in which it counts."""
+
+    def __init__(self, market: int, number: int, name: str, frames: Frames, streams: dict[int, StreamStatus], *, futures: bool) -> None:
+        super().__init__()
+        self.market, self.name, self.symbol = market, name, frames.slow.symbol(market)
+        self._frames, self._head, self._rows = frames, frames.head, frames.rows
+        self.streams = streams
+        self.emit: Callable[[np.ndarray], None] = lambda _rows: None
+        self.say: Callable[[str, str], None] = lambda _level, _text: None
+        self.taken: Callable[[int, bytes, int, int], None] | None = None
+        self.chain = Chain(futures)
+        self.counts = Counts()
+        self.trusted = False
+        self._recent: deque[Kept] = deque(maxlen=_RECENT)
+        self._depth_ns = 0  # newest exchange time among the rows of the book
+        self._last_touch = -1
+        self.prints = Prints(market, name, frames.slow)
+        self.wanted = asyncio.Event()  # a snapshot is
+        self.arrived = asyncio.Event()  # a diff has, since the last gap
+        self._gap_row = np.zeros(1, EVENT)
+        self._gap_row["kind"], self._gap_row["flags"], self._gap_row["instrument"] = GAP, LAST, number
+        self._book = np.zeros(1, BOOK)
+        for price in ("anchor_ticks", "best_bid_ticks", "best_ask_ticks"):
+            self._book[price] = NO_PRICE
+        self._touches = np.zeros((3, SLOTS, TOUCH_WORDS), np.int64)
+
+    # --- connections -------------------------------------------------------------------------------------------------
+    def _followed(self) -> None:
+        if not self.trusted:
+            self.wanted.set()
+
+    def _orphaned(self, recv_ns: int, why: str) -> None:
+        self.wanted.clear()
+        self._forget()
+        self._distrust(recv_ns, why)
+
+    def _again(self, recv_ns: int, payload: bytes) -> None:
+        count = self._frames.read(payload, recv_ns)
+        if count >= 0:
+            self._one(recv_ns, payload, count)
+
+    # --- frames ------------------------------------------------------------------------------------------------------
+    def take(self, connection: int, recv_ns: int, payload: bytes, count: int) -> None:
+        """Take a frame that `Frames.read` has just read: `count` rows of it stand at the beginning of `frames.rows`."""
+        if connection == self.source:
+            self._one(recv_ns, payload, count)
+        elif connection in self._held:
+            self._held[connection].append(payload)
+            if self._head[wire.KIND] == DEPTH and self._meets():
+                self.counts.takeovers += 1
+                self.promote(connection, recv_ns)
+
+    def _meets(self) -> bool:
+        """Say whether the diff in hand is in the book already, or is the next one: from here on its connection misses nothing."""
+        head = self._head
+        return self.chain.last_id >= 0 and self.chain.place(head[wire.FIRST_ID], head[wire.LAST_ID], head[wire.PREVIOUS_ID]) < GAPPED
+
+    def _one(self, recv_ns: int, payload: bytes, count: int) -> None:
+        kind = self._head[wire.KIND]
+        if kind == DEPTH:
+            self._diff(recv_ns, payload, count)
+        elif kind == TRADE:
+            self._print(recv_ns, payload, count)
+        elif kind == BBO:
+            self._touch(recv_ns, payload, count)
+
+    def funding(self, recv_ns: int, payload: bytes, count: int) -> None:
+        """Take a mark price that has just been read: it comes over a line of its own, in no order with the book."""
+        self._record(recv_ns, payload, FUNDING)
+        if count:
+            self.emit(self._rows[:count])
+
+    def _record(self, recv_ns: int, payload: bytes, kind: int) -> None:
+        if self.taken is not None:
+            self.taken(recv_ns, payload, self.market, kind)
+
+    def _diff(self, recv_ns: int, payload: bytes, count: int) -> None:
+        head, rows = self._head, self._rows
+        ids = head[wire.FIRST_ID], head[wire.LAST_ID], head[wire.PREVIOUS_ID]
+        found = self.chain.take(*ids)
+        if found <= REPEATED:
+            self.counts.repeated += found == REPEATED
+            self.counts.inside += found == INSIDE
+            if found == REPEATED and head[wire.EXCH_NS] > self._depth_ns:
+                self._restarted(recv_ns, ids[1])
+            return
+        self._record(recv_ns, payload, DEPTH)
+        exch_ns = head[wire.EXCH_NS]
+        if exch_ns < self._depth_ns:  # sorted by it, diffs would change places
+            rows["ts_exch_ns"][:count] = exch_ns = self._depth_ns
+        self._depth_ns = exch_ns
+        self._frames.note_newest(self.market, exch_ns)
+        if found == GAPPED and self.trusted:
+            self.counts.holes += 1
+            self.distrust(recv_ns, f"updates are missing before {ids[0]}")
+        if not self.trusted:
+            self._recent.append(Kept(*ids, payload))
+            self.arrived.set()
+            if self.counts.resyncs == 0:
+                return  # there is no book yet that could be changed
+        if count:
+            message = rows[:count]
+            self.emit(message)
+            self._check(message, recv_ns)
+
+    def _print(self, recv_ns: int, payload: bytes, count: int) -> None:
+        if self.prints.new(self._head[wire.TRADE_ID], self._head[wire.EXCH_NS]):
+            self._record(recv_ns, payload, TRADE)
+            if count:
+                self.emit(self._rows[:count])
+
+    def _touch(self, recv_ns: int, payload: bytes, count: int) -> None:
+        update = self._head[wire.LAST_ID]
+        if update <= self._last_touch:
+            self.counts.repeated += 1
+            return
+        self._last_touch = update
+        self._record(recv_ns, payload, BBO)
+        message = self._rows[:count]
+        self.emit(message)
+        self._check(message, recv_ns)
+
+    def _check(self, message: np.ndarray, recv_ns: int) -> None:
+        """Keep our own book, and doubt it where it is crossed, or differs from the venue's best prices at the same update id."""
+        found = keep(message, self._book, self._touches)
+        if found == 0 or not self.trusted:
+            return
+        if found == CROSSED_BOOK:
+            self.counts.crossed += 1
+            self.distrust(recv_ns, "the book is crossed")
+        else:
+            self.counts.differing += 1
+            self.distrust(recv_ns, "the venue's best prices are others at the same update id")
+
+    # --- trust -------------------------------------------------------------------------------------------------------
+    def distrust(self, recv_ns: int, why: str) -> None:
+        """Say with a GAP row that the book is wrong or may be, and ask for a snapshot."""
+        self._forget()
+        self._distrust(recv_ns, why)
+        if self.source >= 0:
+            self.wanted.set()
+
+    def _restarted(self, recv_ns: int, last_id: int) -> None:
+        """Begin a new chain: a diff that is old by its number and new by its time is of a venue that counts anew."""
+        self.distrust(recv_ns, f"update ids went back from {self.chain.last_id} to {last_id}")
+        self.chain, self._last_touch = Chain(self.chain.futures), -1
+
+    def _forget(self) -> None:
+        self._recent.clear()
+        self.arrived.clear()
+
+    def _distrust(self, recv_ns: int, why: str) -> None:
+        if not self.trusted:
+            return
+        self.trusted = False
+        self.counts.gaps += 1
+        self.streams[DEPTH].gaps += 1
+        self.streams[DEPTH].note = why
+        row = self._gap_row
+        row["ts_exch_ns"], row["ts_recv_ns"], row["seq"] = self._depth_ns, recv_ns, self.chain.last_id
+        keep(row, self._book, self._touches)
+        self.say("warn", f"{self.name}: {why}; the book is fetched again.")
+        self.emit(row)
+
+    def join(self, snapshot: Envelope, body: bytes, recv_ns: int) -> bool:
+        """Begin again at a snapshot, with the diffs kept since; False when something is missing in between. Raises InputError."""
+        last = snapshot.last_update_id
+        waiting = [kept for kept in self._recent if self.chain.after(last, kept.last_id)]
+        trial = Chain(self.chain.futures)
+        trial.restart(last)
+        places = [trial.take(kept.first_id, kept.last_id, kept.previous_id) for kept in waiting]
+        # Without a diff to join, it must at least be as new as the last one seen.
+        if GAPPED in places or (not waiting and last < self.chain.last_id):
+            self.counts.stale_snapshots += 1
+            return False
+        self._depth_ns = max(self._depth_ns, stamp_ns(snapshot.T)) or recv_ns
+        self._frames.note_newest(self.market, self._depth_ns)
+        parts = [self._frames.slow.snapshot(self.market, snapshot, self._depth_ns, recv_ns)]
+        for kept, place in zip(waiting, places, strict=True):
+            if place > REPEATED:
+                count = self._frames.read(kept.payload, recv_ns)
+                rows = self._rows[:count].copy()
+                rows["flags"] |= SNAPSHOT
+                rows["ts_exch_ns"] = self._depth_ns
+                parts.append(rows)
+        # One message: what lies between the snapshot and now is history that nobody should act on.
+        rows = np.concatenate(parts)
+        rows["flags"] &= ~np.uint16(LAST)
+        rows["flags"][-1] |= LAST
+        self._record(recv_ns, body, 0)
+        self.chain, self.trusted = trial, True
+        self.counts.resyncs += 1
+        self.streams[DEPTH].resyncs += 1
+        self.streams[DEPTH].note = ""
+        self.wanted.clear()
+        self._recent.clear()
+        self.emit(rows)
+        self._check(rows, recv_ns)
+        return True

@@ -1,0 +1,126 @@
+"""What we know of each of our orders at the venue, next to what the engine has been told of it.
+
+The engine's table of orders changes by the rows that it is told (`hftlab.kernels.orders.TRANSITIONS`); the same table is kept
+here by the same transitions, so that only rows are told that fit.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from hftlab.kernels.orders import TRANSITIONS
+from hftlab.types import FREE, PENDING_NEW
+from hftlab.venues.live.ids import Ids
+from hftlab.venues.live.model import OrderRequest, OrderState
+
+NEXT: list[list[int]] = TRANSITIONS.tolist()
+"""The kernel's transitions as plain ints: NEXT[status][kind], -1 for a report that does not fit."""
+
+ENDED_KEPT = 20_000
+"""Ended orders that are remembered for late fills; an older one is still known by its client id."""
+
+
+@dataclass(slots=True)
+class Order:
+    """One order. Prices and sizes are those of its current generation: an amend that makes a new order starts the next one."""
+
+    order_id: int
+    instrument: int
+    side: int
+    flags: int
+    price_ticks: int
+    qty_lots: int
+    client_id: str
+    status: int = PENDING_NEW  # in the engine's table, once it has read what it was told
+    live: bool = False  # the engine knows that it rested, or traded
+    generation: int = 0
+    venue_id: str = ""
+    sent_ns: int = 0  # our clock: when it was first sent
+    asked_s: float = 0.0  # loop time of the last request for it
+    changed_s: float = 0.0  # loop time of the last fact about it
+    state_ns: int = 0  # venue time of the newest state
+    amending: OrderRequest | None = None  # an amend that was sent and whose outcome is not known
+    canceling: bool = False  # a cancel was sent and is not answered
+    cancel_wanted: bool = False
+    unplaced: bool = True  # nothing proves yet that the venue has it
+    doubtful: bool = False  # of unknown fate, being asked for
+    doubt_s: float = 0.0  # since when
+    nones: int = 0  # "no such order" so many times in a row
+    none_s: float = 0.0  # loop time of the first of them
+    olds: int = 0  # found as before an amend of unknown fate so many times in a row
+    worried: bool = False  # people were told that it cannot be resolved
+    end: OrderState | None = None  # its terminal report
+    told: dict[int, int] = field(default_factory=dict)  # lots of the fills told to the engine, by generation
+    said: dict[int, int] = field(default_factory=dict)  # lots that the venue says were filled, by generation
+
+    @property
+    def filled_lots(self) -> int:
+        """Return what was told as filled in this generation."""
+        return self.told.get(self.generation, 0)
+
+    @property
+    def total_lots(self) -> int:
+        """Return the size over all generations, as the engine counts it."""
+        return self.qty_lots + sum(lots for generation, lots in self.told.items() if generation < self.generation)
+
+    @property
+    def complete(self) -> bool:
+        """Return whether every fill that the venue has spoken of was told."""
+        return all(self.told.get(generation, 0) >= lots for generation, lots in self.said.items())
+
+    @property
+    def leaves_lots(self) -> int:
+        """Return the most that may still be filled, as the table is to hold it after the fills told so far.
+
+        An amend in flight may or may not have happened. With a smaller total than what is filled there is nothing left; the
+        report of the end says so then, for a fill that leaves nothing ends the order in the engine's table.
+        """
+        total = self.qty_lots
+        if self.amending is not None and not self.amending.new_client_id:
+            total = max(total, self.amending.qty_lots)
+        return max(total - self.filled_lots, 0)
+
+
+class Book:
+    """Our orders by order id, client id and the venue's id."""
+
+    def __init__(self, ids: Ids) -> None:
+        self.ids = ids
+        self.orders: dict[int, Order] = {}
+        self.working: dict[int, Order] = {}  # those the engine's table holds
+        self._by_venue: dict[tuple[int, str], tuple[int, int]] = {}  # -> order id, generation
+        self._ended: deque[int] = deque()
+        self._venue_ids: dict[int, list[tuple[int, str]]] = {}
+
+    def add(self, order: Order) -> None:
+        """Enter an order."""
+        self.orders[order.order_id] = order
+        if order.status != FREE:
+            self.working[order.order_id] = order
+
+    def name(self, instrument: int, client_id: str, venue_id: str) -> tuple[int, int] | None:
+        """Return (order id, generation) of what the venue speaks of, None when it is not ours as far as we know."""
+        found = self.ids.parse(client_id) if client_id else None
+        return found or (self._by_venue.get((instrument, venue_id)) if venue_id else None)
+
+    def learn_venue_id(self, instrument: int, name: tuple[int, int], venue_id: str) -> bool:
+        """Remember the venue's id of an order; returns whether it is news."""
+        key = (instrument, venue_id)
+        if not venue_id or key in self._by_venue:
+            return False
+        self._by_venue[key] = name
+        self._venue_ids.setdefault(name[0], []).append(key)
+        order = self.orders.get(name[0])
+        if order is not None and order.generation == name[1]:
+            order.venue_id = venue_id
+        return True
+
+    def ended(self, order: Order) -> None:
+        """Note that the engine's table no longer holds an order; the oldest ended ones are forgotten."""
+        if self.working.pop(order.order_id, None) is None:
+            return
+        self._ended.append(order.order_id)
+        if len(self._ended) > ENDED_KEPT:
+            old = self._ended.popleft()
+            self.orders.pop(old, None)
+            for key in self._venue_ids.pop(old, ()):
+                self._by_venue.pop(key, None)
