@@ -179,7 +179,7 @@ class Server:
         self.counts[path.rpartition("/")[2]] += 1
         if self.limited:
             self.limited -= 1
-            return web.json_response({"code": -1003, "msg": "Too many requests."}, status=429, headers={"Retry-After": "0"})
+            return web.json_response({"code": -1003, "msg": "Too many requests."}, status=429, headers={"Retry-After": "1"})
         if path.endswith("/depth"):
             back = self.stale_by if self.stale else 0
             self.stale = max(0, self.stale - 1)

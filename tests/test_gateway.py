@@ -76,7 +76,7 @@ class Desk:
 
 async def desk(**options) -> Desk:
     made = Desk(**options)
-    await made.wire.open()
+    await made.gateway.start()
     return made
 
 

@@ -88,7 +88,9 @@ def reordered(message, held):
 
 
 def crossed(message, _held):
-    bids = [[f"{float(level[0]) + 100_000:.8f}" if i == 0 else level[0], "1.00000000"] for i, level in enumerate(message["b"] or message["a"])]
+    bids = [
+        [f"{float(level[0]) + 100_000:.8f}" if i == 0 else level[0], "1.00000000"] for i, level in enumerate(message["b"] or message["a"])
+    ]
     return [message | {"b": bids}]
 
 
@@ -243,7 +245,7 @@ def test_a_server_that_says_it_shuts_down_is_left_before_it_does():
 @BOTH
 def test_a_venue_that_counts_anew_is_believed(venue):
     async def story():
-        async with Server(venue, seed=8).running() as server, following(server) as (reader, witness):
+        async with Server(venue, seed=8).running() as server, following(server) as (_, witness):
             server.markets["BTCUSDT"].restart()
             await until(lambda: witness.gaps[0] == 1)
             await until(lambda: witness.trusted[0] and witness.prints[0][-1][0] < 100_000)

@@ -65,7 +65,7 @@ class Gateway:
         self._wire, self._say, self._on_alarm, self._clock_ns = wire, say, on_alarm, clock_ns
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] = self._loop.create_future()
-        self._submitting = False
+        self._submitting = self._halted = False
         self.stream_up = False
         self._linked = False  # what the engine was told last
         self._begun_when_up = 0
@@ -90,6 +90,7 @@ class Gateway:
             self.asks,
             policy,
             held=held,
+            settled=lambda: self.settled,
             clock_ns=clock_ns,
             say=say,
             alarm=on_alarm,
@@ -107,11 +108,12 @@ class Gateway:
         if kept is not None:
             self.facts.kept_ns = self.facts.newest_ns = kept.until_ns
             self.reconciler.baseline = list(kept.beyond_lots)
+            self.reconciler.kept = kept
             self.teller.money.by_asset.update({asset: Decimal(fee) for asset, fee in kept.fees.items()})
 
     # --- life ---
     async def start(self, since_ns: int | None = None) -> None:
-        """Open the wire and compare everything; returns when nothing of ours is of unknown fate.
+        """Open the wire and compare everything; returns when nothing of ours is of unknown fate. Until then only cancels leave.
 
         `since_ns`: our time from which executions are not yet known: of the last row of the journal; None for now. Asks on for as
         long as the venue does not answer; a position that differs without reason ends the wait with an alarm. Raises what the wire
@@ -127,6 +129,7 @@ class Gateway:
             if self._failed.done():
                 await self._failed
             await asyncio.sleep(self.policy.retry_min_s)
+        self.sender.closed = self._halted
 
     @property
     def settled(self) -> bool:
@@ -156,6 +159,7 @@ class Gateway:
         From here on only cancels leave. `Policy.scope` "account" cancels every order in the instruments, whoever placed it. Works
         with the stream down and budgets used up; goes on for as long as the venue does not answer. Raises what cannot be tried again.
         """
+        self._halted = True
         self.sender.close()
         for order in list(self.book.working.values()):
             self._cancel_now(order)
@@ -318,5 +322,6 @@ class Gateway:
             "divergences": list(reconciler.differences),
             "foreign_fills": len(self.facts.foreign.by_trade),
             "fees": {asset: str(fee) for asset, fee in self.teller.money.by_asset.items()},
+            "fills": self.teller.fills,
             "counts": dict(self.teller.counts),
         }

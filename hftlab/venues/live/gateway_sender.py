@@ -34,7 +34,7 @@ class Sender:
 
     def __init__(self, wire: Wire, book: Book, teller: Teller, limiter: Limiter, policy: Policy, loop: asyncio.AbstractEventLoop) -> None:
         self.sent: dict[int, Sent] = {}
-        self.closed = False  # nothing but cancels leaves
+        self.closed = True  # nothing but cancels leaves: before a first reconcile, and from a halt on
         self._wire, self._book, self._teller, self._limiter, self._policy, self._loop = wire, book, teller, limiter, policy, loop
         self._number = 0
         self._replaces = wire.amends == "replace"

@@ -74,7 +74,7 @@ class Teller:
         self.trades: dict[int, Seen] = defaultdict(Seen)
         self.payments: dict[int, Seen] = defaultdict(Seen)
         self.net_lots: dict[int, int] = defaultdict(int)  # signed sum of the fills told, by instrument
-        self.facts = 0  # told so far: who looks twice sees whether anything happened in between
+        self.fills = 0  # told so far: who looks twice sees whether one came in between
         self._emit = emit
         self._clock_ns = clock_ns
         self._later = later
@@ -85,7 +85,6 @@ class Teller:
     def _row(self, instrument: int, kind: int, ts_ns: int, body: tuple[int, int, int, int, int], side: int = 0, flags: int = 0) -> None:
         now_ns = self._clock_ns()
         self._rows.append((ts_ns or now_ns, now_ns, *body, kind, side, flags, instrument))
-        self.facts += 1
         if not self._waits:
             self._waits = True
             self._later(self.flush)
@@ -131,7 +130,7 @@ class Teller:
         flags = (MAKER if fill.maker else 0) | (BACKFILL if fetched else 0)
         body = (fill.price_ticks, fill.qty_lots, leaves, order_id, fill.trade_id)
         self._row(fill.instrument, FILL, fill.ts_ns, body, fill.side, flags)
-        self.counts["fills"] += 1
+        self.fills += 1
         self.net_lots[fill.instrument] += fill.side * fill.qty_lots
         ticklots, e8 = self.money.fee_difference(fill)
         if ticklots or e8:

@@ -46,13 +46,14 @@ class Reconciler:
         policy: Policy,
         *,
         held: Sequence[int],
+        settled: Callable[[], bool],
         clock_ns: Callable[[], int],
         say: Callable[[str, str], None],
         alarm: Callable[[str], None],
     ) -> None:
         self._wire, self._instruments, self._book, self._facts = wire, instruments, book, facts
         self._resolver, self._asks, self._policy = resolver, asks, policy
-        self._held = list(held)
+        self._held, self._settled = list(held), settled
         self._clock_ns, self._say, self._alarm = clock_ns, say, alarm
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
@@ -68,7 +69,7 @@ class Reconciler:
         self.differences: list[str] = []
         self.alarms = 0
         self._said: list[str] = []
-        self._differ_since: tuple[int, float] | None = None  # facts told and loop time when a difference was first seen
+        self._differ_since: tuple[int, float] | None = None  # fills told and loop time when a difference was first seen
 
     # --- when ---
     def soon(self, delay_s: float = 0.0) -> None:
@@ -100,10 +101,10 @@ class Reconciler:
         for instrument in range(len(self._instruments)):
             await self._resolver.fetch(instrument, self.since_ns)
         self.since_ns = began_ns
-        told = self._facts.teller.facts
+        told = self._facts.teller.fills
         positions = await self._asks.now(self._wire.positions)
         asked = self._orders(open_orders, began_s)
-        agree = told == self._facts.teller.facts and self._positions(positions)
+        agree = told == self._facts.teller.fills and self._positions(positions)
         if agree:
             self._keep(positions)
         self.looks += 1
@@ -140,6 +141,8 @@ class Reconciler:
                 continue
             moved = self._moved(i)
             baseline = self.baseline[i]
+            if baseline is None and not self._settled():
+                continue  # a fill that has not come yet is no part of what was there before
             if baseline is None:
                 baseline = self.baseline[i] = round(found - moved)
             expected = baseline + moved
@@ -162,11 +165,11 @@ class Reconciler:
         self.kept = Kept(self._facts.newest_ns, beyond, fees)
 
     def _differ(self, differences: list[str]) -> None:
-        facts, now_s = self._facts.teller.facts, self._loop.time()
+        fills, now_s = self._facts.teller.fills, self._loop.time()
         if not differences:
             self._differ_since, self._said = None, []
-        elif self._differ_since is None or self._differ_since[0] != facts:
-            self._differ_since = (facts, now_s)  # something may just be on its way
+        elif self._differ_since is None or self._differ_since[0] != fills:
+            self._differ_since = (fills, now_s)  # something may just be on its way
         elif now_s - self._differ_since[1] >= self._policy.gone_s and differences != self._said:
             self.alarms += 1
             self._said = differences
