@@ -71,6 +71,8 @@ class LiveBook(Takeover):
         self.prints = Prints(market, name, frames.slow)
         self.wanted = asyncio.Event()  # a snapshot is
         self.arrived = asyncio.Event()  # a diff has, since the last gap
+        self._takers = {DEPTH: self._diff, TRADE: self._print, BBO: self._touch, FUNDING: self._funding}
+        self._pair = self._rows[:2]  # of best prices: to slice costs as much as half of what is done with them
         self._gap_row = np.zeros(1, EVENT)
         self._gap_row["kind"], self._gap_row["flags"], self._gap_row["instrument"] = GAP, LAST, number
         self._book = np.zeros(1, BOOK)
@@ -91,16 +93,16 @@ class LiveBook(Takeover):
     def _again(self, recv_ns: int, payload: bytes) -> None:
         count = self._frames.read(payload, recv_ns)
         if count >= 0:
-            self._one(recv_ns, payload, count)
+            self._takers[self._head[wire.KIND]](recv_ns, payload, count)
 
     # --- frames ------------------------------------------------------------------------------------------------------
-    def take(self, connection: int, recv_ns: int, payload: bytes, count: int) -> None:
-        """Take a frame that `Frames.read` has just read: `count` rows of it stand at the beginning of `frames.rows`."""
-        if connection == self.source:
-            self._one(recv_ns, payload, count)
+    def take(self, connection: int, kind: int, recv_ns: int, payload: bytes, count: int) -> None:
+        """Take a frame that has just been read: `count` rows of it stand at the beginning of `frames.rows`."""
+        if connection == self.source or kind == FUNDING:  # mark prices come over a line of their own, in no order with the book
+            self._takers[kind](recv_ns, payload, count)
         elif connection in self._held:
             self._held[connection].append(payload)
-            if self._head[wire.KIND] == DEPTH and self._meets():
+            if kind == DEPTH and self._meets():
                 self.counts.takeovers += 1
                 self.promote(connection, recv_ns)
 
@@ -108,25 +110,6 @@ class LiveBook(Takeover):
         """Say whether the diff in hand is in the book already, or is the next one: from here on its connection misses nothing."""
         head = self._head
         return self.chain.last_id >= 0 and self.chain.place(head[wire.FIRST_ID], head[wire.LAST_ID], head[wire.PREVIOUS_ID]) < GAPPED
-
-    def _one(self, recv_ns: int, payload: bytes, count: int) -> None:
-        kind = self._head[wire.KIND]
-        if kind == DEPTH:
-            self._diff(recv_ns, payload, count)
-        elif kind == TRADE:
-            self._print(recv_ns, payload, count)
-        elif kind == BBO:
-            self._touch(recv_ns, payload, count)
-
-    def funding(self, recv_ns: int, payload: bytes, count: int) -> None:
-        """Take a mark price that has just been read: it comes over a line of its own, in no order with the book."""
-        self._record(recv_ns, payload, FUNDING)
-        if count:
-            self.emit(self._rows[:count])
-
-    def _record(self, recv_ns: int, payload: bytes, kind: int) -> None:
-        if self.taken is not None:
-            self.taken(recv_ns, payload, self.market, kind)
 
     def _diff(self, recv_ns: int, payload: bytes, count: int) -> None:
         head, rows = self._head, self._rows
@@ -138,7 +121,8 @@ class LiveBook(Takeover):
             if found == REPEATED and head[wire.EXCH_NS] > self._depth_ns:
                 self._restarted(recv_ns, ids[1])
             return
-        self._record(recv_ns, payload, DEPTH)
+        if self.taken is not None:
+            self.taken(recv_ns, payload, self.market, DEPTH)
         exch_ns = head[wire.EXCH_NS]
         if exch_ns < self._depth_ns:  # sorted by it, diffs would change places
             rows["ts_exch_ns"][:count] = exch_ns = self._depth_ns
@@ -155,11 +139,13 @@ class LiveBook(Takeover):
         if count:
             message = rows[:count]
             self.emit(message)
-            self._check(message, recv_ns)
+            if doubt := keep(message, self._book, self._touches):
+                self._doubt(doubt, recv_ns)
 
     def _print(self, recv_ns: int, payload: bytes, count: int) -> None:
         if self.prints.new(self._head[wire.TRADE_ID], self._head[wire.EXCH_NS]):
-            self._record(recv_ns, payload, TRADE)
+            if self.taken is not None:
+                self.taken(recv_ns, payload, self.market, TRADE)
             if count:
                 self.emit(self._rows[:count])
 
@@ -169,15 +155,21 @@ class LiveBook(Takeover):
             self.counts.repeated += 1
             return
         self._last_touch = update
-        self._record(recv_ns, payload, BBO)
-        message = self._rows[:count]
-        self.emit(message)
-        self._check(message, recv_ns)
+        if self.taken is not None:
+            self.taken(recv_ns, payload, self.market, BBO)
+        self.emit(self._pair)
+        if doubt := keep(self._pair, self._book, self._touches):
+            self._doubt(doubt, recv_ns)
 
-    def _check(self, message: np.ndarray, recv_ns: int) -> None:
-        """Keep our own book, and doubt it where it is crossed, or differs from the venue's best prices at the same update id."""
-        found = keep(message, self._book, self._touches)
-        if found == 0 or not self.trusted:
+    def _funding(self, recv_ns: int, payload: bytes, count: int) -> None:
+        if self.taken is not None:
+            self.taken(recv_ns, payload, self.market, FUNDING)
+        if count:
+            self.emit(self._rows[:count])
+
+    def _doubt(self, found: int, recv_ns: int) -> None:
+        """Act on what our own book says: it is crossed, or the venue's best prices are others at the same update id."""
+        if not self.trusted:
             return
         if found == CROSSED_BOOK:
             self.counts.crossed += 1
@@ -241,7 +233,8 @@ class LiveBook(Takeover):
         rows = np.concatenate(parts)
         rows["flags"] &= ~np.uint16(LAST)
         rows["flags"][-1] |= LAST
-        self._record(recv_ns, body, 0)
+        if self.taken is not None:
+            self.taken(recv_ns, body, self.market, 0)
         self.chain, self.trusted = trial, True
         self.counts.resyncs += 1
         self.streams[DEPTH].resyncs += 1
@@ -249,5 +242,6 @@ class LiveBook(Takeover):
         self.wanted.clear()
         self._recent.clear()
         self.emit(rows)
-        self._check(rows, recv_ns)
+        if doubt := keep(rows, self._book, self._touches):
+            self._doubt(doubt, recv_ns)
         return True
