@@ -69,7 +69,7 @@ class BinanceReader:
         self.frames = Frames(self.instruments, rows_of, self._tell, seed, self.limits.checked_each)
         self._head, self._state = self.frames.head, self.frames.state
         self._by_kind = [{KINDS[kind]: StreamStatus(self._stream(i, kind)) for kind in kinds} for i in range(len(self.instruments))]
-        self.streams = [status for each in self._by_kind for status in each.values()]
+        self.streams: Sequence[StreamStatus] = [status for each in self._by_kind for status in each.values()]
         self.books = [
             LiveBook(i, rows_of[i], one.name, self.frames, self._by_kind[i], futures=not self._spot)
             for i, one in enumerate(self.instruments)
