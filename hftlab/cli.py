@@ -1,4 +1,4 @@
-"""The command line: `hftlab lab | serve | stop | warm | doctor`."""
+"""The command line: `hftlab lab | serve | venue | stop | warm | doctor`."""
 
 import argparse
 import os
@@ -58,6 +58,13 @@ def serve(options: argparse.Namespace) -> int:
     os.environ["HFTLAB_RUN"] = str(run)
     print(f"{run.name}: http://127.0.0.1:{options.port}/", flush=True)
     os.execv(sys.executable, command)  # noqa: S606  # the terminal and its Ctrl-C belong to Voila from here
+
+
+def venue(options: argparse.Namespace) -> int:
+    """Run a loopback exchange that speaks Binance's and Hyperliquid's protocols, for any real client."""
+    from hftlab.venues.server.command import run
+
+    return run(options)
 
 
 def stop(options: argparse.Namespace) -> int:
@@ -161,6 +168,8 @@ def _port_is_free(port: int) -> bool:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser; each command holds its function in `call`."""
+    from hftlab.venues.server.options import add_venue_options
+
     made = argparse.ArgumentParser(prog="hftlab", description="A Jupyter-first market-making laboratory.")
     commands = made.add_subparsers(required=True, metavar="command")
 
@@ -173,6 +182,7 @@ def parser() -> argparse.ArgumentParser:
     viewer = add("serve", serve)
     viewer.add_argument("run", nargs="?", default="notebooks/runs/first-quote", help="the run directory to show")
     viewer.add_argument("--port", type=int, default=VOILA_PORT)
+    add_venue_options(add("venue", venue))
     stopper = add("stop", stop)
     stopper.add_argument("runs", nargs="+", help="run directories")
     stopper.add_argument("--all", action="store_true", help="the folders named hold runs: stop every running one in them")

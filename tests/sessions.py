@@ -11,7 +11,7 @@ from hftlab.engine import session
 from hftlab.engine.figures import Figures
 from hftlab.engine.session import Command, Driver
 from hftlab.engine.spec import RunSpec
-from hftlab.venues.sources import SynthSource
+from hftlab.venues.sources import ReplaySource, SynthSource
 
 BTC = hl.Instrument.bundled("sim:BTC/USDT")
 NEVER = hl.Instrument(venue="sim", symbol="BTC/USDT", base="BTC", quote="USDT", tick_size="0.5", lot_size="0.001", amend="never")
@@ -33,6 +33,7 @@ def run_session(
     folder: Path,
     monkeypatch,
     *,
+    feed=None,
     venue=None,
     by=None,
     bounds=None,
@@ -50,13 +51,13 @@ def run_session(
     """
     monkeypatch.setattr(session, "FLAT_OUT_NS", round(step_ms * 1e6))
     monkeypatch.setattr(session, "time", SimpleNamespace(time_ns=lambda: START, perf_counter_ns=time.perf_counter_ns))
-    feed = hl.SynthFeed(instrument, seed=seed, speed=float("inf"), options=options)
+    feed = feed or hl.SynthFeed(instrument, seed=seed, speed=float("inf"), options=options)
     spec = RunSpec(feed, venue or hl.PaperVenue(instrument), (instrument,), (by or quoter(),), (bounds or limits(),), publish_ms=1e9)
     folder.mkdir(parents=True)
     spec.save(folder)
     sent: list[np.ndarray] = []
-    inner = SynthSource.submit
-    monkeypatch.setattr(SynthSource, "submit", lambda source, rows: (sent.append(rows.copy()), inner(source, rows))[1])
+    for source in (SynthSource, ReplaySource):
+        monkeypatch.setattr(source, "submit", _kept(source.submit, sent))
     driver = Driver(spec, folder, Figures())
     waiting = sorted(commands, key=lambda one: one[0])
     for turn in range(round(seconds * 1e3 / step_ms)):
@@ -66,8 +67,12 @@ def run_session(
         driver.turn()
     driver.publish(1)
     close(driver)
-    monkeypatch.setattr(SynthSource, "submit", inner)
+    monkeypatch.undo()
     return driver, np.concatenate(sent)
+
+
+def _kept(submit, sent):
+    return lambda source, rows: (sent.append(rows.copy()), submit(source, rows))[1]
 
 
 def close(driver: Driver) -> None:

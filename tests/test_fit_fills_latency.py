@@ -29,7 +29,7 @@ def test_an_exact_world_gives_its_latencies_back_exactly(tmp_path, monkeypatch):
     fit = fitted(tmp_path / "run")
     assert (fit.model.order_ms, fit.model.report_ms, fit.model.jitter_ms, fit.model.feed_share) == (2.0, 3.0, 0.0, 0.0)
     assert fit.model.ns() == (2 * MS, 3 * MS)
-    assert fit.low == fit.high == fit.values
+    assert fit.low == fit.high == fit.fitted
     table = fit.table()
     assert table.loc["round trip", "max_ms"] == 5.0
     assert fit.offset_ms == pytest.approx(-0.5)
@@ -40,11 +40,11 @@ def test_a_jittery_venue_is_recovered_within_a_tenth(tmp_path, monkeypatch):
     venue = hl.PaperVenue(NEVER, fills="modelled", latency=truth)
     run_session(tmp_path / "run", monkeypatch, venue=venue, instrument=NEVER, seconds=240, step_ms=5, trade_per_s=4.0)
     fit = fitted(tmp_path / "run")
-    assert fit.values["feed_share"] == 0.0  # the feed of this market always takes the same time
+    assert fit.fitted["feed_share"] == 0.0  # the feed of this market always takes the same time
     for name in PARAMETERS:
         if name != "feed_share":
-            assert fit.values[name] == pytest.approx(getattr(truth, name), rel=0.1), name
-            assert fit.low[name] <= fit.values[name] <= fit.high[name], name
+            assert fit.fitted[name] == pytest.approx(getattr(truth, name), rel=0.1), name
+            assert fit.low[name] <= fit.fitted[name] <= fit.high[name], name
     table = fit.table()
     assert table.loc["cancel", "p50_ms"] < table.loc["entry", "p50_ms"]
     assert table.loc["entry", "min_ms"] >= 4.0

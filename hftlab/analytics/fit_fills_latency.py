@@ -106,10 +106,10 @@ def alike(left: Mapping[str, np.ndarray]) -> list[str]:
 
 @dataclass(frozen=True, repr=False)
 class LatencyFit:
-    """`model` is what to hand to `hl.backtest`; `values` its parameters, `low` and `high` their intervals; `trips` what it is made of."""
+    """`model` is what to hand to `hl.backtest`; `fitted` its parameters, `low` and `high` their intervals; `trips` what it is made of."""
 
     model: Latency
-    values: Mapping[str, float]
+    fitted: Mapping[str, float]
     low: Mapping[str, float]
     high: Mapping[str, float]
     trips: np.ndarray = field(repr=False)
@@ -146,7 +146,7 @@ class LatencyFit:
         """Return one row a parameter of the model: value, low and high of its 95 % interval."""
         import pandas as pd
 
-        return pd.DataFrame({"value": dict(self.values), "low": dict(self.low), "high": dict(self.high)})
+        return pd.DataFrame({"value": dict(self.fitted), "low": dict(self.low), "high": dict(self.high)})
 
 
 def fit_latency(made: np.ndarray, market: np.ndarray, *, replicates: int = 200, seed: int = 0, shift_ns: int = 0) -> LatencyFit:

@@ -1,6 +1,7 @@
 """Our orders, at the times they came to the venue, through the modelled exchange of the backtester: what a queue model makes of them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ TOUCHES = np.dtype([("ts_ns", "i8"), ("bid_ticks", "i8"), ("ask_ticks", "i8")])
 
 
 @kernel
-def _rest(exchange, row):
+def _rest(exchange: Any, row: Any) -> None:
     """Let an order rest at the back of its queue."""
     order = exchange.resting[exchange.resting_count]
     order.order_id = row.order_id
@@ -38,7 +39,7 @@ def _rest(exchange, row):
 
 
 @kernel
-def _own(desk, exchange, spec, row, out):
+def _own(desk: Any, exchange: Any, spec: Any, row: Any, out: Any) -> None:
     if row.kind == SUBMIT and (row["flags"] & REST) != 0:
         if exchange.resting_count < len(exchange.resting):
             _rest(exchange, row)
@@ -47,7 +48,7 @@ def _own(desk, exchange, spec, row, out):
 
 
 @kernel
-def run_orders(desk, exchanges, specs, market, own, at, parts, ahead_lots, out):
+def run_orders(desk: Any, exchanges: Any, specs: Any, market: Any, own: Any, at: Any, parts: Any, ahead_lots: Any, out: Any) -> int:
     """Run market rows, and before row `at[k]` of them our row `own[k]`, through `exchanges[0]`. Returns the fills, -1 for no room.
 
     market, own: EVENT; at: i8, rising; order ids number the orders. A TIMER row looks at an order: its `seq` is the place in
@@ -78,7 +79,7 @@ def run_orders(desk, exchanges, specs, market, own, at, parts, ahead_lots, out):
 
 
 @kernel
-def _collect(exchange, parts, count):
+def _collect(exchange: Any, parts: Any, count: Any) -> int:
     """Take the reports off the ring and keep the fills."""
     while exchange.report_count > 0:
         report = flight.pop_report(exchange)
@@ -95,7 +96,7 @@ def _collect(exchange, parts, count):
 
 
 @kernel
-def run_touches(desk, exchanges, specs, market, touches, out):
+def run_touches(desk: Any, exchanges: Any, specs: Any, market: Any, touches: Any, out: Any) -> int:
     """Run market rows and write down each best price that changed. Returns how many; touches: TOUCHES[k], k at least the rows."""
     exchange = exchanges[0]
     count = 0
@@ -189,7 +190,7 @@ def taker_rows(found: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def judge(live, model, cap_lots, grace_ns, figures):
+def judge(live: Any, model: Any, cap_lots: Any, grace_ns: Any, figures: Any) -> None:
     """Hold the fills of a model against the live ones, stay by stay, first lot against first lot.
 
     live, model: PART[...] by which and time; cap_lots: i8 (n,), the most that a stay can fill. Written to figures, f8 (n, 4): lots filled
@@ -228,5 +229,3 @@ def judge(live, model, cap_lots, grace_ns, figures):
                 figures[which, 3] += lots * late_ns
                 lived -= lots
                 modelled -= lots
-
-

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hftlab.analytics.fit_fills_play import Stage, judge, order_rows
-from hftlab.analytics.resample import Blocks
+from hftlab.analytics.resample import Blocks, interval_of
 from hftlab.assumptions import QUEUES, Queue
 from hftlab.errors import InputError
 from hftlab.kernels.jit import records
@@ -21,6 +21,7 @@ PLAIN = ("risk_averse", "log", "log2", "touch", "through")
 NOT_TRIED = {name: "needs order-by-order data" for name in QUEUES if name not in (*FAMILIES, *PLAIN)}
 EXPONENTS = (0.0, *np.geomspace(0.25, 8.0, 16).tolist())
 _FINE = 24
+_SURE = 0.95
 STAYS_MIN = 30
 
 
@@ -42,7 +43,8 @@ class Trials:
     def family(self, name: str) -> np.ndarray:
         """Return which of the models have this name, by exponent."""
         mine = [k for k, one in enumerate(self.queues) if one.model == name]
-        return np.array(sorted(mine, key=lambda k: self.queues[k].power))
+        mine.sort(key=lambda k: self.queues[k].power)
+        return np.array(mine, np.int64)
 
     def and_more(self, other: "Trials") -> "Trials":
         """Return both."""
@@ -62,10 +64,15 @@ def trials(stage: Stage, found: np.ndarray, parts: np.ndarray, queues: Sequence[
 
 
 def _best(loss: np.ndarray, exponents: np.ndarray) -> tuple[float, float, float]:
-    """Return the middle, first and last of the exponents with the smallest loss (f8, by exponent): fills make steps, not curves."""
+    """Return the middle of the exponents with the smallest loss (f8, by exponent), and how far it may reach to either side.
+
+    Fills make steps, not curves: several exponents can be equally good, and what lies halfway to the next one was not tried.
+    """
     least = np.flatnonzero(loss <= loss.min() * (1 + 1e-12) + 1e-12)
-    low, high = float(exponents[least[0]]), float(exponents[least[-1]])
-    return (low + high) / 2, low, high
+    first, last = least[0], least[-1]
+    low = (exponents[first] + exponents[max(first - 1, 0)]) / 2
+    high = (exponents[last] + exponents[min(last + 1, len(exponents) - 1)]) / 2
+    return float((exponents[first] + exponents[last]) / 2), float(low), float(high)
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,19 @@ class Choice:
     low: float
     high: float
     loss: np.ndarray = field(repr=False)
+
+
+def settle(tried: Trials, weights: np.ndarray, drawn: np.ndarray) -> Choice:
+    """Return the model with the smallest loss, or the best power model where the two cannot be told apart.
+
+    They can when the other is better in 95 % of the replicates: `drawn` f8 (replicates, stays) are their weights.
+    """
+    best, plain = choose(tried, weights), choose(tried, weights, "power")
+    if best.queue.model != "power":
+        losses = [tried.loss[_nearest(tried, one.queue)] for one in (best, plain)]
+        if np.mean(drawn @ losses[0] < drawn @ losses[1]) < _SURE:
+            return plain
+    return best
 
 
 def choose(tried: Trials, weights: np.ndarray, name: str | None = None) -> Choice:
@@ -101,44 +121,40 @@ def search(stage: Stage, found: np.ndarray, parts: np.ndarray, grace_ns: int) ->
     tried = trials(stage, found, parts, coarse, grace_ns)
     everything = np.ones(len(found))
     for name in FAMILIES:
-        best = choose(tried, everything, name)
-        below = [n for n in EXPONENTS if n < best.low]
-        above = [n for n in EXPONENTS if n > best.high]
-        low, high = (below[-2:] or [0.0])[0], (above[:2] or [2 * EXPONENTS[-1]])[-1]
-        fine = [n for n in np.linspace(low, high, _FINE + 2)[1:-1].tolist() if n not in EXPONENTS]
-        tried = tried.and_more(trials(stage, found, parts, [Queue(model=name, power=n) for n in fine], grace_ns))
-    return tried
+        tried = _finer(tried, stage, found, parts, grace_ns, choose(tried, everything, name), steps=2)
+    best = choose(tried, everything)
+    return _finer(tried, stage, found, parts, grace_ns, best, steps=1) if best.queue.model in FAMILIES else tried
+
+
+def _finer(tried: Trials, stage: Stage, found: np.ndarray, parts: np.ndarray, grace_ns: int, best: Choice, steps: int) -> Trials:
+    """Return the trials with more exponents between those that lie `steps` to either side of the best."""
+    known = np.array([tried.queues[k].power for k in tried.family(best.queue.model)])
+    low, high = np.searchsorted(known, best.low, side="right") - steps, np.searchsorted(known, best.high) + steps - 1
+    ends = float(known[max(int(low), 0)]), float(known[min(int(high), len(known) - 1)])
+    fine = [n for n in np.linspace(*ends, _FINE + 2)[1:-1].tolist() if n not in known]
+    return tried.and_more(trials(stage, found, parts, [Queue(model=best.queue.model, power=n) for n in fine], grace_ns))
 
 
 RATES = ("false_fills", "missed_fills", "wrong", "false_lots", "missed_lots", "late_s")
 
 
 def rates(tried: Trials, k: int, found: np.ndarray, weights: np.ndarray | None = None) -> dict[str, float]:
-    """Return RATES of model `k` over STAYs.
+    """Return RATES of model `k` over STAYs, each an order at one price.
 
     Of orders: `false_fills`, filled by the model of those that live were not; `missed_fills`, not filled by it of those that were;
     `wrong`, both of all. Of lots, by the lots filled live: `false_lots`, `missed_lots`. `late_s`: mean delay of lots filled in both.
     """
     w = np.ones(len(found)) if weights is None else weights
-    _, order = np.unique(found[["instrument", "order_id"]], return_inverse=True)
-    count = order.max(initial=-1) + 1
-    lots = {
-        "live": found["filled_lots"].astype(float),
-        "false": tried.false[k],
-        "both": found["filled_lots"] - tried.missed[k],
-    }
-    total = {name: np.bincount(order, values, count) for name, values in lots.items()}
-    weight = np.bincount(order, w, count) / np.maximum(np.bincount(order, minlength=count), 1)
-    live, model = total["live"] > 0, total["false"] + total["both"] > 0
-    filled = float((w * lots["live"]).sum())
-    both = float((w * lots["both"]).sum())
+    both = found["filled_lots"] - tried.missed[k]
+    live, model = found["filled_lots"] > 0, tried.false[k] + both > 0
+    filled, together = float((w * found["filled_lots"]).sum()), float((w * both).sum())
     return {
-        "false_fills": _share(weight, model & ~live, ~live),
-        "missed_fills": _share(weight, live & ~model, live),
-        "wrong": _share(weight, live != model, np.ones(count, bool)),
+        "false_fills": _share(w, model & ~live, ~live),
+        "missed_fills": _share(w, live & ~model, live),
+        "wrong": _share(w, live != model, np.ones(len(w), bool)),
         "false_lots": float((w * tried.false[k]).sum()) / filled if filled else np.nan,
         "missed_lots": float((w * tried.missed[k]).sum()) / filled if filled else np.nan,
-        "late_s": float((w * tried.late[k]).sum()) / both / 1e9 if both else np.nan,
+        "late_s": float((w * tried.late[k]).sum()) / together / 1e9 if together else np.nan,
     }
 
 
@@ -150,8 +166,8 @@ def _share(weight: np.ndarray, part: np.ndarray, whole: np.ndarray) -> float:
 class QueueFit:
     """`model` is fitted to all orders, with `low` to `high` its exponent's 95 % interval (NaN without one); `trained` to the first part.
 
-    `judged`: RATES of `trained` on the orders that it has not seen, each (value, low, high); `wins`: how often each model was best when
-    blocks of the session were drawn anew.
+    `judged`: RATES of `trained` on the stays of orders that it has not seen, each (value, low, high); `wins`: how often each model was
+    best when blocks of the session were drawn anew.
     """
 
     model: Queue
@@ -160,8 +176,8 @@ class QueueFit:
     trained: Queue
     judged: dict[str, tuple[float, float, float]]
     wins: dict[str, float]
-    orders: int
-    orders_judged: int
+    stays: int
+    stays_judged: int
     grace_s: float
     tried: Trials = field(repr=False)
     found: np.ndarray = field(repr=False)
@@ -206,7 +222,7 @@ def fit_queue(
     first = first_part(found, train)
     blocks = Blocks.of(found["start_ns"], replicates=replicates, seed=seed)
     weights = blocks.weights(found["start_ns"])
-    chosen, trained = choose(tried, np.ones(len(found))), choose(tried, first.astype(float))
+    chosen, trained = settle(tried, np.ones(len(found)), weights), settle(tried, first.astype(float), weights * first)
     wins = dict.fromkeys((*FAMILIES, *PLAIN), 0.0)
     ends = []
     for w in weights:
@@ -216,11 +232,11 @@ def fit_queue(
             ends.append((again.low, again.high))
     low, high = (float(np.quantile([e[i] for e in ends], q)) if ends else np.nan for i, q in ((0, 0.025), (1, 0.975)))
     k, rest = _nearest(tried, trained.queue), ~first
-    drawn = [rates(_part(tried, rest), k, found[rest], w[rest]) for w in weights]
-    value = rates(_part(tried, rest), k, found[rest])
-    judged = {name: (value[name], *_interval([one[name] for one in drawn])) for name in RATES}
-    count = [len(np.unique(found[mask][["instrument", "order_id"]])) for mask in (np.ones(len(found), bool), rest)]
-    return QueueFit(chosen.queue, low, high, trained.queue, judged, wins, count[0], count[1], grace_s, tried, found)
+    drawn = [rates(part(tried, rest), k, found[rest], w[rest]) for w in weights]
+    value = rates(part(tried, rest), k, found[rest])
+    judged = {name: (value[name], *interval_of([one[name] for one in drawn])) for name in RATES}
+    count = int(np.count_nonzero(rest))
+    return QueueFit(chosen.queue, low, high, trained.queue, judged, wins, len(found), count, grace_s, tried, found)
 
 
 def first_part(found: np.ndarray, share: float) -> np.ndarray:
@@ -232,10 +248,6 @@ def first_part(found: np.ndarray, share: float) -> np.ndarray:
     return np.asarray(rank[order] < share * len(began))
 
 
-def _part(tried: Trials, mask: np.ndarray) -> Trials:
+def part(tried: Trials, mask: np.ndarray) -> Trials:
+    """Return the trials of some of the stays."""
     return Trials(tried.queues, *(getattr(tried, name)[:, mask] for name in ("missed", "false", "shifted", "late")))
-
-
-def _interval(values: list[float]) -> tuple[float, float]:
-    known = np.array(values)[~np.isnan(values)]
-    return (float(np.quantile(known, 0.025)), float(np.quantile(known, 0.975))) if len(known) else (np.nan, np.nan)

@@ -38,7 +38,9 @@ STAY = np.dtype(
         ("sent_ns", "i8"),  # our clock: when what began it was asked for
         ("start_ns", "i8"),
         ("end_ns", "i8"),
-        ("end_sent_ns", "i8"),  # our clock: when its cancel or its move was asked for, 0 for never
+        ("told_ns", "i8"),  # our clock: when we knew that it had begun, and that it was over
+        ("end_told_ns", "i8"),
+        ("end_sent_ns", "i8"),  # our clock: when its cancel or its move was asked for, in vain or not; 0 for never
     ]
 )
 """One stay."""
@@ -117,19 +119,22 @@ class _Walk:
                 self.parts.append((len(self.found), ts_ns, int(row["qty_lots"]), ticks))
                 at["filled"] += int(row["qty_lots"])
                 at["leaves"] = leaves
-                at = self._leave(row, at, FILLED, ts_ns, 0) if leaves == 0 else at
+                if leaves == 0:
+                    self._leave(row, at, FILLED, ts_ns, self._in_vain(requests, at, int(row["ts_recv_ns"])))
+                    at = None
             elif kind == ACCEPTED and at is None:
                 at = self._join(row, requests, leaves)
             elif kind == AMENDED:
                 if at is not None and keeps and ticks == at["price"] and leaves <= at["leaves"]:
                     at["cap"] -= at["leaves"] - leaves
-                    at["leaves"] = leaves
+                    at["leaves"], at["asked"] = leaves, self._asked(requests, AMEND, int(row["ts_recv_ns"]))
                     continue
                 if at is not None:
                     self._leave(row, at, MOVED, ts_ns, self._asked(requests, AMEND, int(row["ts_recv_ns"])))
                 at = self._join(row, requests, leaves)
             elif kind == CANCELED and at is not None:
-                at = self._leave(row, at, CANCELLED, ts_ns, self._asked(requests, CANCEL, int(row["ts_recv_ns"])))
+                self._leave(row, at, CANCELLED, ts_ns, self._asked(requests, CANCEL, int(row["ts_recv_ns"])))
+                at = None
         if at is not None:
             self._leave(rows[0], at, OPEN, max(self._end_ns, at["start"]), 0)
         if taken["filled_lots"]:
@@ -138,15 +143,34 @@ class _Walk:
     def _join(self, row: np.void, requests: np.ndarray, leaves: int) -> dict[str, int]:
         kind = AMEND if int(row["kind"]) == AMENDED else SUBMIT
         sent_ns, start = self._asked(requests, kind, int(row["ts_recv_ns"])), int(row["ts_exch_ns"])
-        first = {"side": int(row["side"]), "price": int(row["price_ticks"]), "start": start, "sent": sent_ns}
+        told_ns = int(row["ts_recv_ns"]) + self._shift_ns
+        first = {
+            "side": int(row["side"]),
+            "price": int(row["price_ticks"]),
+            "start": start,
+            "sent": sent_ns,
+            "asked": sent_ns,
+            "told": told_ns,
+        }
         return first | {"qty": leaves, "cap": leaves, "leaves": leaves, "filled": 0}
 
     def _leave(self, row: np.void, at: dict[str, int], ended: int, ts_ns: int, sent_ns: int) -> None:
         """Write down a stay that is over; one that never was (it took all that it had) leaves no trace."""
+        told_ns = ts_ns if ended == OPEN else int(row["ts_recv_ns"]) + self._shift_ns
         if at["qty"] > 0 and (ts_ns > at["start"] or at["filled"]):
             names = ("price", "qty", "cap", "filled", "sent", "start")
             self.found.append(
-                (int(row["order_id"]), int(row["instrument"]), at["side"], ended, *(at[name] for name in names), ts_ns, sent_ns)
+                (
+                    int(row["order_id"]),
+                    int(row["instrument"]),
+                    at["side"],
+                    ended,
+                    *(at[name] for name in names),
+                    ts_ns,
+                    at["told"],
+                    told_ns,
+                    sent_ns,
+                )
             )
 
     def _take(self, taken: np.void, row: np.void, requests: np.ndarray) -> None:
@@ -158,6 +182,12 @@ class _Walk:
         if len(asked):
             taken["filled_lots"] += row["qty_lots"]
             taken["paid_ticklots"] += float(row["qty_lots"]) * float(row["price_ticks"])
+
+    def _in_vain(self, requests: np.ndarray, at: dict[str, int], told_ns: int) -> int:
+        """Return when an order that was filled had been asked away, our clock: a race that was lost. 0 for never."""
+        sent_ns = requests["ts_recv_ns"] + self._shift_ns
+        late = sent_ns[(requests["kind"] != SUBMIT) & (sent_ns > at["asked"]) & (requests["ts_recv_ns"] < told_ns)]
+        return int(late[0]) if len(late) else 0
 
     def _asked(self, requests: np.ndarray, kind: int, told_ns: int) -> int:
         """Return when the request that was answered at `told_ns` was sent: the last of its kind before, 0 for none."""

@@ -1,6 +1,6 @@
 """Intervals of figures whose observations hang together in time: whole blocks of the session are drawn anew."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,14 @@ class Blocks:
 
     def interval(self, parts: Mapping[str, Any], figure: Callable[[Mapping[str, Any]], float], level: float = 0.95) -> tuple[float, float]:
         """Return low and high of a figure of the parts."""
-        values = [figure(part) for part in self.draws(parts)]
-        low, high = np.quantile(values, ((1 - level) / 2, (1 + level) / 2)).tolist()
-        return low, high
+        return interval_of([figure(part) for part in self.draws(parts)], level)
+
+
+def interval_of(values: Sequence[float] | np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """Return low and high of replicated figures, NaN where none is known."""
+    known = np.asarray(values, np.float64)
+    known = known[~np.isnan(known)]
+    if not len(known):
+        return np.nan, np.nan
+    low, high = np.quantile(known, ((1 - level) / 2, (1 + level) / 2)).tolist()
+    return low, high

@@ -69,6 +69,12 @@ def with_timers(
         chunk = following
 
 
+def with_rows(rows: np.ndarray, after: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Return merged rows with those of `after` behind, and those of `before` in front of, all rows of their time (ts_recv_ns, rising)."""
+    whole = _split(rows, np.sort(np.append(after["ts_recv_ns"], before["ts_recv_ns"])))
+    return _inserted(whole, row_times(whole), after, before)
+
+
 def _inserted(rows: np.ndarray, times: np.ndarray, timers: np.ndarray, extra: np.ndarray) -> np.ndarray:
     after = np.searchsorted(times, timers["ts_recv_ns"], side="right")
     before = np.searchsorted(times, extra["ts_recv_ns"], side="left")

@@ -18,7 +18,7 @@ from hftlab.engine.process import attach
 from hftlab.engine.spec import RunSpec, load_spec
 from hftlab.engine.view import View
 from hftlab.errors import DataError
-from hftlab.types import ACCEPTED, AT_DESK, AT_EXCHANGE, CANCEL, EVENT, PAYMENT, SUBMIT, TIMER
+from hftlab.types import ACCEPTED, AT_DESK, AT_EXCHANGE, CANCEL, EVENT, FEE, PAUSE, PAYMENT, SET_LIMITS, SUBMIT, TIMER
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,7 +26,7 @@ class Replay:
     """A session replayed. Arrays are EVENT rows.
 
     `requests`: what the session sent, in its order; `own`: these with the venue's reports, in the desk's order of time (a modelled
-    exchange's reports stand here too); `published`: whether desk and markets are the bytes of the last frame that the session
+    exchange's reports stand here too); `fees`: the FEE of each fill of `own`; `steering`: the timers and commands; `published`: whether desk and markets are the bytes of the last frame that the session
     published, None where it published none that can be read.
     """
 
@@ -38,7 +38,8 @@ class Replay:
     rows: int
     took_s: float
     published: bool | None
-    timers_ns: np.ndarray = field(repr=False)
+    fees: np.ndarray
+    steering: np.ndarray = field(repr=False)
 
     @property
     def digest(self) -> str:
@@ -58,17 +59,25 @@ class Replay:
         """Return the market rows as we received them, our own orders still in them."""
         return np.concatenate([np.zeros(0, EVENT), *(_received(rows) for rows in self.chunks())])
 
-    def tape(self, *, hold_s: float = 1.0) -> Tape:
-        """Return the market data of the session without our own orders; see `strip_own`. Raises DataError, TapeError."""
-        in_book = self.state.markets["spec"]["own_in_book"] != 0
-        return strip_own(
-            self.market(),
-            self.own,
-            self.spec.instruments,
-            shown=tuple(bool(one) for one in in_book),
-            hold_s=hold_s,
-            source=str(self.directory),
+    @property
+    def one_clock(self) -> bool:
+        """Say whether the exchange that filled the orders saw each row when we did: a modelled one on a feed that plays live."""
+        marks = next(
+            (rows["flags"][rows["kind"] < TIMER] for rows in self.chunks() if (rows["kind"] < TIMER).any()), np.zeros(0, np.uint16)
         )
+        return self.modelled and not (marks & (AT_EXCHANGE | AT_DESK)).any()
+
+    def tape(self, *, hold_s: float = 1.0) -> Tape:
+        """Return the market data of the session without our own orders; see `strip_own`. Raises DataError, TapeError.
+
+        Where `one_clock` holds, its exchange times are its receive times: on this tape the orders were filled.
+        """
+        in_book = self.state.markets["spec"]["own_in_book"] != 0
+        rows = self.market()
+        if self.one_clock:
+            rows["ts_exch_ns"] = rows["ts_recv_ns"]
+        shown = tuple(bool(one) for one in in_book)
+        return strip_own(rows, self.own, self.spec.instruments, shown=shown, hold_s=hold_s, source=str(self.directory))
 
     def __repr__(self) -> str:
         agrees = {True: "as published", False: "NOT as published", None: "nothing published to compare"}[self.published]
@@ -86,14 +95,14 @@ def replay(run: str | Path | View) -> Replay:
     state = spec.state()
     source = _Source(directory, _frame(directory, spec), state)
     written: list[np.ndarray] = []
-    took_s = play(state, spec.run(), source, None, lambda rows: written.append(_kept(rows)))
+    took_s = play(state, spec.run(), source, None, lambda rows: written.append(kept(rows)))
     source.compare()
     made = np.concatenate([np.zeros(0, EVENT), *written])
     requests = made[(made["kind"] >= SUBMIT) & (made["kind"] <= CANCEL)]
-    own = made if state.exchanges["active"].any() else own_rows(source.reports, source.told_ns, requests)
-    return Replay(
-        directory, spec, state, requests, own, int(state.desk["rows"][0]), took_s, source.published, np.concatenate(source.timers_ns)
-    )
+    fees = made[made["kind"] == FEE]
+    own = made[made["kind"] != FEE] if state.exchanges["active"].any() else own_rows(source.reports, source.told_ns, requests)
+    steering = np.concatenate(source.steering)
+    return Replay(directory, spec, state, requests, own, int(state.desk["rows"][0]), took_s, source.published, fees, steering)
 
 
 class _Source:
@@ -104,7 +113,7 @@ class _Source:
         self._at = 0 if frame is None else int(frame.desk["rows"])
         self._now_ns = 0
         self._reports, self._told_ns = [np.zeros(0, EVENT)], [np.zeros(0, np.int64)]
-        self.timers_ns = [np.zeros(0, np.int64)]
+        self.steering = [np.zeros(0, EVENT)]
         self.published: bool | None = None
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -137,7 +146,7 @@ class _Source:
         told = (rows["kind"] >= ACCEPTED) & (rows["kind"] <= PAYMENT)
         self._reports.append(rows[told])
         self._told_ns.append(desk_ns[told])
-        self.timers_ns.append(rows["ts_recv_ns"][rows["kind"] == TIMER])
+        self.steering.append(rows[(rows["kind"] == TIMER) | ((rows["kind"] >= PAUSE) & (rows["kind"] <= SET_LIMITS))])
 
     @property
     def reports(self) -> np.ndarray:
@@ -157,10 +166,10 @@ def _frame(directory: Path, spec: RunSpec) -> Frame | None:
         return None  # killed before its first frame: the journal is no less whole for that
 
 
-def _kept(rows: np.ndarray) -> np.ndarray:
-    """Return the requests and reports among the rows that a step wrote."""
+def kept(rows: np.ndarray) -> np.ndarray:
+    """Return the requests, reports and fees among the rows that a step wrote."""
     kinds = rows["kind"]
-    return rows[((kinds >= ACCEPTED) & (kinds <= PAYMENT)) | ((kinds >= SUBMIT) & (kinds <= CANCEL))]
+    return rows[((kinds >= ACCEPTED) & (kinds <= PAYMENT)) | ((kinds >= SUBMIT) & (kinds <= CANCEL)) | (kinds == FEE)]
 
 
 def _received(rows: np.ndarray) -> np.ndarray:

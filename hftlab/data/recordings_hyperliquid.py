@@ -26,13 +26,17 @@ class _Envelope(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class _Book(msgspec.Struct):
+class Book(msgspec.Struct):
+    """A whole book: bids, then asks, best first."""
+
     coin: str
     time: int
     levels: tuple[list[Level], list[Level]]
 
 
-class _Print(msgspec.Struct):
+class Print(msgspec.Struct):
+    """A public trade."""
+
     coin: str
     side: str
     px: str
@@ -41,13 +45,17 @@ class _Print(msgspec.Struct):
     tid: int
 
 
-class _Touch(msgspec.Struct):
+class Touch(msgspec.Struct):
+    """Best bid and best ask."""
+
     coin: str
     time: int
     bbo: tuple[Level | None, Level | None]
 
 
-class _Market:
+class Market:
+    """What is kept of one coin."""
+
     def __init__(self, index: int, prices: Grid, sizes: SizeGrid) -> None:
         self.index = index
         self.prices = prices
@@ -64,12 +72,12 @@ class HyperliquidReader:
         self._out = out
         self._notes = notes
         self._bbo = bbo
-        self._known: dict[str, _Market | None] = {}
+        self._known: dict[str, Market | None] = {}
         self.first_ns = 0  # when the first row came
         self._envelope = msgspec.json.Decoder(_Envelope).decode
-        self._book_of = msgspec.json.Decoder(_Book).decode
-        self._prints_of = msgspec.json.Decoder(list[_Print]).decode
-        self._touch_of = msgspec.json.Decoder(_Touch).decode
+        self._book_of = msgspec.json.Decoder(Book).decode
+        self._prints_of = msgspec.json.Decoder(list[Print]).decode
+        self._touch_of = msgspec.json.Decoder(Touch).decode
 
     def start_file(self) -> None:
         """Nothing to forget: a coin has one meaning."""
@@ -98,16 +106,16 @@ class HyperliquidReader:
         if self._out.count and not self.first_ns:
             self.first_ns = recv_ns
 
-    def _market(self, coin: str) -> _Market | None:
+    def _market(self, coin: str) -> Market | None:
         if coin not in self._known:
             index = self._markets.index("hyperliquid", coin)
             self._known[coin] = None
             if index >= 0:
                 instrument = self._markets.instruments[index]
-                self._known[coin] = _Market(index, price_grid(instrument), SizeGrid(instrument))
+                self._known[coin] = Market(index, price_grid(instrument), SizeGrid(instrument))
         return self._known[coin]
 
-    def _book(self, recv_ns: int, book: _Book) -> None:
+    def _book(self, recv_ns: int, book: Book) -> None:
         market = self._market(book.coin)
         if market is None:
             return
@@ -126,16 +134,15 @@ class HyperliquidReader:
                 sizes = [market.sizes[level.sz] for level in levels]
                 self._out.add(DEPTH, side, SNAPSHOT | end, stamps, market.index, prices, sizes)
 
-    def _trades(self, recv_ns: int, prints: list[_Print]) -> None:
+    def _trades(self, recv_ns: int, prints: list[Print]) -> None:
         """Add each print as its own message: the prints of one line have their own times."""
         for one in prints:
             market = self._market(one.coin)
             if market is None:
                 continue
             exch_ns = one.time * _NS_PER_MS
-            if exch_ns < market.first_book_ns or not market.first_book_ns:
-                # On subscription the venue sends the last prints, up to minutes old: they are history, not market data.
-                self._notes.dropped["trade from before the capture (sent on subscription)"] += 1
+            flags = self._flags_of_print(market, one, exch_ns)
+            if flags < 0:
                 continue
             if one.side not in _SIDES:
                 raise msgspec.ValidationError(f"a trade of side {one.side!r}, not 'B' or 'A'")
@@ -143,9 +150,17 @@ class HyperliquidReader:
             if price == 0 or lots == 0:
                 self._notes.dropped["trade of zero price or size"] += 1
                 continue
-            self._out.add(TRADE, _SIDES[one.side], LAST, (exch_ns, recv_ns, one.tid), market.index, (price,), (lots,))
+            self._out.add(TRADE, _SIDES[one.side], flags, (exch_ns, recv_ns, one.tid), market.index, (price,), (lots,))
 
-    def _touch(self, recv_ns: int, touch: _Touch) -> None:
+    def _flags_of_print(self, market: Market, one: Print, exch_ns: int) -> int:
+        """Return the flags of a print's row, or -1 for one to be left out."""
+        if exch_ns < market.first_book_ns or not market.first_book_ns:
+            # On subscription the venue sends the last prints, up to minutes old: they are history, not market data.
+            self._notes.dropped["trade from before the capture (sent on subscription)"] += 1
+            return -1
+        return LAST
+
+    def _touch(self, recv_ns: int, touch: Touch) -> None:
         market = self._market(touch.coin)
         if market is None:
             return

@@ -82,7 +82,7 @@ class Encoder:
         qty = self._qty_texts[request.instrument](request.qty_lots)
         if request.kind == AMEND and self.venue == "binance":
             return request.client_id, qty, request.client_id
-        if request.flags & MARKET_ORDER:
+        if request.kind == SUBMIT and request.flags & MARKET_ORDER:
             return request.client_id, qty
         return request.client_id, self._price_texts[request.instrument](request.price_ticks), qty
 

@@ -75,6 +75,7 @@ class BinanceWire:
         self.amends = "in_place"  # spot: the only amend it has, a smaller size at the same price (`order.amend.keepPriority`)
         self.dead_man = endpoint.venue == "binanceusdm"
         self.on_event: Callable[[VenueEvent], None] = _nobody
+        self._endpoint = endpoint
         self._clock_ns, self._offset_ns, self._deadline_s = clock_ns, 0, deadline_s
         signer = Signer(keys)
         self._encoder, self._decoder = Encoder(self.venue, instruments, signer), Decoder(instruments)
@@ -106,7 +107,7 @@ class BinanceWire:
         except TimeoutError:
             await self.close()
             raise VenueDown(f"{self.venue} did not let us in within {OPEN_S:g} s; is {self._api_url} reachable from here?") from None
-        except BaseException:
+        except BaseException:  # why: whatever it was, nothing may stay open; it is raised again
             await self.close()
             raise
 

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 from ccxt.base import errors as wrong
 
-from hftlab.types import POST_ONLY
+from hftlab.types import AMEND, POST_ONLY
 from hftlab.venues.live.binance_rejects import judge
 from hftlab.venues.live.model import Outcome, Reject
 
@@ -59,6 +59,8 @@ CLASSES: tuple[tuple[type[Exception], Reject], ...] = (
 def judge_error(error: BaseException, venue: str, kind: int = 0, flags: int = 0) -> tuple[Outcome, Reject | None]:
     """Return what an exception of a ccxt call means for the request behind it."""
     text = str(error)
+    if venue == "binance" and kind == AMEND and "cancelResult" in text:
+        return _of_replacement(text)
     if venue.startswith("binance") and (code := _CODE.search(text)):
         return judge(_status(text), int(code.group(1)), text, kind)
     if isinstance(error, wrong.DDoSProtection | wrong.RateLimitExceeded):
@@ -72,6 +74,14 @@ def judge_error(error: BaseException, venue: str, kind: int = 0, flags: int = 0)
     if isinstance(error.__cause__, aiohttp.ClientError) or not isinstance(error, wrong.BaseError):
         return Outcome.UNSURE, None  # an answer that broke off, or that ccxt could not read
     return _of_refusal(error, text, flags)
+
+
+def _of_replacement(text: str) -> tuple[Outcome, Reject | None]:
+    """Judge spot's cancelReplace by its two halves: the old order may be gone though the new one was refused."""
+    if '"cancelResult":"SUCCESS"' in text:
+        return Outcome.REJECTED, Reject.ENDED_BY_AMEND
+    inner = next((int(code) for code in _CODE.findall(text) if code not in {"-2021", "-2022"}), 0)
+    return judge(400, inner, text) if inner else (Outcome.UNSURE, None)
 
 
 def _of_network(error: BaseException, venue: str, text: str) -> tuple[Outcome, Reject | None]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from hftlab.errors import InputError
 from hftlab.instrument import Instrument
 from hftlab.venues.live.keys import Keys
-from hftlab.venues.live.model import Endpoint, Wire
+from hftlab.venues.live.model import Endpoint, Reader, Wire
 
 
 def checked(endpoint: Endpoint, instruments: tuple[Instrument, ...]) -> None:
@@ -31,3 +31,19 @@ def make_wire(
     from hftlab.venues.live.ccxt_wire import CcxtWire
 
     return CcxtWire(endpoint, instruments, keys, clock_ns)
+
+
+def make_reader(endpoint: Endpoint, instruments: tuple[Instrument, ...], clock_ns: Callable[[], int], seed: int = 1) -> Reader:
+    """Return the reader of an endpoint's market data, not yet running."""
+    checked(endpoint, instruments)
+    if endpoint.venue in {"binance", "binanceusdm"}:
+        from hftlab.venues.live.binance_reader import BinanceReader
+
+        return BinanceReader(instruments, endpoint, clock_ns, seed=seed)
+    if endpoint.venue == "hyperliquid":
+        from hftlab.venues.live.hyperliquid_reader import HyperliquidLiveReader
+
+        return HyperliquidLiveReader(instruments, endpoint, clock_ns, seed)
+    from hftlab.venues.live.ccxt_feed import CcxtReader
+
+    return CcxtReader(endpoint, instruments, clock_ns, seed)

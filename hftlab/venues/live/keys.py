@@ -1,5 +1,6 @@
 """Keys of a venue, from the environment or a .env file. They are never printed: `SecretStr` shows stars."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,11 @@ class Keys:
     def of(cls, key: str = "", secret: str = "", password: str = "", wallet: str = "", private_key: str = "") -> "Keys":
         """Return keys from plain texts: the made-up ones of a loopback exchange."""
         return cls(SecretStr(key), SecretStr(secret), SecretStr(password), SecretStr(wallet), SecretStr(private_key))
+
+    @classmethod
+    def from_ccxt(cls, names: Mapping[str, str]) -> "Keys":
+        """Return keys from ccxt's names (apiKey, secret, password, walletAddress, privateKey), as a loopback venue gives them."""
+        return cls.of(*(names.get(name, "") for name in ("apiKey", "secret", "password", "walletAddress", "privateKey")))
 
     @property
     def complete(self) -> bool:

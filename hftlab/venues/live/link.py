@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from hftlab.errors import VenueDown
@@ -44,7 +45,10 @@ class Connection(WSListener):
         self._parts.clear()
         try:
             self._heard(text)
+        except msgspec.DecodeError as error:  # garbage: whatever was in it is asked for once the connection stands again
+            self.drop(f"a message that is not what the venue sends: {error}: {text[:60]!r}")
         except Exception as error:  # why: picows would only log it; the link's task raises it where it is supervised
+            self.drop(f"a message could not be read: {error!r}")
             self._failed(error)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
@@ -118,7 +122,7 @@ class Link:
                 self.current.drop("closed by us")
                 self.current = None
 
-    def _failed(self, error: Exception) -> None:
+    def _note_failure(self, error: Exception) -> None:
         """Take note of a message that could not be read, on any of our connections, and end the link: its task raises it."""
         self._failure = error
         if self.current is not None:
@@ -151,7 +155,7 @@ class Link:
 
     async def _dial(self) -> Connection:
         self.dials += 1
-        connection = Connection(self._heard, self._failed)
+        connection = Connection(self._heard, self._note_failure)
         url = await self._where()
         try:
             await ws_connect(
@@ -164,7 +168,7 @@ class Link:
                 auto_ping_reply_timeout=10,
             )
             await self._up(connection)
-        except BaseException as error:
+        except BaseException as error:  # why: whatever it was, also a cancel, the socket must not stay open; it is raised again
             connection.drop("not greeted")
             if _is_of_the_network(error):
                 raise VenueDown(f"no connection to {url.split('?')[0]}: {error!r}", getattr(error, "retry_after_s", 0.0)) from error

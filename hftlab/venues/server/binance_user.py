@@ -13,7 +13,6 @@ from hftlab.venues.server.binance_reports import account_position, account_updat
 from hftlab.venues.server.model import AccountEvent, OrderEvent
 from hftlab.venues.server.skin import Connection
 
-KEY_LIFE_NS = 3_600_000_000_000
 STREAM = "user"
 SUBSCRIPTION_KEY = "subscription "  # what ws-api subscriptions are called among the keys
 
@@ -60,7 +59,7 @@ class UserStreams:
     """Keys, sinks and events of all accounts. `key_life_ns` is how long a key lives without being renewed."""
 
     house: House
-    key_life_ns: int = KEY_LIFE_NS
+    key_life_ns: int
     keys: dict[str, Key] = field(default_factory=dict)
     payments: list[Payment] = field(default_factory=list)
     _sinks: dict[str, list[Sink]] = field(default_factory=dict)
@@ -141,6 +140,7 @@ class UserStreams:
         key = self.keys.get(name)
         if key is None or not key.lasts:
             return False
+        connection.state["account"] = key.account  # whose fills a fault may tell again
         wrap = (f'{{"stream":"{name}","data":', "}") if combined else ("", "")
         self._sinks.setdefault(key.account, []).append(Sink(connection, name, wrap, frozenset(events)))
         return True
@@ -153,7 +153,7 @@ class UserStreams:
     def subscribe(self, connection: Connection, account: str) -> int:
         """Send an account's events to a ws-api connection. Returns the number of the subscription."""
         number: int = connection.state.get("subscriptions", 0)
-        connection.state["subscriptions"] = number + 1
+        connection.state.update(subscriptions=number + 1, account=account)
         name, now_ns = f"{SUBSCRIPTION_KEY}{connection.number}/{number}", self.house.core.now_ns()
         self.keys[name] = Key(account, now_ns, now_ns, lasts=False)
         wrap = (f'{{"subscriptionId":{number},"event":', "}")
@@ -201,6 +201,10 @@ class UserStreams:
             return Decimal(0)
         self.payments.append(Payment(event.account, event.symbols[0], event.assets[0], added, event.ts_ns))
         return added
+
+    def listens(self, account: str) -> bool:
+        """Say whether anybody is told of an account."""
+        return bool(self._listening(account))
 
     def _listening(self, account: str) -> list[Sink]:
         return [sink for sink in self._sinks.get(account, []) if not self.keys[sink.key].silent]

@@ -10,9 +10,10 @@ from coincurve import PrivateKey
 
 from hftlab.errors import InputError, UnknownName, did_you_mean
 from hftlab.venues.server.hyperliquid_signing import address_of
+from hftlab.venues.server.rules import RULES
 from hftlab.venues.server.schedule import load_faults
 
-SKINS = ("binance", "binanceusdm", "hyperliquid")
+SKINS = tuple(RULES)
 BALANCES: dict[str, dict[str, str]] = {
     "binance": {"BTC": "10", "ETH": "100", "USDT": "1000000"},
     "binanceusdm": {"USDT": "1000000"},
@@ -30,7 +31,7 @@ class VenueConfig:
     `SynthMarket`, `StillMarket` or `RecordedMarket`; `speed` and `loop` are for recordings.
     `accounts`: how many of each skin, with `balances` by skin and asset; `fees_bps`: maker and taker by skin.
     `limits`: keyword arguments of each skin, by its name. `faults`: as `schedule.load_faults` takes them, with `fault_seed`.
-    `ports`: plain, tls, proxy, control; 0 or none chooses. `state`: a file from which the venue comes back after it was killed.
+    `ports`: plain, tls, proxy, control; 0 or none chooses. `state`: a directory from which the venue comes back after it was killed.
     Raises UnknownName, InputError.
     """
 

@@ -14,7 +14,7 @@ from hftlab.errors import InputError, UnknownName, did_you_mean
 
 FRAME, HELLO, REQUEST, DIFF, SNAPSHOT = "frame", "hello", "request", "diff", "snapshot"
 BEFORE, KEY, SPELL = "before", "key", "spell"
-BOOKS = "*depth*|l2Book*"
+BOOKS = "*@depth*|*@l2Book"
 MOMENTS = ("order", "amend", "cancel", "query", "account", "market", "md", "user", "fill", "dial")  # what a spell can begin on
 TIMEOUTS = ("silence", "unknown", "gateway")
 
@@ -173,4 +173,5 @@ def moment_of(kind: str, text: str | bytes) -> str:
     """Return "fill" for a user frame that tells an execution, else its kind. Both of Binance's formats, and Hyperliquid's."""
     if kind != "user" or isinstance(text, bytes):
         return kind
-    return "fill" if '"x":"TRADE"' in text or '"channel":"userFills"' in text else kind
+    tells = '"x":"TRADE"' in text or ('"channel":"userFills"' in text and '"isSnapshot":true' not in text)
+    return "fill" if tells else kind

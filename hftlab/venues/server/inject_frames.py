@@ -132,7 +132,10 @@ class FrameFaults:
         return sum(latency_s(spell.armed) for spell in self._schedule.on("latency", **target))
 
     def _remember(self, connection: Socket, text: Text) -> None:
-        self._fills.setdefault((connection.skin, _account(connection)), deque(maxlen=FILLS_KEPT)).append(text)
+        # Several connections may listen to one account: a fill is remembered once.
+        told = self._fills.setdefault((connection.skin, _account(connection)), deque(maxlen=FILLS_KEPT))
+        if text not in told:
+            told.append(text)
 
 
 def latency_s(armed: Armed) -> float:
@@ -147,8 +150,8 @@ def _account(connection: Socket) -> str:
 
 
 def _symbol(stream: str) -> str:
-    """Return the symbol of a stream's name, as the venue writes symbols: btcusdt@depth is BTCUSDT, l2Book:BTC is BTC."""
-    return stream.partition("@")[0].upper() if "@" in stream else stream.rsplit(":", 1)[-1]
+    """Return the symbol of a stream's name, as the venue writes symbols: btcusdt@depth is BTCUSDT, btc@l2Book is BTC."""
+    return stream.partition("@")[0].upper() if "@" in stream else ""
 
 
 def _brief(text: Text) -> str:

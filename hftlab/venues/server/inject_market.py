@@ -146,18 +146,20 @@ class _Raced:
 
     def place(self, account: str, wish: NewOrder) -> Order:
         """Take in an order, after the races that are due."""
-        kind, self._faults.doing = self._faults.doing or "order", ""
+        kind, self._faults.doing = "amend" if self._faults.doing == "amend" else "order", ""
         if wish.post_only:
             self._faults.race(kind, wish.symbol, wish.side, wish.price_ticks)
         return self._core.place(account, wish)
 
-    def amend(self, account: str, symbol: str, price_ticks: int, qty_lots: int, *, order_id: int = 0, client_id: str = "") -> Order:
+    def amend(
+        self, account: str, symbol: str, price_ticks: int, qty_lots: int, *, order_id: int = 0, client_id: str = "", new_client_id: str = ""
+    ) -> Order:
         """Amend an order, after the races that are due."""
         self._faults.doing = ""
         order = self._core.order(account, symbol, order_id=order_id, client_id=client_id)
         if order is not None and order.status in OPEN and order.post_only:
             self._faults.race("amend", symbol, order.side, price_ticks)
-        return self._core.amend(account, symbol, price_ticks, qty_lots, order_id=order_id, client_id=client_id)
+        return self._core.amend(account, symbol, price_ticks, qty_lots, order_id=order_id, client_id=client_id, new_client_id=new_client_id)
 
     def cancel(self, account: str, symbol: str, *, order_id: int = 0, client_id: str = "") -> Order:
         """Cancel an order, after the races that are due."""
@@ -166,3 +168,9 @@ class _Raced:
             self._faults.doing = ""
             self._faults.race_cancel(order)
         return self._core.cancel(account, symbol, order_id=order_id, client_id=client_id)
+
+    def cancel_all(self, account: str, symbol: str | None = None) -> list[Order]:
+        """Cancel everything, after the races that are due."""
+        for order in self._core.open_orders(account, symbol):
+            self._faults.race_cancel(order)
+        return self._core.cancel_all(account, symbol)

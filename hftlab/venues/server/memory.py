@@ -51,8 +51,9 @@ def remember(config: VenueConfig, now_ns: Callable[[], int]) -> tuple[Built, Mem
     """Build a venue; with `config.state`, as the file remembers it. Raises DataError when the file tells of another venue."""
     if not config.state:
         return build(config, now_ns), None
-    path = Path(config.state)
+    path = Path(config.state) / "memory.jsonl"
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
         start_ns = now_ns()
         built = build(config, now_ns, start_ns)
     else:
@@ -101,7 +102,8 @@ def _again(core: Exchange, line: Line, orders: dict[int, Order]) -> None:
         orders[order.order_id] = order
     elif what == "amend":
         order = orders[line["order_id"]]
-        core.amend(order.account, order.symbol, line["price_ticks"], line["qty_lots"], order_id=order.order_id)
+        named = {"new_client_id": line["new_client_id"]} if "new_client_id" in line else {}
+        core.amend(order.account, order.symbol, line["price_ticks"], line["qty_lots"], order_id=order.order_id, **named)
     elif what == "cancel":
         order = orders[line["order_id"]]
         core.cancel(order.account, order.symbol, order_id=order.order_id)

@@ -20,6 +20,7 @@ from hftlab.venues.server.config import VenueConfig
 from hftlab.venues.server.control import Control
 from hftlab.venues.server.handle import VenueHandle
 from hftlab.venues.server.injector import Injector
+from hftlab.venues.server.launch import LaunchedVenue, launch
 from hftlab.venues.server.memory import Memory, remember
 from hftlab.venues.server.schedule import Schedule, load_faults
 from hftlab.venues.server.skin import Skin
@@ -37,8 +38,6 @@ class LoopbackVenue(VenueHandle):
     """
 
     def __init__(self, config: VenueConfig | Sequence[Skin] | None = None, *, paces: dict[str, Pace] | None = None, **changes: Any) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="hftlab-venue-"))
-        self.ca_file = str(self._directory / "ca.pem")
         self._memory: Memory | None = None
         if config is None or isinstance(config, VenueConfig):
             self.config = config or VenueConfig.from_dict(changes)
@@ -46,6 +45,9 @@ class LoopbackVenue(VenueHandle):
         else:
             self.config = VenueConfig.from_dict(changes)
             self._built = _ready(self.config, config)
+        self._passing = not self.config.state  # a directory that nobody asked to keep
+        self._directory = Path(self.config.state or tempfile.mkdtemp(prefix="hftlab-venue-"))
+        self.ca_file = str(self._directory / "ca.pem")
         cores, built = {skin.core.venue: skin.core for skin in self._built.skins.values()}, self._built
         self.transport = Transport(list(built.skins.values()), built.clock, self._advance, built.injector, paces=paces, acted=self._acted)
         built.injector.attach(self.transport, {name: skin.core for name, skin in built.skins.items()})
@@ -55,6 +57,11 @@ class LoopbackVenue(VenueHandle):
         self._failure: BaseException | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loopback venue", daemon=True)
+
+    @staticmethod
+    def launch(config: VenueConfig | None = None, **changes: Any) -> LaunchedVenue:
+        """Return a venue that will run in a process of its own, which can be killed: see `LaunchedVenue`."""
+        return launch(config, **changes)
 
     @property
     def ports(self) -> dict[str, int]:
@@ -83,19 +90,20 @@ class LoopbackVenue(VenueHandle):
         """End it. Raises what made it fail while it ran, or an ExceptionGroup of the defects of its parts."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._end)
-        self.wait()
+        self._thread.join(WAIT_S)
         if self._memory is not None:
             self._memory.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        if self._passing:
+            shutil.rmtree(self._directory, ignore_errors=True)
         if self._failure is not None:
             raise self._failure
         if self.transport.defects:
             raise ExceptionGroup("the loopback venue was wrong itself", self.transport.defects)
 
-    def wait(self) -> None:
-        """Wait until it has ended."""
-        while self._thread.is_alive():
-            self._thread.join(1.0)
+    @property
+    def running(self) -> bool:
+        """Return whether it has not ended."""
+        return self._thread.is_alive()
 
     def call(self, function: Callable[[], T]) -> T:
         """Run a function on the venue's own thread and return what it returns: cores, skins and faults are touched there only."""
@@ -138,7 +146,7 @@ class LoopbackVenue(VenueHandle):
 
     async def _live(self) -> None:
         self._stopping = asyncio.Event()
-        tls = make_authority(list(self.transport.hosts), Path(self.ca_file)) if self.config.tls else None
+        tls = make_authority(list(self.transport.hosts), Path(self.ca_file), keep=not self._passing) if self.config.tls else None
         await self.transport.open(self.config.ports, tls, self._control.http)
         try:
             async with asyncio.TaskGroup() as group:
