@@ -2,11 +2,10 @@
 
 import asyncio
 import gzip
-import itertools
 
 import numpy as np
 import pytest
-from scripted_binance import START_MS, Server, Witness, until
+from scripted_binance import Server, Witness, until
 
 from hftlab.data.recordings import load
 from hftlab.errors import InputError
@@ -18,9 +17,9 @@ from hftlab.venues.live.record import Recorder, recorded
 LIMITS = Limits(silence_s={}, quiet_s=0.3, checked_each=20)
 
 
-def clock():
-    """Return a clock that begins a minute ahead of the exchange, which moves by 10 ms for every two or three frames."""
-    return ((START_MS + 60_000) * 1_000_000 + 20_000_000 * n for n in itertools.count()).__next__
+def clock(server):
+    """Return a clock that is a millisecond ahead of the exchange's."""
+    return lambda: 1_000_000 * (1 + max(market.now_ms for market in server.markets.values()))
 
 
 def run(story):
@@ -30,7 +29,10 @@ def run(story):
 async def session(server, path, misbehave=None):
     """Follow a server with a recorder until enough has happened; return the rows that were handed out."""
     with Recorder(path, server.instruments) as recorder:
-        reader, witness = BinanceReader(server.instruments, server.endpoint, clock(), limits=LIMITS, recorder=recorder), Witness(server)
+        reader, witness = (
+            BinanceReader(server.instruments, server.endpoint, clock(server), limits=LIMITS, recorder=recorder),
+            Witness(server),
+        )
         task = asyncio.create_task(reader.run(witness.emit, witness.say))
         await until(lambda: witness.compared > 60 * len(server.markets))
         if misbehave is not None:
@@ -100,7 +102,9 @@ def test_record_stops_after_its_time_and_leaves_a_file_that_loads(tmp_path):
 
     async def story():
         async with Server("binanceusdm", seed=4).running() as server:
-            return await recorded(server.instruments[0], server.endpoint, tmp_path / "x.gz", 0.3, clock(), lambda *what: said.append(what))
+            return await recorded(
+                server.instruments[0], server.endpoint, tmp_path / "x.gz", 0.3, clock(server), lambda *what: said.append(what)
+            )
 
     counts = run(story)
     assert counts["dropped"] == counts["gaps"] == 0
@@ -114,7 +118,7 @@ def test_a_recording_is_not_overwritten_and_a_time_is_more_than_zero(tmp_path):
     with pytest.raises(InputError, match="not overwritten"):
         Recorder(tmp_path / "x.gz", (Server().instruments[0],))
     with pytest.raises(InputError, match="more than zero"):
-        asyncio.run(recorded(Server().instruments[0], None, tmp_path / "y.gz", 0, clock(), lambda *_: None))
+        asyncio.run(recorded(Server().instruments[0], None, tmp_path / "y.gz", 0, lambda: 0, lambda *_: None))
 
 
 def test_a_recorder_that_cannot_keep_up_leaves_out_and_counts(tmp_path):
