@@ -15,13 +15,16 @@ from hftlab.data.binance_chain import GAPPED, INSIDE, REPEATED, Chain
 from hftlab.data.binance_messages import Envelope
 from hftlab.kernels import binance_wire as wire
 from hftlab.kernels.reader_book import CROSSED_BOOK, SLOTS, TOUCH_WORDS, keep
-from hftlab.types import BBO, BOOK, DEPTH, EVENT, FUNDING, GAP, LAST, NO_PRICE, SNAPSHOT, TRADE
+from hftlab.types import BBO, DEPTH, EVENT, FUNDING, GAP, LAST, SNAPSHOT, TRADE
 from hftlab.venues.live.binance_frames import Frames
 from hftlab.venues.live.binance_prints import Prints
+from hftlab.venues.live.binance_public import LEVELS
 from hftlab.venues.live.binance_slow import stamp_ns
+from hftlab.venues.live.book_rows import differs, empty_book
 from hftlab.venues.live.model import StreamStatus
 from hftlab.venues.live.takeover import Takeover
 
+_LOWEST, _HIGHEST = -(1 << 62), 1 << 62
 _RECENT = 4096  # diffs kept to be replayed: minutes of the fastest stream, snapshots take under a second
 
 
@@ -37,6 +40,8 @@ class Counts:
     repeated: int = 0  # messages seen before
     inside: int = 0  # diffs that the snapshot already held
     stale_snapshots: int = 0  # fetched again: older than the first diff kept
+    audits: int = 0
+    stale_levels: int = 0  # gaps because a snapshot showed other levels
     resyncs: int = 0
     takeovers: int = 0  # a younger connection went on where the older one stood
 
@@ -75,9 +80,9 @@ class LiveBook(Takeover):
         self._pair = self._rows[:2]  # of best prices: to slice costs as much as half of what is done with them
         self._gap_row = np.zeros(1, EVENT)
         self._gap_row["kind"], self._gap_row["flags"], self._gap_row["instrument"] = GAP, LAST, number
-        self._book = np.zeros(1, BOOK)
-        for price in ("anchor_ticks", "best_bid_ticks", "best_ask_ticks"):
-            self._book[price] = NO_PRICE
+        self._book = empty_book()
+        self._known = (_LOWEST, _HIGHEST)  # bids from here up and asks up to here were told by a snapshot: 1,000 levels a side
+        self._auditing = False
         self._touches = np.zeros((3, SLOTS, TOUCH_WORDS), np.int64)
 
     # --- connections -------------------------------------------------------------------------------------------------
@@ -131,7 +136,7 @@ class LiveBook(Takeover):
         if found == GAPPED and self.trusted:
             self.counts.holes += 1
             self.distrust(recv_ns, f"updates are missing before {ids[0]}")
-        if not self.trusted:
+        if not self.trusted or self._auditing:
             self._recent.append(Kept(*ids, payload))
             self.arrived.set()
             if self.counts.resyncs == 0:
@@ -210,6 +215,26 @@ class LiveBook(Takeover):
 
     def join(self, snapshot: Envelope, body: bytes, recv_ns: int) -> bool:
         """Begin again at a snapshot, with the diffs kept since; False when something is missing in between. Raises InputError."""
+        joined = self._joined(snapshot, recv_ns)
+        if joined is None:
+            self.counts.stale_snapshots += 1
+            return False
+        if self.taken is not None:
+            self.taken(recv_ns, body, self.market, 0)
+        self.chain, self._known, rows = joined
+        self.trusted = True
+        self.counts.resyncs += 1
+        self.streams[DEPTH].resyncs += 1
+        self.streams[DEPTH].note = ""
+        self.wanted.clear()
+        self._recent.clear()
+        self.emit(rows)
+        if doubt := keep(rows, self._book, self._touches):
+            self._doubt(doubt, recv_ns)
+        return True
+
+    def _joined(self, snapshot: Envelope, recv_ns: int) -> tuple[Chain, tuple[int, int], np.ndarray] | None:
+        """Return chain, known range of prices and rows after a snapshot and the diffs kept since; None when something is missing."""
         last = snapshot.last_update_id
         waiting = [kept for kept in self._recent if self.chain.after(last, kept.last_id)]
         trial = Chain(self.chain.futures)
@@ -217,8 +242,7 @@ class LiveBook(Takeover):
         places = [trial.take(kept.first_id, kept.last_id, kept.previous_id) for kept in waiting]
         # Without a diff to join, it must at least be as new as the last one seen.
         if GAPPED in places or (not waiting and last < self.chain.last_id):
-            self.counts.stale_snapshots += 1
-            return False
+            return None
         self._depth_ns = max(self._depth_ns, stamp_ns(snapshot.T)) or recv_ns
         self._frames.note_newest(self.market, self._depth_ns)
         parts = [self._frames.slow.snapshot(self.market, snapshot, self._depth_ns, recv_ns)]
@@ -229,19 +253,33 @@ class LiveBook(Takeover):
                 rows["flags"] |= SNAPSHOT
                 rows["ts_exch_ns"] = self._depth_ns
                 parts.append(rows)
+        low = int(parts[0]["price_ticks"][len(snapshot.bids)]) if len(snapshot.bids) >= LEVELS else _LOWEST
+        high = int(parts[0]["price_ticks"][-1]) if len(snapshot.asks) >= LEVELS else _HIGHEST
         # One message: what lies between the snapshot and now is history that nobody should act on.
         rows = np.concatenate(parts)
         rows["flags"] &= ~np.uint16(LAST)
         rows["flags"][-1] |= LAST
-        if self.taken is not None:
-            self.taken(recv_ns, body, self.market, 0)
-        self.chain, self.trusted = trial, True
-        self.counts.resyncs += 1
-        self.streams[DEPTH].resyncs += 1
-        self.streams[DEPTH].note = ""
-        self.wanted.clear()
-        self._recent.clear()
-        self.emit(rows)
-        if doubt := keep(rows, self._book, self._touches):
-            self._doubt(doubt, recv_ns)
-        return True
+        return trial, (low, high), rows
+
+    def audit(self, snapshot: Envelope, body: bytes, recv_ns: int) -> None:
+        """Hold the whole book against a snapshot, as far as both are known, and begin again at it where they differ. Raises InputError.
+
+        A wrong level far from the touch is seen by no other check. Nothing happens when the two cannot be brought to one update id.
+        """
+        joined = self._joined(snapshot, recv_ns) if self.trusted else None
+        if joined is None or joined[0].last_id != self.chain.last_id:
+            return
+        _, (low, high), rows = joined
+        reference = empty_book()
+        keep(rows, reference, np.zeros_like(self._touches))
+        self.counts.audits += 1
+        if differs(self._book, reference, max(low, self._known[0]), min(high, self._known[1])):
+            self.counts.stale_levels += 1
+            self._distrust(recv_ns, "it differs from a snapshot at the same update id")
+            self.join(snapshot, body, recv_ns)
+
+    def keep_diffs(self, *, wanted: bool) -> None:
+        """Keep the diffs that come, for an audit; or no longer."""
+        self._auditing = wanted
+        if self.trusted:
+            self._forget()

@@ -127,6 +127,7 @@ class BinanceReader:
                 for book in self.books:
                     group.create_task(tasks.synced(book))
                     group.create_task(tasks.filled(book))
+                    group.create_task(tasks.audited(book))
                 group.create_task(tasks.watched())
                 group.create_task(self._fails())
         except BaseExceptionGroup as several:

@@ -39,13 +39,10 @@ def snapshot_rows(book: np.ndarray, instrument: int, exch_ns: int, recv_ns: int,
     return rows
 
 
-def differs(mine: np.ndarray, theirs: np.ndarray, whole: tuple[bool, bool]) -> bool:
-    """Say whether two books differ where the second one can be known: to its last level, or to the end where it is `whole` (bids, asks)."""
-    for side, all_of_it in zip((BID, ASK), whole, strict=True):
+def differs(mine: np.ndarray, theirs: np.ndarray, low_ticks: int, high_ticks: int) -> bool:
+    """Say whether two books differ in their bids from `low_ticks` up or in their asks up to `high_ticks`."""
+    for side, last in ((BID, low_ticks), (ASK, high_ticks)):
         ours, other = levels_of(mine, side), levels_of(theirs, side)
-        if not all_of_it:
-            last = other[-1, 0] if len(other) else 0
-            ours = ours[ours[:, 0] * side >= last * side]
-        if not np.array_equal(ours, other):
+        if not np.array_equal(ours[ours[:, 0] * side >= last * side], other[other[:, 0] * side >= last * side]):
             return True
     return False
