@@ -167,7 +167,7 @@ class Schedule:
         now_ns = self.clock()
         return [one for one in waiting if one.fault.concerns(**target) and one.strikes(now_ns)]
 
-    def moment(self, moment: str, **target: Any) -> None:
+    def moment(self, moment: str, /, **target: Any) -> None:
         """Count an event that spells may begin on."""
         for one in self._waiting(f"on {moment}"):
             if one.fault.concerns(**{**target, "kind": one.fault.options["kind"]}) and one.strikes(self.clock()):
