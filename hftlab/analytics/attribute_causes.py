@@ -12,7 +12,7 @@ decision differed
     An order was sent, moved or withdrawn in one run only, and the state was different before (position, or orders): the end of a chain.
     `root` is the cause of the difference with which the two states parted last.
 order size
-    The order was smaller in the other run.
+    The order was smaller in the other run. `root` is what the states had parted with, where they had.
 market data
     The public data cannot have it: live filled though not even the first in the queue is reached by a print of that time, or live did not
     fill though a print went through the price. The feed merged, delayed or left out what happened.
@@ -168,8 +168,13 @@ class Judge:
             return self._gone(ours, theirs, absent)
         full = int(absent["filled_lots"]) >= int(absent["cap_lots"])
         if full and (a is None or b is None) and int(ours["cap_lots"]) != int(theirs["cap_lots"]):
-            return SIZE, SIZE
+            return self._size(int(ours["sent_ns"]))
         return self._reached(n, k, ts_ns)
+
+    def _size(self, ts_ns: int) -> tuple[int, int]:
+        """Return cause and root of a size that differs: most often the state did, when it was decided."""
+        stretch = self._states.stretch(ts_ns)
+        return SIZE, SIZE if stretch is None else self._root(stretch)
 
     def _gone(self, ours: np.void, theirs: np.void, absent: np.void) -> tuple[int, int]:
         """Say why the order of one run was gone already."""
@@ -199,7 +204,7 @@ class Judge:
             return self._decision(int(mine["sent_ns"]))
         ours, theirs = self._both.live.takers[k], self._both.other.takers[j]
         if int(ours["qty_lots"]) != int(theirs["qty_lots"]) and None in self._fills(n):
-            return SIZE, SIZE
+            return self._size(int(ours["sent_ns"]))
         if int(ours["price_ticks"]) != int(theirs["price_ticks"]):
             return self._decision(int(ours["sent_ns"]))
         moved = abs(int(ours["start_ns"]) - int(theirs["start_ns"])) > self._known.still_ns

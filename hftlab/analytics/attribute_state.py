@@ -80,8 +80,9 @@ def _apart(events: list[tuple[int, int, int, int, int]]) -> np.ndarray:
             last += 1
         apart = position != 0 or orders != 0
         if apart and began is None:
-            first = next(one for one in events[at:last] if one[1] != 0 or one[2] > 0)
-            began = (ts_ns, first[3], first[4])
+            # A fill comes before what was decided when it was learned of.
+            _, by, index = min((one[3] > FILL_OTHER, one[3], one[4]) for one in events[at:last] if one[1] != 0 or one[2] > 0)
+            began = (ts_ns, by, index)
         elif not apart and began is not None:
             found.append((began[0], ts_ns, began[1], began[2]))
             began = None
