@@ -240,6 +240,8 @@ class LiveDriver(Driver):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_S):
                     await line.close(clean=clean)
+        if self._shadow is not None:
+            self._shadow.close()
 
     def publish(self, wall_ns: int) -> None:
         """Publish, and keep what a restart needs beside the journal."""

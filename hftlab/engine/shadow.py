@@ -61,6 +61,10 @@ class Shadow:
             line = {"ts_ns": int(row["ts_recv_ns"]), "kind": KIND_NAMES[kind], "order_id": int(row["order_id"])}
             self._file.write(json.dumps(line | {"wire": wire.encode(request).decode()}) + "\n")
 
+    def close(self) -> None:
+        """End shadow.jsonl."""
+        self._file.close()
+
     def figures(self) -> dict[str, Any]:
         """Return the divergence meter, for screens."""
         return self._divergence.figures()
