@@ -224,7 +224,11 @@ class Reader(Protocol):
     """One venue's market data. `emit` is called on the loop's thread with EVENT rows of whole messages, in order."""
 
     instruments: tuple[Instrument, ...]
-    streams: Sequence[StreamStatus]
+
+    @property
+    def streams(self) -> Sequence[StreamStatus]:
+        """Return the health of each stream."""
+        ...
 
     async def run(self, emit: Callable[[np.ndarray], None], say: Callable[[str, str], None]) -> None:
         """Connect, follow, resync, reconnect, until cancelled. `say(level, text)` tells people; levels info, warn, error."""
