@@ -151,7 +151,7 @@ class LiveDriver(Driver):
                 self.submit(requests)
             self._unsent.clear()
             await self._follow()
-        except BaseException:
+        except BaseException:  # why: whatever it was, our orders are withdrawn first; it is raised again
             await self._leave(lines, clean=False)
             raise
         await self._leave(lines, clean=True)

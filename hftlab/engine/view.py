@@ -18,7 +18,7 @@ from hftlab.errors import CommandRefused, DataError, EngineDied, EngineUnreachab
 from hftlab.instrument import Instrument
 from hftlab.params import QUOTERS
 from hftlab.tunable import TUNABLE, to_human
-from hftlab.types import EVENT
+from hftlab.types import ACCEPTED, EVENT, FILL, PAYMENT
 
 _HTTP_S = 40.0
 
@@ -86,7 +86,7 @@ class View:
         spec = load_spec(self.directory)
         state = spec.state()
         run = spec.run()
-        written = [state.step(run, rows) for rows in jn.parts(self.directory / "journal")]
+        written = [_with_reports(rows, state.step(run, rows)) for rows in jn.parts(self.directory / "journal")]
         rows = int(state.desk["rows"][0])
         return Report.of(state, np.concatenate([np.zeros(0, EVENT), *written]), rows=rows, assumptions=assumptions(spec))
 
@@ -110,6 +110,19 @@ class View:
             return f"<{type(self).__name__} {self.name}: no such run yet>"
         names = ", ".join(i.name for i in self.instruments)
         return f"<{type(self).__name__} {self.name}: {names}, {'running' if self.alive() else 'not running'}>"
+
+
+def _with_reports(rows: np.ndarray, written: np.ndarray) -> np.ndarray:
+    """Return what a run wrote with the venue's own reports at their times: a real venue's are in the journal, not in what is written.
+
+    Fills are left out: the run wrote them down, with their fees.
+    """
+    reports = rows[(rows["kind"] >= ACCEPTED) & (rows["kind"] <= PAYMENT) & (rows["kind"] != FILL)]
+    if not len(reports):
+        return written
+    places = np.searchsorted(np.maximum.accumulate(written["ts_recv_ns"]), reports["ts_recv_ns"])
+    merged: np.ndarray = np.insert(written, places, reports)
+    return merged
 
 
 class Session(View):
