@@ -55,6 +55,14 @@ def run(story: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     return result
 
 
+async def until(condition: Callable[[], object], within_s: float = 300.0) -> None:
+    """Wait, in virtual time, until something is so."""
+    end_s = asyncio.get_running_loop().time() + within_s
+    while not condition():  # noqa: ASYNC110  # the condition is about a venue, which tells nobody
+        assert asyncio.get_running_loop().time() < end_s, "it did not come to be so in time"
+        await asyncio.sleep(0.001)
+
+
 def now_ns() -> int:
     """Return the virtual time of day."""
     return START_NS + round(asyncio.get_running_loop().time() * 1e9)
@@ -139,6 +147,7 @@ class FakeWire:
         self.clock_offset_ns = 0
         self.on_change: Callable[[], None] = lambda: None  # called whenever the truth has changed
         self._submitted: set[str] = set()
+        self._resting: dict[str, Order] = {}
         self._numbers = 0
         self._recent: list[Any] = []
 
@@ -181,6 +190,8 @@ class FakeWire:
         await self._ask("open orders")
         states = []
         for order in self.orders.values():
+            if order.status != "open" and order.history[-1][0] <= self.loop.time():
+                continue
             seen = [state for at, state in order.history if at <= self.loop.time()]
             if seen and seen[-1].status == "open":
                 states.append(seen[-1])
@@ -322,6 +333,10 @@ class FakeWire:
     def _note(self, order: Order) -> OrderState:
         """Write a change of an order into its history, and tell the stream."""
         state = self.state(order)
+        if order.status == "open":
+            self._resting[order.client_id] = order
+        else:
+            self._resting.pop(order.client_id, None)
         order.history.append((self.loop.time() + self.rng.random() * self.faults.visible_s, state))
         self._tell(state)
         return state
@@ -380,7 +395,7 @@ class FakeWire:
 
     def resting(self) -> list[Order]:
         """Return the orders that rest."""
-        return [order for order in self.orders.values() if order.status == "open"]
+        return list(self._resting.values())
 
     # --- the stream ---
     def _tell(self, event: Any) -> None:

@@ -46,8 +46,7 @@ class TrueMarket:
         """Count anew, as a venue that was reset does."""
         self.update = self.print = 1
         self.restarts += 1
-        self.history.clear()
-        self.printed.clear()
+        self._remember()
 
     def snapshot(self, back=0):
         """Return REST's answer, of `back` diffs ago."""
@@ -157,7 +156,8 @@ class Server:
     async def send(self, name, kind, message):
         """Send to every subscriber of a stream; bytes as they are."""
         for socket, streams in list(self.sockets.items()):
-            if (kind in self.stalled and self._numbers[socket] <= self.stalled_before) or socket.closed:
+            stalled = kind in self.stalled and self.stalled_only in (0, self._numbers[socket])
+            if (stalled and self._numbers[socket] <= self.stalled_before) or socket.closed:
                 continue
             full = next((one for one in streams if one.startswith(name)), None)
             if full is not None:
@@ -165,7 +165,7 @@ class Server:
                 with contextlib.suppress(ConnectionError, RuntimeError):
                     await socket.send_str(text)
 
-    stalled_before = 1 << 30
+    stalled_before, stalled_only = 1 << 30, 0
 
     async def disconnect(self):
         for socket in list(self.sockets):
@@ -180,7 +180,7 @@ class Server:
         self.counts[path.rpartition("/")[2]] += 1
         if self.limited:
             self.limited -= 1
-            return web.json_response({"code": -1003, "msg": "Too many requests."}, status=429, headers={"Retry-After": "0"})
+            return web.json_response({"code": -1003, "msg": "Too many requests."}, status=429, headers={"Retry-After": "1"})
         if path.endswith("/depth"):
             back = self.stale_by if self.stale else 0
             self.stale = max(0, self.stale - 1)
@@ -246,7 +246,7 @@ class Witness:
             if kind in (CLEAR, DEPTH) and row["flags"] & LAST:
                 self.trusted[m] |= bool(row["flags"] & SNAPSHOT)
                 self.seq[m] = int(row["seq"])
-                if self.trusted[m]:
+                if self.trusted[m] and not (bids and asks and max(bids) >= min(asks)):  # a crossed book is nowhere believed
                     self.compared += 1
                     self.wrong += (bids, asks) != self.by_number[m].history.get(int(row["seq"]))
 

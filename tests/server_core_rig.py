@@ -130,11 +130,13 @@ class Rig:
         """Every fill has its print, and orders add up from their fills."""
         prints = {event.trade_id: event for event in self.events if isinstance(event, Print)}
         assert list(prints) == list(range(1, len(prints) + 1))
-        traded = {}
+        traded, named = {}, set()
         for account in self.ex.accounts():
             for fill in self.ex.fills(account.key):
                 trade = prints[fill.trade_id]
                 assert (trade.price_ticks, trade.qty_lots, trade.ts_ns) == (fill.price_ticks, fill.qty_lots, fill.ts_ns)
+                assert (fill.trade_id, fill.maker) not in named, "one trade has one maker and one taker"
+                named.add((fill.trade_id, fill.maker))
                 assert fill.side == (-trade.side if fill.maker else trade.side)
                 lots, ticklots = traded.get(fill.order_id, (0, 0))
                 traded[fill.order_id] = (lots + fill.qty_lots, ticklots + fill.qty_lots * fill.price_ticks)

@@ -4,7 +4,7 @@ import asyncio
 
 import numpy as np
 import pytest
-from fake_wire import FakeWire, Faults, now_ns, run
+from fake_wire import FakeWire, Faults, now_ns, run, until
 
 from hftlab.data.state import build
 from hftlab.instrument import Instrument
@@ -76,7 +76,7 @@ class Desk:
 
 async def desk(**options) -> Desk:
     made = Desk(**options)
-    await made.wire.open()
+    await made.gateway.start()
     return made
 
 
@@ -112,8 +112,7 @@ def test_a_fill_that_comes_before_the_acknowledgement_is_told_first_and_only_onc
         d.send(SUBMIT, 1)
         await asyncio.sleep(0.012)
         client_id = d.wire.requests[0].client_id
-        while client_id not in d.wire.orders:
-            await asyncio.sleep(0.001)
+        await until(lambda: client_id in d.wire.orders)
         fill = d.wire.fill(client_id, 10)
         d.gateway.on_event(fill)
         d.gateway.on_event(fill)

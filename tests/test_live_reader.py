@@ -29,9 +29,9 @@ async def following(server, limits=LIMITS, **kw):
     try:
         await until(lambda: all(witness.trusted) or task.done())
         yield reader, witness
+        await until(lambda: witness.compared > 20 or task.done())
         server.paused = True
         await until(lambda: all(witness.sound(m) for m in range(len(server.markets))) or task.done())
-        assert witness.compared > 10
         assert witness.wrong == 0
         assert reader.frames.differences == 0
     finally:
@@ -58,5 +58,243 @@ def test_a_quiet_session_gives_the_servers_book_and_every_print(venue):
                 assert set(witness.prints[m]) <= market.printed
             assert reader.frames.checked > 10
             assert all(status.up and status.messages for status in reader.streams)
+
+    run(story)
+
+
+class Once:
+    """Spoils chosen diffs of the first market, counted from when it is armed; `spoil` returns what is sent instead of one."""
+
+    def __init__(self, server, spoil, at=3):
+        self.spoil, self.left, self.held, self.done = spoil, at, [], False
+        server.mutate = self
+
+    def __call__(self, kind, message):
+        if kind != "depth" or message["s"] != "BTCUSDT" or self.done:
+            return [message]
+        self.left -= 1
+        if self.left > 0:
+            return [message]
+        sent = self.spoil(message, self.held)
+        self.done = not self.held
+        return sent
+
+
+def reordered(message, held):
+    if not held:
+        held.append(message)
+        return []
+    return [message, held.pop()]
+
+
+def crossed(message, _held):
+    bids = [
+        [f"{float(level[0]) + 100_000:.8f}" if i == 0 else level[0], "1.00000000"] for i, level in enumerate(message["b"] or message["a"])
+    ]
+    return [message | {"b": bids}]
+
+
+SPOILT = {
+    "gap": (lambda message, held: [], {"holes": 1}),
+    "duplicate": (lambda message, held: [message, message], {"holes": 0, "repeated": 1}),
+    "reorder": (reordered, {"holes": 1, "repeated": 1}),
+    "crossed": (crossed, {"crossed": 1}),
+    "garbage": (lambda message, held: ['{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpd'], {"lost": 1}),
+    "price between two ticks": (lambda message, held: [message | {"b": [["6000.001", "1"]]}], {"lost": 1}),
+    "not even text of ours": (lambda message, held: ["\u2603"], {"holes": 1}),
+    "decreasing ids": (lambda message, held: [message | {"U": 1, "u": 2, "pu": 0}], {"gaps": 1}),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+@BOTH
+def test_after_a_spoilt_diff_the_book_is_right_or_marked(venue, name):
+    spoil, counted = SPOILT[name]
+
+    async def story():
+        async with Server(venue, seed=name, symbols=2).running() as server, following(server) as (reader, witness):
+            once = Once(server, spoil)
+            await until(lambda: once.done)
+            seen = witness.compared
+            await until(lambda: witness.compared > seen + 50)
+            counts = reader.books[0].counts
+            for what, least in counted.items():
+                assert getattr(counts, what) >= least, (what, counts)
+            if name == "duplicate":
+                assert witness.gaps[0] == 0
+            else:
+                assert witness.gaps[0] == counts.gaps > 0
+                assert counts.resyncs == counts.gaps + 1
+            assert witness.gaps[1] == 0
+
+    run(story)
+
+
+@BOTH
+def test_best_prices_that_differ_at_the_same_update_id_are_noticed(venue):
+    async def story():
+        async with Server(venue, seed=5).running() as server, following(server) as (reader, witness):
+
+            def spoil(kind, message):  # a diff that leaves the touch out, while the best prices tell of it
+                if kind == "depth" and reader.books[0].counts.differing == 0:
+                    return [message | {"b": [["10.0", "1"]], "a": []}]
+                return [message]
+
+            witness.by_number[0].history = Anything(witness.by_number[0].history)
+            server.mutate = spoil
+            await until(lambda: reader.books[0].counts.differing > 0)
+            witness.by_number[0].history.strict = True
+            seen = witness.compared
+            await until(lambda: witness.compared > seen + 50)
+            assert witness.gaps[0] >= 1
+
+    run(story)
+
+
+class Anything(dict):
+    """A history that agrees with every book until it is told to be strict: nobody can know that a change was not told."""
+
+    strict = False
+
+    def get(self, update, default=None):
+        return super().get(update, default) if self.strict else _Equal()
+
+
+class _Equal:
+    def __eq__(self, other):
+        return True
+
+    def __ne__(self, other):
+        return False
+
+    __hash__ = None
+
+
+@BOTH
+def test_a_level_that_was_not_deleted_far_from_the_touch_is_found_by_an_audit(venue):
+    async def story():
+        limits = Limits(silence_s={}, quiet_s=0.3, checked_each=20, audit_s=0.2)
+        async with Server(venue, seed=12, symbols=2).running() as server, following(server, limits) as (reader, witness):
+            await until(lambda: reader.books[0].counts.audits >= 2)
+            assert witness.gaps[0] == 0
+            witness.by_number[0].history = history = Anything(witness.by_number[0].history)
+            once = Once(server, lambda message, held: [message | {"b": [*message["b"], ["1000.0", "1.00000"]]}])
+            await until(lambda: once.done and reader.books[0].counts.stale_levels == 1)
+            history.strict = True
+            seen = reader.books[0].counts.audits
+            await until(lambda: reader.books[0].counts.audits >= seen + 2)
+            assert reader.books[0].counts.stale_levels == witness.gaps[0] == 1
+            assert witness.gaps[1] == 0
+
+    run(story)
+
+
+@BOTH
+def test_a_snapshot_older_than_the_stream_is_fetched_again(venue):
+    async def story():
+        server = Server(venue, seed=2)
+        for _ in range(60):  # so that there is a past to serve
+            server.markets["BTCUSDT"].step()
+        server.stale, server.stale_by = 3, 10**6
+        async with server.running() as _, following(server) as (reader, witness):
+            assert server.counts["depth"] >= 4
+            assert reader.books[0].counts.stale_snapshots >= 3
+            assert sum(witness.gaps.values()) == 0
+
+    run(story)
+
+
+@BOTH
+def test_a_stalled_book_with_a_live_socket_is_noticed_and_its_connection_replaced(venue):
+    async def story():
+        async with Server(venue, seed=3, symbols=2).running() as server, following(server) as (reader, witness):
+            server.stalled, server.stalled_before = {"depth"}, server.counts["dials"]
+            await until(lambda: witness.gaps[0] and witness.gaps[1])
+            await until(lambda: all(witness.trusted))
+            assert reader.lines[0].rollovers >= 1
+            assert all(book.counts.resyncs == 2 for book in reader.books)
+
+    run(story)
+
+
+@BOTH
+def test_a_lost_connection_is_a_gap_at_once_and_prints_are_fetched_afterwards(venue):
+    async def story():
+        async with Server(venue, seed=4).running() as server, following(server) as (reader, witness):
+            await until(lambda: witness.prints[0])
+            server.refused = 3
+            await server.disconnect()
+            await until(lambda: not witness.trusted[0])
+            await until(lambda: witness.trusted[0])
+            assert reader.lines[0].refused == 3
+            assert witness.gaps[0] == 1
+            await until(lambda: reader.books[0].prints.late and not reader.books[0].prints.wanted.is_set())
+            numbers = sorted(number for number, *_ in witness.prints[0])
+            assert numbers == list(range(numbers[0], numbers[-1] + 1))
+            assert set(witness.prints[0]) <= server.markets["BTCUSDT"].printed
+
+    run(story)
+
+
+@BOTH
+def test_a_connection_is_replaced_without_a_gap_before_the_venue_ends_it(venue):
+    async def story():
+        limits = Limits(life_s=0.4, quiet_s=0.3, checked_each=20)
+        async with Server(venue, seed=6, symbols=2).running() as server, following(server, limits) as (reader, witness):
+            await until(lambda: reader.lines[0].rollovers >= 3)
+            assert sum(witness.gaps.values()) == 0
+            assert all(book.counts.takeovers >= 3 for book in reader.books)
+            numbers = [number for number, *_ in witness.prints[0]]
+            assert numbers == list(range(numbers[0], numbers[-1] + 1))
+            await until(lambda: len(server.sockets) == 1)
+
+    run(story)
+
+
+def test_a_server_that_says_it_shuts_down_is_left_before_it_does():
+    async def story():
+        async with Server(seed=7).running() as server, following(server) as (reader, witness):
+            await server.send("btcusdt@depth", "depth", '{"e":"serverShutdown","E":1700000000000}')
+            await until(lambda: reader.lines[0].rollovers == 1)
+            assert witness.gaps[0] == 0
+
+    run(story)
+
+
+@BOTH
+def test_a_venue_that_counts_anew_is_believed(venue):
+    async def story():
+        async with Server(venue, seed=8).running() as server, following(server) as (_, witness):
+            server.markets["BTCUSDT"].restart()
+            await until(lambda: witness.gaps[0] == 1)
+            await until(lambda: witness.trusted[0] and witness.prints[0][-1][0] < 100_000)
+
+    run(story)
+
+
+def test_many_streams_are_subscribed_in_batches_and_a_ban_is_waited_for():
+    async def story():
+        limits = Limits(streams_in_url=0, quiet_s=0.3, checked_each=20)
+        server = Server(seed=9, symbols=2)
+        server.limited = 2
+        async with server.running() as _, following(server, limits) as (reader, _):
+            assert server.subscribed == [list(reader.lines[0].streams)]
+            assert server.counts["depth"] >= 4
+
+    run(story)
+
+
+def test_what_emit_raises_ends_the_reader():
+    class BrokenError(Exception):
+        pass
+
+    def emit(rows):
+        raise BrokenError
+
+    async def story():
+        async with Server(seed=10).running() as server:
+            reader = BinanceReader(server.instruments, server.endpoint, clock(), limits=LIMITS)
+            with pytest.raises(BrokenError):
+                await reader.run(emit, lambda level, text: None)
 
     run(story)

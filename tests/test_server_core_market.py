@@ -101,6 +101,14 @@ def test_an_order_is_filled_on_command_behind_all_that_stands_before_it():
     rig.check()
 
 
+def test_two_orders_filled_by_one_sweep_have_trades_of_their_own():
+    rig = Rig.ladder()
+    first, second = rig.place(BID, 10, 100), rig.place(BID, 10, 100, account="b")
+    rig.ex.nudge(rig.symbol, ASK, 30)
+    assert [rig.ex.fills_of(order.order_id)[0].qty_lots for order in (first, second)] == [10, 10]
+    rig.check()
+
+
 def test_an_empty_side_has_no_touch_and_the_mark_stays():
     rig = Rig.ladder()
     rig.ex.nudge(rig.symbol, BID, 1000)
@@ -177,11 +185,13 @@ def test_an_order_comes_in_when_the_market_comes_near_and_goes_out_again():
     rig.check()
 
 
-def test_a_taker_with_a_far_limit_trades_and_its_rest_waits():
+def test_a_taker_with_a_far_limit_trades_and_its_rest_ends():
     rig = Rig(market=StillMarket(SPOT, bids={6_000_000: 10}, asks={6_000_001: 10}))
     order = rig.place(BID, 15, 6_100_000)
-    assert (order.filled_lots, order.status, rig.told(order)) == (10, Status.PARTIALLY_FILLED, ["NEW", "TRADE"])
-    assert rig.ex.touch(rig.symbol).bid_ticks == 6_100_000
+    assert (order.filled_lots, order.status, order.why) == (10, Status.EXPIRED, Why.PRICE_BAND)
+    assert rig.told(order) == ["NEW", "TRADE", "EXPIRED"]
+    assert rig.refused(rig.place, BID, 5, 6_100_000).why is Why.PRICE_BAND  # nobody is left to trade with
+    assert rig.ex.touch(rig.symbol).bid_ticks == 6_000_000
     rig.check()
 
 
@@ -274,9 +284,10 @@ def test_the_recorded_market_moves_through_our_order():
 def test_a_snapshot_is_a_diff_and_leaves_our_order_alone():
     again = [(CLEAR, 0, NO_PRICE, 0), (DEPTH, BID, 100, 3), (DEPTH, BID, 97, 5), (DEPTH, ASK, 102, 1)]
     rig = played((0, BOOK), (10, again))
-    order = rig.place(BID, 5, 99)
+    order, behind = rig.place(BID, 5, 99), rig.place(BID, 2, 100)
     rig.wait(10)
-    assert rig.ex.book(rig.symbol).bids == ((100, 3), (99, 5), (97, 5))
+    assert rig.ex.book(rig.symbol).bids == ((100, 5), (99, 5), (97, 5))
+    assert rig.ex.queue_ahead(behind) == 3  # who stays in the snapshot keeps the place
     assert rig.ex.book(rig.symbol).asks == ((102, 1),)
     assert rig.ex.queue_ahead(order) == 0
     rig.check()

@@ -1,7 +1,7 @@
 """Every reason for which the exchange refuses or ends an order, once, by hand; and each venue's amend rule."""
 
 import pytest
-from server_core_rig import Rig
+from server_core_rig import MS, START, Rig
 
 from hftlab.errors import UnknownName
 from hftlab.types import ASK, BID, STP_CANCEL_BOTH, STP_CANCEL_MAKER, STP_CANCEL_TAKER, STP_DECREMENT, STP_NONE
@@ -98,6 +98,13 @@ def test_balances_too_small_at_a_spot_venue():
     rig.place(BID, 4)  # 404
     assert rig.ex.free("a", "USDT") == one.money_quote(96)
     rig.check()
+
+
+def test_a_market_order_must_be_covered_also_where_its_own_orders_get_out_of_its_way():
+    one = Rig.ladder().instrument
+    rig = Rig.ladder(asks={110: 10}, money={"BTC": 1, "USDT": one.money_quote(1050)})
+    rig.place(ASK, 10, 101)
+    assert why(rig, BID, 10, stp=STP_CANCEL_MAKER) is Why.INSUFFICIENT  # at 101 it would cost 1010, at 110 it is 1100
 
 
 @pytest.mark.parametrize("venue", PERPS)
@@ -313,7 +320,11 @@ def test_hyperliquid_has_no_amend_in_place():
 def test_an_event_keeps_the_order_as_it_was():
     rig = Rig.ladder("binanceusdm")
     order = rig.place(BID, 15, 99)
+    rig.wait(5)
     rig.amend(order, 98, 12)
+    rig.wait(5)
     rig.cancel(order)
-    seen = [(e.what, e.order.price_ticks, e.order.qty_lots, e.order.status) for e in rig.events if isinstance(e, OrderEvent)]
-    assert seen == [("NEW", 99, 15, Status.NEW), ("AMENDED", 98, 12, Status.NEW), ("CANCELED", 98, 12, Status.CANCELED)]
+    told = [e for e in rig.events if isinstance(e, OrderEvent)]
+    seen = [(e.what, e.order.price_ticks, e.order.qty_lots, e.order.status, (e.order.updated_ns - START) // MS) for e in told]
+    assert seen == [("NEW", 99, 15, Status.NEW, 0), ("AMENDED", 98, 12, Status.NEW, 5), ("CANCELED", 98, 12, Status.CANCELED, 10)]
+    assert {e.order.created_ns for e in told} == {START}

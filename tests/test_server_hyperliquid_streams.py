@@ -203,3 +203,12 @@ def test_account_and_market_contexts_are_streamed():
     world.core.fund("BTC", "0.0001")
     world.skin.tick(world.now_ns)
     assert [row["coin"] for row in socket.of("userFundings")[-1]["fundings"]] == ["BTC"]
+
+
+def test_a_second_listener_of_an_account_need_not_wait_for_a_change():
+    world = World()
+    socket = world.socket({"type": "clearinghouseState", "user": world.wallet.address})
+    world.later(1.5)
+    count = len(socket.of("clearinghouseState"))
+    world.later(1.5)
+    assert len(socket.of("clearinghouseState")) == count + 1

@@ -106,7 +106,7 @@ class Frame:
         """Return bids and asks as float64 arrays of shape (<= depth, 2): price and quantity, best first."""
         book = self.markets[i]["book"]
         scale = np.array([float(self.instruments[i].tick_size), float(self.instruments[i].lot_size)])
-        return tuple(np.array(_side(book, side, depth), dtype=np.float64).reshape(-1, 2) * scale for side in (BID, ASK))
+        return tuple(np.array(side_levels(book, side, depth), dtype=np.float64).reshape(-1, 2) * scale for side in (BID, ASK))
 
     def orders(self, i: int = 0) -> list[OrderRow]:
         """Return our orders, working or in flight, best price first on each side."""
@@ -182,7 +182,7 @@ def _ring(rows: npt.NDArray[Any], count: int, size: int) -> npt.NDArray[Any]:
     return rows[:count] if count <= size else np.roll(rows, -(count % size), axis=0)
 
 
-def _side(book: Any, side: int, depth: int) -> list[tuple[int, int]]:
+def side_levels(book: Any, side: int, depth: int) -> list[tuple[int, int]]:
     """Return up to `depth` (ticks, lots) from the best price of a side; looks into the far table only when it must."""
     lots = book["bid_lots" if side == BID else "ask_lots"]
     best = int(book["best_bid_ticks" if side == BID else "best_ask_ticks"])

@@ -7,16 +7,23 @@ import logging
 import os
 import secrets
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from hftlab.engine.clock import wall_now_ns
 from hftlab.engine.figures import Figures
-from hftlab.engine.session import Command, Driver, wall_ns
-from hftlab.engine.spec import RunSpec, load_spec
+from hftlab.engine.session import Command, Driver
+from hftlab.engine.spec import CLEAN, RunSpec, load_spec
+from hftlab.engine.view import engine_alive
 from hftlab.errors import HftlabError, RunInUse
 from hftlab.venues.feeds import SynthFeed
+from hftlab.venues.live.spec import REAL, LiveFeed, LiveVenue
+
+LOCK_S = 60.0
 
 log = logging.getLogger("hftlab.engine")
 
@@ -35,11 +42,29 @@ class JsonLines(logging.Formatter):
 def lock(directory: Path) -> int:
     """Take the run directory for this process. Raises RunInUse when another engine has it."""
     fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise RunInUse(f"another engine runs in {directory}; attach to it with hl.attach, or stop it first.") from error
-    return fd
+    end = time.monotonic() + LOCK_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            # The watchdog of an engine that died holds the lock, shared, until it has withdrawn that engine's orders.
+            if engine_alive(directory) or time.monotonic() > end:
+                raise RunInUse(f"another engine runs in {directory}; attach to it with hl.attach, or stop it first.") from error
+            time.sleep(0.05)
+        else:
+            return fd
+
+
+def watch(directory: Path) -> None:
+    """Start the process that withdraws this engine's orders should it end without a clean stop."""
+    with (directory / "stderr.txt").open("ab") as stderr:
+        subprocess.Popen(
+            [sys.executable, "-m", "hftlab.engine.watchdog", str(directory)],
+            stdin=subprocess.DEVNULL,
+            stdout=stderr,
+            stderr=stderr,
+            start_new_session=True,
+        )
 
 
 def write_control(directory: Path, url: str, token: SecretStr) -> None:
@@ -54,14 +79,32 @@ def write_control(directory: Path, url: str, token: SecretStr) -> None:
 def figures_of(spec: RunSpec) -> Figures:
     """Return fresh figures with what does not change about a run."""
     return Figures(
-        mode="paper",
+        mode=spec.venue.mode if isinstance(spec.venue, LiveVenue) else "paper",
         feed=type(spec.feed).__name__,
-        venue=f"paper, {'matched' if spec.venue.matched(spec.feed) else 'modelled'} fills",
+        venue=_venue_text(spec),
         speed=spec.feed.speed if spec.feed.speed != float("inf") else "flat out",
         seed=spec.feed.seed if isinstance(spec.feed, SynthFeed) else None,
         pid=os.getpid(),
-        started_ns=wall_ns(),
+        started_ns=wall_now_ns(),
     )
+
+
+def _venue_text(spec: RunSpec) -> str:
+    """Return in words who plays the exchange."""
+    if isinstance(spec.venue, LiveVenue) and spec.venue.mode == "live":
+        names = ", ".join(sorted({one.venue for one in spec.instruments}))
+        server = spec.feed.server if isinstance(spec.feed, LiveFeed) and spec.feed.server != REAL else "real money"
+        return f"{names} ({server})"
+    return f"paper, {'matched' if spec.venue.matched(spec.feed) else 'modelled'} fills"
+
+
+def driver_of(spec: RunSpec, directory: Path) -> Driver:
+    """Return the driver that a spec needs: one with sockets for a venue's own streams."""
+    if not isinstance(spec.feed, LiveFeed):
+        return Driver(spec, directory, figures_of(spec))
+    from hftlab.engine.live import LiveDriver
+
+    return LiveDriver(spec, directory, figures_of(spec))
 
 
 def keep_pace(speed: float) -> None:
@@ -88,8 +131,11 @@ def serve(directory: Path) -> None:
     from hftlab.engine.worker import Worker
 
     spec = load_spec(directory)
-    driver = Driver(spec, directory, figures_of(spec))
-    driver.publish(wall_ns())
+    (directory / CLEAN).unlink(missing_ok=True)
+    if isinstance(spec.venue, LiveVenue) and spec.venue.mode == "live":
+        watch(directory)
+    driver = driver_of(spec, directory)
+    driver.publish(wall_now_ns())
     token = SecretStr(secrets.token_urlsafe(32))
     door = Door(driver, token)
     door.open()
@@ -102,6 +148,7 @@ def serve(directory: Path) -> None:
     keep_pace(spec.feed.speed)
     try:
         driver.loop()
+        (directory / CLEAN).touch()
     except BaseException as error:  # why: the last frame must say why the engine ends, whatever it was; it is raised again
         log.exception("the engine stopped on an error")
         driver.fail(f"engine stopped: {type(error).__name__}: {error}")

@@ -1,6 +1,11 @@
-"""The wall clock for those outside the engine who must tell how old something published is."""
+"""The wall clock: of the engine's driver, and for those outside who must tell how old something published is."""
 
 import time
+
+
+def wall_now_ns() -> int:
+    """Return the time of day, ns since 1970 UTC."""
+    return time.time_ns()
 
 
 def age_ms(published_ns: int) -> float:

@@ -1,6 +1,7 @@
 """What the engine knows of itself and shows beside the state: pace, delays, and what happened in words."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ class Figures:
         self._lag_ms = float("nan")
         self._seen: tuple[Any, ...] | None = None
         self.turns = 0
+        self.more: Callable[[], dict[str, Any]] = dict  # what a live session adds: streams, gateway, divergence
 
     def turn(self, start_ns: int, gap_ns: int, rows: int) -> None:
         """Note one turn of the loop: when, how long after the one before, and with how many rows."""
@@ -40,6 +42,10 @@ class Figures:
             self._rows.append((start_ns, rows))
         while self._rows and self._rows[0][0] < start_ns - 1_000_000_000:
             self._rows.popleft()
+
+    def came(self, wall_ns: int, rows: int) -> None:
+        """Note rows that came between turns."""
+        self._rows.append((wall_ns, rows))
 
     def decided(self, took_ns: int) -> None:
         """Note the processor time from rows to requests of one turn that sent any."""
@@ -88,15 +94,19 @@ class Figures:
         """Return plain values for the snapshot."""
         span = (self._rows[-1][0] - self._rows[0][0]) / 1e9 if len(self._rows) > 1 else 0.0
         rate = sum(n for _, n in self._rows) / max(span, 1.0)
-        return self._fixed | {
-            "events_per_s": round(rate, 1),
-            "loop_gap_ms": max((g for _, g in self._gaps), default=0) / 1e6,
-            "loop_gap_ms_max": self.gap_ns_max / 1e6,
-            "turns": self.turns,
-            "feed_lag_ms": None if self._lag_ms != self._lag_ms else self._lag_ms,
-            "tick_us": self._tick_us(),
-            "messages": list(self._messages),
-        }
+        return (
+            self._fixed
+            | {
+                "events_per_s": round(rate, 1),
+                "loop_gap_ms": max((g for _, g in self._gaps), default=0) / 1e6,
+                "loop_gap_ms_max": self.gap_ns_max / 1e6,
+                "turns": self.turns,
+                "feed_lag_ms": None if self._lag_ms != self._lag_ms else self._lag_ms,
+                "tick_us": self._tick_us(),
+                "messages": list(self._messages),
+            }
+            | self.more()
+        )
 
     def _tick_us(self) -> dict[str, Any]:
         total = int(self._counts.sum())

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,8 @@ from hftlab.strict import keywords, spread
 from hftlab.usercode.functions import decide_of
 from hftlab.usercode.run import runner
 from hftlab.usercode.travel import capture
-from hftlab.venues.feeds import Feed, PaperVenue
+from hftlab.venues.feeds import Feed, Venue
+from hftlab.venues.live.spec import LiveFeed, LiveVenue, check_live
 from hftlab.venues.sources import feed_instruments
 
 START_S = 240.0  # an engine that finds no compiled kernels compiles them first
@@ -33,7 +35,7 @@ _started: list[subprocess.Popen[bytes]] = []
 @keywords
 def start(
     feed: Feed,
-    venue: PaperVenue,
+    venue: Venue,
     quoter: Quoter | Sequence[Quoter],
     limits: Limits | Sequence[Limits],
     *,
@@ -49,11 +51,13 @@ def start(
     `run` names the run directory (under ./runs, or a path); without it a free name is taken. An existing run is refused,
     unless `replace` is true and no engine runs in it. Raises RunInUse, EngineDied with the engine's last words, InputError.
     """
-    for value, kind, what in ((feed, Feed, "feed"), (venue, PaperVenue, "venue")):
+    for value, kind, what in ((feed, Feed, "feed"), (venue, Venue, "venue")):
         if not isinstance(value, kind):
             raise InputError(f"the {what} was {value!r}; wanted e.g. {'hl.SynthFeed(…)' if what == 'feed' else 'hl.PaperVenue()'}.")
     instruments = feed_instruments(feed)
     quoters, all_limits = spread(quoter, len(instruments), "quoters"), spread(limits, len(instruments), "limits")
+    if isinstance(feed, LiveFeed) and isinstance(venue, LiveVenue):
+        check_live(feed, venue, all_limits)
     decide = decide_of(quoters)
     spec = RunSpec(
         feed=feed,
@@ -66,6 +70,7 @@ def start(
         timer_ms=timer_ms,
         sample_ms=sample_ms,
         bar_s=bar_s,
+        tag=secrets.token_hex(3),
     )
     spec.state()  # every parameter is checked here, before anything is written
     if decide is not None:

@@ -18,13 +18,14 @@ import numpy as np
 from hftlab.data import journal as jn
 from hftlab.data.snapshot import SnapshotWriter
 from hftlab.data.state import State
+from hftlab.engine.clock import wall_now_ns
 from hftlab.engine.commands import rows_of
 from hftlab.engine.figures import Figures
 from hftlab.engine.spec import RunSpec
 from hftlab.errors import HftlabError
 from hftlab.types import CANCEL, EVENT, LAST, STOPPED, SUBMIT, TIMER
 from hftlab.venues.base import Source
-from hftlab.venues.feeds import ReplayFeed, SynthFeed
+from hftlab.venues.feeds import PaperVenue, ReplayFeed, SynthFeed
 from hftlab.venues.sources import ReplaySource, SynthSource, load_tape, lost_orders, market_rows
 
 log = logging.getLogger("hftlab.engine")
@@ -45,16 +46,11 @@ class Command:
     answer: "queue.Queue[dict[str, Any]]" = field(default_factory=lambda: queue.Queue(1))
 
 
-def wall_ns() -> int:
-    """Return the time of day, for what is shown to people."""
-    return time.time_ns()
-
-
 class Clock:
     """Session time: `start_ns` at the moment of making, then `speed` times as fast as the wall clock."""
 
     def __init__(self, start_ns: int | None, *, speed: float) -> None:
-        self._wall0 = time.time_ns()
+        self._wall0 = wall_now_ns()
         self._start = self._wall0 if start_ns is None else start_ns
         self.speed = speed
         self._flat_out = speed == float("inf")
@@ -91,7 +87,7 @@ class Driver:
         self.state.step(self._run, np.zeros(0, EVENT))
         from_feed = 0
         for rows in jn.parts(directory / "journal"):
-            self.state.step(self._run, rows)
+            self.replayed(rows, self.state.step(self._run, rows))
             from_feed += market_rows(rows)
         before = int(self.state.desk["rows"][0])
         log.info("replayed %d rows", before)
@@ -109,25 +105,29 @@ class Driver:
             self._process(opening, sync=False)
 
     # --- start ---
+    def replayed(self, rows: np.ndarray, written: np.ndarray) -> None:
+        """Take note of rows of the journal, and of what they led to, at a restart."""
+
     def _open_source(self, tape: Any, before: int, from_feed: int) -> tuple[Source, Clock]:
         feed, now_ns = self.spec.feed, int(self.state.desk["now_ns"][0])
         if isinstance(feed, ReplayFeed):
             source = ReplaySource(tape, from_feed)
             return source, Clock(max(now_ns, source.start_ns), speed=feed.speed)
         assert isinstance(feed, SynthFeed)
+        assert isinstance(self.spec.venue, PaperVenue)
         # Real time goes on while the engine is down; a market at another speed goes on where it was.
         clock = Clock(None if feed.speed == 1.0 or not before else now_ns, speed=feed.speed)
         epoch = int(self.state.markets["gaps"][0])
         price = None
         if before and np.isfinite(self.state.markets["mark_ticks"][0]):
             price = str(feed.instrument.price(int(self.state.markets["mark_ticks"][0])))
-        start_ns = max(now_ns, clock.now_ns(time.time_ns()))
+        start_ns = max(now_ns, clock.now_ns(wall_now_ns()))
         return SynthSource(feed, self.spec.venue, start_ns, epoch=epoch + 1 if before else 0, price=price), clock
 
     def _opening(self, *, restarted: bool) -> np.ndarray:
         rows = self._source.open()
         if restarted and isinstance(self._source, SynthSource):
-            now_ns = max(int(self.state.desk["now_ns"][0]), self.clock.now_ns(time.time_ns()))
+            now_ns = max(int(self.state.desk["now_ns"][0]), self.clock.now_ns(wall_now_ns()))
             matched = self.spec.venue.matched(self.spec.feed)
             lost = lost_orders(self.state.markets if matched else self.state.markets[:0], now_ns)
             rows = np.concatenate([lost, rows])
@@ -142,7 +142,7 @@ class Driver:
             if self.clock.idle and not self._ended:
                 self.wake.wait(IDLE_S)
                 self.wake.clear()
-        self.publish(time.time_ns())
+        self.publish(wall_now_ns())
         self._journal.close()
         self._snapshot.close()
         for command in self._stopping:
@@ -150,7 +150,7 @@ class Driver:
 
     def turn(self) -> None:
         """Do one turn."""
-        wall_ns = time.time_ns()
+        wall_ns = wall_now_ns()
         now_ns = self.clock.now_ns(wall_ns)
         parts = [self._source.advance(now_ns)]
         if now_ns >= self._next_timer_ns:
@@ -194,7 +194,7 @@ class Driver:
         level = "warn" if command.name in ("halt", "flatten", "stop") else "info"
         self._log_message(self.figures.say(now_ns, f"{text} by {command.who}", level))
         # Published before it is answered: whoever was told finds it in the next frame that they read.
-        self.publish(time.time_ns())
+        self.publish(wall_now_ns())
         if command.name == "stop":
             self._stopping.append(command)
         else:
@@ -213,13 +213,17 @@ class Driver:
             self._log_message(self.figures.say(int(self.state.desk["now_ns"][0]), "the recording is at its end", "warn"))
         self._snapshot.publish(self.state.desk, self.state.markets, self.figures.to_dict(), wall_ns)
 
+    def say(self, level: str, text: str) -> None:
+        """Put a message on the screen and into the log."""
+        self._log_message(self.figures.say(int(self.state.desk["now_ns"][0]), text, level))
+
     def _log_message(self, message: Mapping[str, Any]) -> None:
         log.log(_LOG_LEVELS[message["level"]], "%s", message["text"])
 
     def fail(self, text: str) -> None:
         """Publish a last frame that says why the engine ends."""
         self.figures.say(int(self.state.desk["now_ns"][0]), text, "error")
-        self._snapshot.publish(self.state.desk, self.state.markets, self.figures.to_dict(), time.time_ns())
+        self._snapshot.publish(self.state.desk, self.state.markets, self.figures.to_dict(), wall_now_ns())
 
 
 def _timer(now_ns: int) -> np.ndarray:

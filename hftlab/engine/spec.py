@@ -17,9 +17,10 @@ from hftlab.types import DESK, EVENT, MARKET
 from hftlab.types_exchange import EXCHANGE
 from hftlab.usercode.run import runner
 from hftlab.usercode.travel import restore
-from hftlab.venues.feeds import Feed, PaperVenue, feed_from_dict, venue_from_dict
+from hftlab.venues.feeds import Feed, Venue, feed_from_dict, venue_from_dict
 
 FILE = "spec.yaml"
+CLEAN = "clean"  # a file of the run directory: the engine left in order
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class RunSpec:
     """Feed, venue, quoter and limits for each instrument, and the pace of timers, samples, bars and publications."""
 
     feed: Feed
-    venue: PaperVenue
+    venue: Venue
     instruments: tuple[Instrument, ...]
     quoters: tuple[Quoter, ...]
     limits: tuple[Limits, ...]
@@ -37,6 +38,7 @@ class RunSpec:
     sample_ms: float = 250.0
     bar_s: float = 10.0
     publish_ms: float = 50.0
+    tag: str = ""  # in every client order id of this run: by it a restart finds its orders, and nobody else's
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def state(self) -> State:
@@ -74,6 +76,7 @@ class RunSpec:
             "sample_ms": self.sample_ms,
             "bar_s": self.bar_s,
             "publish_ms": self.publish_ms,
+            "tag": self.tag,
         }
         (directory / FILE).write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
@@ -132,4 +135,5 @@ def load_spec(directory: Path) -> RunSpec:
         sample_ms=values["sample_ms"],
         bar_s=values["bar_s"],
         publish_ms=values["publish_ms"],
+        tag=values.get("tag", ""),
     )

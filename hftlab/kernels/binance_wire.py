@@ -54,6 +54,7 @@ _KEY_OF = np.array([_KEYS.index(chr(c)) if chr(c) in _KEYS else -1 for c in rang
 _DIFF_NEEDS = 1 << _E | 1 << _EVENT | 1 << _S | 1 << _FIRST | 1 << _LAST | 1 << _B | 1 << _A
 _PRINT_NEEDS = 1 << _E | 1 << _T | 1 << _S | 1 << _ID | 1 << _P | 1 << _Q | 1 << _M
 _TICKER_NEEDS = 1 << _S | 1 << _LAST | 1 << _B | 1 << _BIG_B | 1 << _A | 1 << _BIG_A
+_BOTH_LISTS = 1 << _A | 1 << _B
 _PRICED = 1 << _B | 1 << _BIG_B | 1 << _A | 1 << _BIG_A | 1 << _P | 1 << _Q
 _PRICES = 1 << _B | 1 << _A | 1 << _P
 _TEXTS = 1 << _E | 1 << _S | 1 << _X
@@ -220,26 +221,19 @@ def _value(frame, at, key, state):
 @kernel
 def _rows(kind, recv_ns, state):
     """Make rows of what the keys said. Returns how many, or a code."""
-    lists = state[SEEN] >> 16
+    needs = _DIFF_NEEDS if kind == DEPTH else (_PRINT_NEEDS if kind == TRADE else _TICKER_NEEDS)
+    exch_ns = stamp_ns(state[VALUES + (_EVENT if kind == DEPTH and state[VALUES + _T] == 0 else _T)])
+    if state[SEEN] & needs != needs or state[SEEN] >> 16 != (_BOTH_LISTS if kind == DEPTH else 0) or exch_ns < 0:
+        return UNKNOWN_FORM
     newest = HEAD_WORDS + state[MARKET] * MARKET_WORDS + NEWEST_NS
-    exch_ns = stamp_ns(state[VALUES + _T])
-    seq = state[LAST_ID]
-    if kind == DEPTH:
-        if state[SEEN] & _DIFF_NEEDS != _DIFF_NEEDS or lists != (1 << _A | 1 << _B):
-            return UNKNOWN_FORM
-        exch_ns = stamp_ns(state[VALUES + (_T if state[VALUES + _T] != 0 else _EVENT)])
-    elif kind == TRADE:
-        if state[SEEN] & _PRINT_NEEDS != _PRINT_NEEDS or lists != 0:
-            return UNKNOWN_FORM
-        seq = state[TRADE_ID]
+    seq = state[TRADE_ID] if kind == TRADE else state[LAST_ID]
+    if kind == TRADE:
         state[newest] = max(state[newest], exch_ns)
         price, lots = state[VALUES + _P], state[VALUES + _Q]
         if price != 0 and lots != 0 and state[VALUES + _X] != 0:
             _write(state, 0, TRADE, ASK if state[VALUES + _M] != 0 else BID, price, lots)
             state[COUNT] = 1
-    else:
-        if state[SEEN] & _TICKER_NEEDS != _TICKER_NEEDS or lists != 0:
-            return UNKNOWN_FORM
+    elif kind == BBO:
         exch_ns = exch_ns if exch_ns != 0 else state[newest]
         state[newest] = max(state[newest], exch_ns)
         _write(state, 0, BBO, BID, state[VALUES + _B], state[VALUES + _BIG_B])
@@ -281,8 +275,8 @@ def parse(frame, recv_ns, state):
         if frame[at + 1] != QUOTE:
             return UNKNOWN_FORM
         key_end = text_end(frame, at + 2)
-        if key_end < 0 or frame[key_end + 1] != COLON:
-            return UNKNOWN_FORM
+        if key_end < 0 or key_end > at + 4 or frame[key_end + 1] != COLON:
+            return UNKNOWN_FORM  # no key of these messages is longer than two letters
         key = -1
         if key_end == at + 3:
             key = _KEY_OF[frame[at + 2]]

@@ -12,6 +12,7 @@ NO_NUMBER = -(1 << 62)
 OFF_STEP = NO_NUMBER + 1
 
 _DIGITS = 18  # of a number: 10**18 is below 2**63
+_LAST_NS = (1 << 63) - 1
 _POWERS = tuple(10**i for i in range(_DIGITS + 1))
 
 
@@ -117,13 +118,13 @@ def after_value(frame, at):
 
 @inlined
 def stamp_ns(stamp):
-    """Return an epoch stamp in ns: ms, us or ns, told by its size; else 0."""
+    """Return an epoch stamp in ns: ms, us or ns, told by its size; else 0. -1: later than 64 bits can tell (the year 2262)."""
     if stamp < 10**11:
         return 0
     if stamp < 10**14:
-        return stamp * 1_000_000
+        return stamp * 1_000_000 if stamp <= _LAST_NS // 1_000_000 else -1
     if stamp < 10**17:
-        return stamp * 1_000
+        return stamp * 1_000 if stamp <= _LAST_NS // 1_000 else -1
     return stamp
 
 

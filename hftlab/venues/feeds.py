@@ -9,6 +9,7 @@ from hftlab.assumptions import Fees, Latency, Queue
 from hftlab.errors import FormatError, InputError, UnknownName, did_you_mean
 from hftlab.instrument import Instrument
 from hftlab.strict import keywords, number
+from hftlab.venues.live.spec import LiveFeed, LiveVenue, live_feed_from_dict, live_venue_from_dict
 
 FILLS = ("auto", "matched", "modelled")
 
@@ -135,7 +136,8 @@ class PaperVenue:
         }
 
 
-Feed = SynthFeed | ReplayFeed
+Feed = SynthFeed | ReplayFeed | LiveFeed
+Venue = PaperVenue | LiveVenue
 
 
 def _check(instrument: Any, speed: Any) -> None:
@@ -148,20 +150,22 @@ def _check(instrument: Any, speed: Any) -> None:
 def feed_from_dict(values: Mapping[str, Any]) -> Feed:
     """Return the feed that `to_dict` described."""
     values = dict(values)
-    kinds: dict[str, Any] = {"SynthFeed": SynthFeed, "ReplayFeed": ReplayFeed}
+    kinds: dict[str, Any] = {"SynthFeed": SynthFeed, "ReplayFeed": ReplayFeed, "LiveFeed": LiveFeed}
     name = values.pop("type")
     if name not in kinds:
         raise UnknownName(f"no feed {name!r}.{did_you_mean(name, kinds)}")
+    if name == "LiveFeed":
+        return live_feed_from_dict(values)
     if values["instrument"] is not None:
         values["instrument"] = Instrument(**values["instrument"])
     feed: Feed = kinds[name](**values)
     return feed
 
 
-def venue_from_dict(values: Mapping[str, Any]) -> PaperVenue:
+def venue_from_dict(values: Mapping[str, Any]) -> Venue:
     """Return the venue that `to_dict` described."""
     if values["type"] != "PaperVenue":
-        raise UnknownName(f"no venue {values['type']!r}.{did_you_mean(values['type'], ['PaperVenue'])}")
+        return live_venue_from_dict(values)
     return PaperVenue(
         fills=values["fills"],
         fees=Fees(**values["fees"]),

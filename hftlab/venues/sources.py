@@ -83,7 +83,7 @@ class ReplaySource:
 
 def feed_instruments(feed: Feed) -> tuple[Instrument, ...]:
     """Return what a feed trades; of a recording, what its first seconds hold. Raises what `hl.load` raises."""
-    if isinstance(feed, SynthFeed):
+    if not isinstance(feed, ReplayFeed):
         return feed.instruments
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # the engine reads the whole file, and says it there

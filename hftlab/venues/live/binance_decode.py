@@ -111,7 +111,8 @@ class Decoder:
     def order(self, row: Mapping[str, Any]) -> OrderState | None:
         """Return the order of a reply (placed, amended, cancelled, queried, listed); None for a symbol that is not ours."""
         # spot's amend wraps the order; a cancel's own id stands in clientOrderId, the order's in origClientOrderId
-        row = row.get("amendedOrder", row)
+        if "amendedOrder" in row:
+            row = {**row["amendedOrder"], "updateTime": row["transactTime"]}
         number = self.index.get(row["symbol"])
         if number is None:
             return None

@@ -14,7 +14,7 @@ LEVELS, PRINTS = 1000, 1000  # the most that one request gives
 _WEIGHTS = {"binance": (50, 25, 1500), "binanceusdm": (20, 5, 800)}
 _WEIGHT_MAX = {"binance": 6000, "binanceusdm": 2400}
 _USED = "x-mbx-used-weight-1m"
-_BAN_S_MIN = 10.0
+_HOLD_S = 10.0  # after a 429 or 418 that does not say how long
 
 
 class BinancePublic:
@@ -59,6 +59,6 @@ class BinancePublic:
             return reply.content
         retry_s = float(told) if (told := reply.headers.get("retry-after", "")).isdigit() else 0.0
         if reply.status_code in {418, 429}:
-            retry_s = max(retry_s, _BAN_S_MIN)
+            retry_s = retry_s or _HOLD_S
             self._budget.hold(retry_s)
         raise VenueDown(f"GET {path}: HTTP {reply.status_code}, {reply.text[:200]}", retry_s)

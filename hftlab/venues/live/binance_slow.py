@@ -10,6 +10,7 @@ from hftlab.data.binance_messages import Diff, Envelope, Level, Mark, Print, Tic
 from hftlab.data.lines import ns_per_unit
 from hftlab.data.markets import native_symbol
 from hftlab.data.rows import Grid, RowBuilder, SizeGrid, funding_rate, nearest_ticks, price_grid
+from hftlab.errors import InputError
 from hftlab.instrument import Instrument
 from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, FUNDING, LAST, SNAPSHOT, TRADE
 
@@ -136,7 +137,7 @@ class SlowReader:
         stamps = (exch_ns, recv_ns, snapshot.last_update_id)
         empty = not snapshot.bids and not snapshot.asks
         out.add(CLEAR, 0, SNAPSHOT | (LAST if empty else 0), stamps, one.number)
-        return np.concatenate([out.take(), self._levels(one, stamps, snapshot.bids, snapshot.asks, SNAPSHOT)])
+        return np.concatenate([_taken(out), self._levels(one, stamps, snapshot.bids, snapshot.asks, SNAPSHOT)])
 
     def past(self, body: bytes) -> list[Past]:
         """Return past prints as REST told them, by id. Raises msgspec.DecodeError."""
@@ -150,7 +151,7 @@ class SlowReader:
             if price and lots:
                 side = ASK if told.isBuyerMaker else BID
                 out.add(TRADE, side, flags | LAST, (stamp_ns(told.time), recv_ns, told.id), one.number, (price,), (lots,))
-        return out.take()
+        return _taken(out)
 
     @staticmethod
     def _levels(one: _Market, stamps: tuple[int, int, int], bids: list[Level], asks: list[Level], flags: int) -> np.ndarray:
@@ -158,7 +159,7 @@ class SlowReader:
         for side, levels, end in ((BID, bids, 0 if asks else LAST), (ASK, asks, LAST)):
             if levels:
                 out.add(DEPTH, side, flags | end, stamps, one.number, [prices[p] for p, _ in levels], [sizes[q] for _, q in levels])
-        return out.take()
+        return _taken(out)
 
     def _read_print(self, trade: Print, recv_ns: int) -> Message | None:
         index = self._index.get(trade.s, -1)
@@ -168,7 +169,7 @@ class SlowReader:
         price, lots = one.prices[trade.p], one.sizes[trade.q]
         if trade.X in {"", "MARKET"} and price and lots:
             out.add(TRADE, ASK if trade.m else BID, LAST, (exch_ns, recv_ns, trade.t), one.number, (price,), (lots,))
-        return Message(TRADE, index, out.take(), exch_ns, trade.t)
+        return Message(TRADE, index, _taken(out), exch_ns, trade.t)
 
     def _read_ticker(self, ticker: Ticker, recv_ns: int, newest_ns: int) -> Message | None:
         index = self._index.get(ticker.s, -1)
@@ -178,7 +179,7 @@ class SlowReader:
         stamps = (exch_ns, recv_ns, ticker.u)
         out.add(BBO, BID, 0, stamps, one.number, (one.prices[ticker.b],), (one.sizes[ticker.B],))
         out.add(BBO, ASK, LAST, stamps, one.number, (one.prices[ticker.a],), (one.sizes[ticker.A],))
-        return Message(BBO, index, out.take(), exch_ns, ticker.u)
+        return Message(BBO, index, _taken(out), exch_ns, ticker.u)
 
     def _read_mark(self, mark: Mark, recv_ns: int) -> Message | None:
         """Return one FUNDING row when the time of payment has passed: with the rate and the mark price announced last before it."""
@@ -190,9 +191,17 @@ class SlowReader:
         if before is not None and before.T < mark.T and mark.E >= before.T:  # a payment put off is none
             paid = (nearest_ticks(before.p, one.instrument),), (funding_rate(before.r),)
             out.add(FUNDING, 0, LAST, (stamp_ns(before.T), recv_ns, 0), one.number, *paid)
-        return Message(FUNDING, index, out.take(), stamp_ns(mark.E), mark.E)
+        return Message(FUNDING, index, _taken(out), stamp_ns(mark.E), mark.E)
 
 
 def stamp_ns(stamp: int) -> int:
     """Return an exchange stamp in ns: ms, or us on streams that were asked for it; 0 stays 0."""
     return stamp * ns_per_unit(stamp)
+
+
+def _taken(out: RowBuilder) -> np.ndarray:
+    """Return the rows of a builder. Raises InputError."""
+    try:
+        return out.take()
+    except OverflowError as error:
+        raise InputError("a message has a number of more than 64 bits; wanted times, ids, prices and sizes of a market.") from error

@@ -75,6 +75,7 @@ class BinanceWire:
         self.amends = "in_place"  # spot: the only amend it has, a smaller size at the same price (`order.amend.keepPriority`)
         self.dead_man = endpoint.venue == "binanceusdm"
         self.on_event: Callable[[VenueEvent], None] = _nobody
+        self._endpoint = endpoint
         self._clock_ns, self._offset_ns, self._deadline_s = clock_ns, 0, deadline_s
         signer = Signer(keys)
         self._encoder, self._decoder = Encoder(self.venue, instruments, signer), Decoder(instruments)

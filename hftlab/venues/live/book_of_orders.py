@@ -45,6 +45,7 @@ class Order:
     doubtful: bool = False  # of unknown fate, being asked for
     doubt_s: float = 0.0  # since when
     nones: int = 0  # "no such order" so many times in a row
+    none_s: float = 0.0  # loop time of the first of them
     olds: int = 0  # found as before an amend of unknown fate so many times in a row
     worried: bool = False  # people were told that it cannot be resolved
     end: OrderState | None = None  # its terminal report
@@ -68,15 +69,19 @@ class Order:
 
     @property
     def leaves_lots(self) -> int:
-        """Return the most that may still be filled, as the table is to hold it after the fills told so far.
+        """Return what the engine's table is to hold as still open after the fills told so far.
 
-        An amend in flight may or may not have happened. With a smaller total than what is filled there is nothing left; the
-        report of the end says so then, for a fill that leaves nothing ends the order in the engine's table.
+        Of an order that is filled by its old size while an amend to a larger one is in flight, something may be left; a fill that
+        leaves nothing would end it in the table. The table counts the rest of such an amend by itself (`wish_lots`).
         """
-        total = self.qty_lots
-        if self.amending is not None and not self.amending.new_client_id:
-            total = max(total, self.amending.qty_lots)
-        return max(total - self.filled_lots, 0)
+        left = self.qty_lots - self.filled_lots
+        if left <= 0 and self.amending is not None:
+            left = (
+                self.amending.qty_lots - self.amending.filled_lots
+                if self.amending.new_client_id
+                else self.amending.qty_lots - self.filled_lots
+            )
+        return max(left, 0)
 
 
 class Book:

@@ -64,10 +64,12 @@ class CcxtDecoder:
         instrument, info, fee = self.instruments[number], row.get("info") or {}, row.get("fee") or {}
         if row.get("id") is None:
             raise VenueDown(f"{instrument.name}: a fill came without a trade id")
+        # Hyperliquid names our id in `cloid`, Binance's stream in `c`; elsewhere a fill names the venue's id only.
+        told_id = info.get("cloid") or row.get("clientOrderId") or (info.get("c") if info.get("x") == "TRADE" else "")
         maker = row["takerOrMaker"] == "maker" if row.get("takerOrMaker") else not info.get("crossed", True)
         return VenueFill(
             trade_id=number_of(str(row["id"])),
-            client_id=str(info.get("cloid") or row.get("clientOrderId") or ""),
+            client_id=str(told_id or ""),
             venue_id=str(row.get("order") or ""),
             instrument=number,
             side=BID if row["side"] == "buy" else ASK,

@@ -17,6 +17,7 @@ from hftlab.venues.live.model import Endpoint, Outcome, Reject
 
 T = TypeVar("T")
 TIMEOUT_MS = 10_000
+_JSON_ONLY = ("binance", "binanceusdm", "binancecoinm", "hyperliquid")  # other venues say "pong" as plain text
 # Binance's futures have no sandbox any more, but a demo account under addresses of its own.
 _DEMO = ("binanceusdm", "binancecoinm")
 
@@ -33,10 +34,37 @@ def exchange_for(endpoint: Endpoint, keys: Keys | None = None) -> Any:
         _to_testnet(exchange, endpoint)
     if endpoint.kind == "loopback" and not endpoint.proxy:
         _seal(exchange.urls["api"], endpoint.urls["rest"])
+    _guard(exchange)
     if endpoint.venue == "hyperliquid":
         # ccxt's version approves a builder fee for ccxt and sets a referrer, with a signature each, before the first order.
         exchange.initialize_client = _nothing_to_initialize
     return exchange
+
+
+def _guard(exchange: Any) -> None:
+    """Have a message that ccxt cannot read end its socket: otherwise nothing is read from then on, and nobody is told."""
+    inner_client = exchange.client
+
+    def client(url: str) -> Any:
+        made = inner_client(url)
+        if "handle_message" not in vars(made):
+            inner, inner_callback = made.handle_message, made.on_message_callback
+
+            def checked(socket: Any, message: Any) -> None:
+                if isinstance(message, str) and exchange.id in _JSON_ONLY:
+                    raise ValueError(f"{message[:60]!r} is no JSON")
+                inner_callback(socket, message)
+
+            def guarded(message: Any) -> None:
+                try:
+                    inner(message)
+                except Exception as error:  # why: any defect or garbage in there; whoever watches this socket is told by on_error
+                    made.on_error(wrong.NetworkError(f"a message could not be read: {type(error).__name__}: {error}"))
+
+            made.on_message_callback, made.handle_message = checked, guarded
+        return made
+
+    exchange.client = client
 
 
 async def _nothing_to_initialize() -> bool:
@@ -80,11 +108,16 @@ async def asked(exchange: Any, call: Callable[[], Awaitable[T]], what: str) -> T
     try:
         return await call()
     except wrong.BaseError as error:
-        outcome, reason = judge_error(error, exchange.id)
-        shown = f"{exchange.id} {what}: {type(error).__name__}: {shortened(error)}"
-        if outcome == Outcome.REJECTED and reason != Reject.CLOCK:
-            raise VenueRefused(shown, (reason or Reject.OTHER).value) from error
-        raise VenueDown(shown, retry_after_s(exchange)) from error
+        raise as_ours(error, exchange, what) from error
+
+
+def as_ours(error: BaseException, exchange: Any, what: str) -> VenueDown | VenueRefused:
+    """Return what an exception of ccxt is to us."""
+    outcome, reason = judge_error(error, exchange.id)
+    shown = f"{exchange.id} {what}: {type(error).__name__}: {shortened(error)}"
+    if outcome == Outcome.REJECTED and reason != Reject.CLOCK:
+        return VenueRefused(shown, (reason or Reject.OTHER).value)
+    return VenueDown(shown, retry_after_s(exchange))
 
 
 def shortened(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 from ccxt.base import errors as wrong
 
-from hftlab.types import POST_ONLY
+from hftlab.types import AMEND, POST_ONLY
 from hftlab.venues.live.binance_rejects import judge
 from hftlab.venues.live.model import Outcome, Reject
 
@@ -35,6 +35,7 @@ TEXTS = (
     ("too many", Reject.RATE),
     ("nonce", Reject.CLOCK),
     ("halted", Reject.CLOSED),
+    ("no longer available", Reject.CLOSED),
     ("duplicate", Reject.DUPLICATE_ID),
     ("does not exist", Reject.KEYS),
     ("tick size", Reject.BAD_PRICE),
@@ -43,6 +44,8 @@ TEXTS = (
     ("amount", Reject.BAD_QTY),
     ("quantity", Reject.BAD_QTY),
 )
+# With these a venue says that it does not know itself.
+DOUBTS = ("status unknown", "timeout", "timed out")
 # A class before those from which it is derived.
 CLASSES: tuple[tuple[type[Exception], Reject], ...] = (
     (wrong.InsufficientFunds, Reject.INSUFFICIENT),
@@ -59,6 +62,8 @@ CLASSES: tuple[tuple[type[Exception], Reject], ...] = (
 def judge_error(error: BaseException, venue: str, kind: int = 0, flags: int = 0) -> tuple[Outcome, Reject | None]:
     """Return what an exception of a ccxt call means for the request behind it."""
     text = str(error)
+    if venue == "binance" and kind == AMEND and "cancelResult" in text:
+        return _of_replacement(text)
     if venue.startswith("binance") and (code := _CODE.search(text)):
         return judge(_status(text), int(code.group(1)), text, kind)
     if isinstance(error, wrong.DDoSProtection | wrong.RateLimitExceeded):
@@ -74,6 +79,14 @@ def judge_error(error: BaseException, venue: str, kind: int = 0, flags: int = 0)
     return _of_refusal(error, text, flags)
 
 
+def _of_replacement(text: str) -> tuple[Outcome, Reject | None]:
+    """Judge spot's cancelReplace by its two halves: the old order may be gone though the new one was refused."""
+    if '"cancelResult":"SUCCESS"' in text:
+        return Outcome.REJECTED, Reject.ENDED_BY_AMEND
+    inner = next((int(code) for code in _CODE.findall(text) if code not in {"-2021", "-2022"}), 0)
+    return judge(400, inner, text) if inner else (Outcome.UNSURE, None)
+
+
 def _of_network(error: BaseException, venue: str, text: str) -> tuple[Outcome, Reject | None]:
     if isinstance(error.__cause__, aiohttp.ClientConnectorError | OSError) and not isinstance(error, wrong.RequestTimeout):
         never_connected = isinstance(error.__cause__, aiohttp.ClientConnectorError)
@@ -86,11 +99,13 @@ def _of_network(error: BaseException, venue: str, text: str) -> tuple[Outcome, R
 def _of_refusal(error: BaseException, text: str, flags: int) -> tuple[Outcome, Reject | None]:
     if isinstance(error, wrong.OrderNotFillable):
         return Outcome.REJECTED, Reject.WOULD_TAKE if flags & POST_ONLY else Reject.NO_MATCH
+    if any(words in text.lower() for words in DOUBTS):
+        return Outcome.UNSURE, None
     for kind, reason in CLASSES:
         if isinstance(error, kind):
             return Outcome.REJECTED, reason
     reason = by_text(text, TEXTS)
-    return (Outcome.NOT_SENT, reason) if reason == Reject.RATE else (Outcome.REJECTED, reason)
+    return (Outcome.NOT_SENT if reason in {Reject.RATE, Reject.CLOSED} else Outcome.REJECTED), reason
 
 
 def by_text(text: str, table: Iterable[tuple[str, Reject]]) -> Reject:

@@ -5,10 +5,10 @@ done here.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from ccxt.base import errors as wrong
 
@@ -17,6 +17,7 @@ from hftlab.venues.live.ccxt_decode import CcxtDecoder
 from hftlab.venues.live.ccxt_exchange import asked, bound, shortened
 from hftlab.venues.live.model import Payment, StreamDown, StreamUp, VenueEvent
 
+T = TypeVar("T")
 KEEPALIVE_S = 20 * 60.0
 FUNDING_EVERY_S = 60.0
 LOOK_S = 0.02
@@ -28,8 +29,15 @@ ENDED = ("listenKeyExpired", "eventStreamTerminated", "serverShutdown")
 class CcxtUser:
     """Follows one account; `tell` gets StreamUp, StreamDown, fills, orders and payments."""
 
-    def __init__(self, exchange: Any, decoder: CcxtDecoder, tell: Callable[[VenueEvent], None], now_ms: Callable[[], int]) -> None:
-        self._exchange, self._decoder, self._tell, self._now_ms = exchange, decoder, tell, now_ms
+    def __init__(
+        self,
+        exchange: Any,
+        decoder: CcxtDecoder,
+        tell: Callable[[VenueEvent], None],
+        now_ms: Callable[[], int],
+        sync: Callable[[], Awaitable[object]],
+    ) -> None:
+        self._exchange, self._decoder, self._tell, self._now_ms, self._sync = exchange, decoder, tell, now_ms, sync
         self._ended: asyncio.Future[str] | None = None
         self._payments_from_ms = 0
         self.is_up = False
@@ -59,15 +67,16 @@ class CcxtUser:
         """Run the loops until one falls; return why."""
         self._ended = asyncio.get_running_loop().create_future()
         why = "ended"
-        works: list[Any] = [self._orders(), self._trades(), self._announce(), self._until_ended()]
+        works = [self._orders, self._trades, self._announce, self._until_ended]
         if self._has_key():
-            works.append(self._keep_alive())
+            works.append(self._keep_alive)
         if self._has_funding():
-            works.append(self._follow_funding())
+            works.append(self._follow_funding)
         try:
+            await self._sync()  # a stamp that is off would be refused
             async with asyncio.TaskGroup() as group:
                 for work in works:
-                    group.create_task(work)
+                    group.create_task(work())
         except* (wrong.NetworkError, wrong.InvalidNonce, VenueDown, TimeoutError) as group_error:
             error = _first_of(group_error)
             why = shortened(error) or type(error).__name__
@@ -76,13 +85,13 @@ class CcxtUser:
     # --- loops ---
     async def _orders(self) -> None:
         while True:
-            for row in await self._exchange.watch_orders():
+            for row in await unmasked(self._exchange.watch_orders()):
                 if (state := self._decoder.order(row)) is not None:
                     self._tell(state)
 
     async def _trades(self) -> None:
         while True:
-            for row in await self._exchange.watch_my_trades():
+            for row in await unmasked(self._exchange.watch_my_trades()):
                 if (fill := self._decoder.fill(row)) is not None:
                     self._tell(fill)
 
@@ -154,6 +163,16 @@ class CcxtUser:
                 key, asset = f"{instrument.symbol}:{row.get('id') or ts_ms}:{ts_ms}", str(row.get("code") or instrument.settle)
                 self._tell(Payment(key, number, -Decimal(str(row["amount"])), asset, ts_ms * 1_000_000))
         self._payments_from_ms = latest_ms
+
+
+async def unmasked(watching: Awaitable[T]) -> T:
+    """Await ccxt, which hides some refusals behind a KeyError of its own tidying up."""
+    try:
+        return await watching
+    except KeyError as error:
+        if isinstance(error.__context__, wrong.BaseError):
+            raise error.__context__ from error
+        raise
 
 
 def _first_of(error: BaseException) -> BaseException:

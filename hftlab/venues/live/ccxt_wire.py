@@ -10,14 +10,14 @@ from typing import Any
 
 from ccxt.base import errors as wrong
 
-from hftlab.errors import InputError, VenueDown, VenueRefused
+from hftlab.errors import InputError, VenueDown
 from hftlab.instrument import Instrument
 from hftlab.types import AMEND, CANCEL, MARKET_ORDER
 from hftlab.venues.live.budgets import BUDGETS, cost_of
 from hftlab.venues.live.ccxt_account import CcxtAccount
 from hftlab.venues.live.ccxt_calls import AMENDS, call_for
 from hftlab.venues.live.ccxt_decode import CcxtDecoder
-from hftlab.venues.live.ccxt_exchange import exchange_for, markets_of, shortened
+from hftlab.venues.live.ccxt_exchange import as_ours, exchange_for, markets_of, shortened
 from hftlab.venues.live.ccxt_rejects import judge_error, retry_after_s
 from hftlab.venues.live.ccxt_user import CcxtUser
 from hftlab.venues.live.keys import Keys
@@ -66,7 +66,7 @@ class CcxtWire:
                 await markets_of(self.exchange)
                 self._check_symbols()
                 await self.server_time_ns()
-                user = CcxtUser(self.exchange, self._decoder, self._tell, lambda: self._clock_ns() // 1_000_000)
+                user = CcxtUser(self.exchange, self._decoder, self._tell, lambda: self._clock_ns() // 1_000_000, self.server_time_ns)
                 self._tasks.add(supervised(user.run(), f"{self.venue} user stream", self._broke))
                 await self._opened
         except TimeoutError:
@@ -111,8 +111,7 @@ class CcxtWire:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         if self._opened is not None and not self._opened.done():
-            refused = isinstance(error, wrong.BaseError)
-            self._opened.set_exception(VenueRefused(f"{self.venue}: {type(error).__name__}: {shortened(error)}") if refused else error)
+            self._opened.set_exception(as_ours(error, self.exchange, "user stream") if isinstance(error, wrong.BaseError) else error)
             return
         self.on_event(StreamDown(f"defect: {type(error).__name__}: {shortened(error)}"))
         asyncio.get_running_loop().call_exception_handler({"message": f"a task of the {self.venue} wire ended", "exception": error})

@@ -11,6 +11,8 @@ from hftlab.venues.live.model import Answer, OrderRequest, Outcome, Reject
 
 # A venue that says "too many" without a time is left alone for so long.
 RETRY_S = 1.0
+# What a cancelled order had filled is asked for after so long: user streams usually say it within milliseconds.
+FILLED_S = 0.25
 
 
 class Answers:
@@ -70,7 +72,7 @@ class Answers:
         if state is not None:
             self._facts.state(state)
         if request.kind == CANCEL and order.status != FREE and order.end is None:
-            self._facts.ask(order)  # cancelled, but how much of it had traded is not said
+            self._facts.ask(order, FILLED_S)  # cancelled, but how much of it had traded is not said
 
     def unsure(self, order: Order, request: OrderRequest) -> None:
         """Apply silence, a time-out, a reset: it may or may not have happened."""

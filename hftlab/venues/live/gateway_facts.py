@@ -5,6 +5,7 @@ order ends for the engine when its terminal report *and* every fill that it prom
 asked for.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,16 +22,16 @@ FOREIGN_KEPT = 100_000
 class Asker(Protocol):
     """Who asks the venue when what it said is not enough."""
 
-    def ask(self, order: Order) -> None:
-        """Ask for an order until its fate is known."""
+    def ask(self, order: Order, delay_s: float = 0.0) -> None:
+        """Ask for an order, the first time after `delay_s`, until its fate is known."""
         ...
 
-    def want_fills(self, instrument: int) -> None:
-        """Ask for executions of an instrument: some that were promised have not come."""
+    def want_fills(self, order: Order) -> None:
+        """Ask for executions: some that were promised to an order have not come."""
         ...
 
-    def orphan(self, state: OrderState) -> None:
-        """See to an order of ours that rests and that the engine does not have."""
+    def orphan(self, state: OrderState, ended_s: float) -> None:
+        """See to an order of ours that seems to rest; for the engine it ended `ended_s` ago (infinite: it never had it)."""
         ...
 
     def cancel(self, order: Order) -> None:
@@ -58,9 +59,10 @@ class Foreign:
         found = (self.by_trade.pop((instrument, trade), None) for trade in sorted(self.by_order.pop((instrument, venue_id), ())))
         return [fill for fill in found if fill is not None]
 
-    def lots(self, instrument: int) -> int:
-        """Return their signed sum."""
-        return sum(fill.side * fill.qty_lots for fill in self.by_trade.values() if fill.instrument == instrument)
+    def lots(self, instrument: int, after_ns: int) -> int:
+        """Return the signed sum of those that happened after a time."""
+        found = (fill for fill in self.by_trade.values() if fill.instrument == instrument and fill.ts_ns > after_ns)
+        return sum(fill.side * fill.qty_lots for fill in found)
 
     def could_be_of(self, order: Order) -> bool:
         """Return whether one of them, of an order that nobody has named, fits an order of ours."""
@@ -81,24 +83,28 @@ class Facts:
         self.book = book
         self.teller = teller
         self.foreign = Foreign()
-        self.recounting: set[tuple[int, int]] = set()  # fills of the journal, of orders that may be of any generation
+        self.journaled: set[tuple[int, int]] = set()  # fills that were told before a restart and were not heard of since
+        self.kept_ns = 0  # venue time up to which the fees of fills are known from before the restart
+        self.newest_ns = 0  # venue time of the newest fill
         self._asker = asker
         self._now_s = now_s
 
     # --- fills ---
     def fill(self, fill: VenueFill, *, fetched: bool = False) -> None:
         """Apply one fill, whoever says it."""
+        self.newest_ns = max(self.newest_ns, fill.ts_ns)
         name = self.book.name(fill.instrument, fill.client_id, fill.venue_id)
         if name is None:
-            self.foreign.add(fill)
+            if fill.trade_id not in self.teller.trades[fill.instrument]:
+                self.foreign.add(fill)
+            self._again(fill, None, 0)
             return
         self._learn(fill.instrument, name, fill.venue_id)
         order_id, generation = name
         order = self.book.orders.get(order_id)
         if not self.teller.trades[fill.instrument].add(fill.trade_id):
             self.teller.counts["duplicates dropped"] += 1
-            if order is not None:
-                self._recount(order, generation, fill)
+            self._again(fill, order, generation)
             return
         if order is not None:
             if generation > order.generation and order.amending is not None:
@@ -112,10 +118,15 @@ class Facts:
         if order is not None:
             self.finish(order)
 
-    def _recount(self, order: Order, generation: int, fill: VenueFill) -> None:
-        """Count a fill of the journal, whose generation a restart did not know, to the generation that the venue names."""
-        if order.told.get(-1, 0) >= fill.qty_lots and (fill.instrument, fill.trade_id) in self.recounting:
-            self.recounting.discard((fill.instrument, fill.trade_id))
+    def _again(self, fill: VenueFill, order: Order | None, generation: int) -> None:
+        """Learn from a fill that the journal holds already what the journal does not hold: its fee's asset, its generation."""
+        key = (fill.instrument, fill.trade_id)
+        if key not in self.journaled:
+            return
+        self.journaled.discard(key)
+        if fill.ts_ns > self.kept_ns:
+            self.teller.money.count(fill)
+        if order is not None and order.told.get(-1, 0) >= fill.qty_lots:
             order.told[-1] -= fill.qty_lots
             order.told[generation] = order.told.get(generation, 0) + fill.qty_lots
 
@@ -135,14 +146,14 @@ class Facts:
         order = self.book.orders.get(order_id)
         if order is None:
             if asked_s >= 0 and state.status == "open":
-                self._asker.orphan(state)
+                self._asker.orphan(state, math.inf)
             return
         order.said[generation] = max(order.said.get(generation, 0), state.filled_lots)
         if order.status == FREE:
             if asked_s > order.changed_s and state.status == "open":
-                self._asker.orphan(state)
+                self._asker.orphan(state, asked_s - order.changed_s)
             elif not order.complete:
-                self._asker.want_fills(order.instrument)
+                self._asker.want_fills(order)
             return
         if generation < order.generation or (state.status == "open" and (order.end is not None or state.ts_ns < order.state_ns)):
             self.finish(order)
@@ -229,12 +240,12 @@ class Facts:
             order.changed_s = self._now_s()
             self.resolved(order)
         if not order.complete:
-            self._asker.want_fills(order.instrument)
+            self._asker.want_fills(order)
 
     # --- doubt ---
-    def ask(self, order: Order) -> None:
-        """Ask for an order whose end is known, but not what it filled."""
-        self._asker.ask(order)
+    def ask(self, order: Order, delay_s: float) -> None:
+        """Ask for an order that was cancelled, unless the venue says by itself in time how much of it was filled."""
+        self._asker.ask(order, delay_s)
 
     def doubt(self, order: Order) -> None:
         """The fate of an order is unknown from here on: the engine counts its worst case, and the venue is asked."""

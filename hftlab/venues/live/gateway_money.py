@@ -22,7 +22,7 @@ E8 = 100_000_000
 
 
 @kernel
-def _book(markets, rows, instrument, maker):  # type: ignore[no-untyped-def]  # numba infers the types
+def _book(markets: Any, rows: Any, instrument: int, maker: bool) -> None:  # noqa: FBT001  # numba has positional flags only
     """Book fills (EVENT rows) of one instrument by the ledger's own rule."""
     for i in range(rows.shape[0]):
         ledger.apply_fill(markets[instrument], rows[i], maker, rows[i].ts_exch_ns)
@@ -50,13 +50,17 @@ class Money:
         charged_e8 = self._schedule_e8(fill)
         if not fill.fee_asset:
             return 0, 0
+        self.count(fill)
+        in_money = fill.fee_asset == self._instruments[fill.instrument].settle
+        return self._split(fill.instrument, fill.fee if in_money else Decimal(0), less_e8=charged_e8)
+
+    def count(self, fill: VenueFill) -> None:
+        """Count a fee by its asset, and as quantity where it is taken out of what was bought."""
+        if fill.fee_asset:
+            self.by_asset[fill.fee_asset] += fill.fee
         instrument = self._instruments[fill.instrument]
-        self.by_asset[fill.fee_asset] += fill.fee
-        if fill.fee_asset == instrument.settle:
-            return self._split(fill.instrument, fill.fee, less_e8=charged_e8)
-        if fill.fee_asset == instrument.base:
+        if fill.fee_asset == instrument.base and not instrument.inverse:
             self.base_qty[fill.instrument] += fill.fee
-        return self._split(fill.instrument, Decimal(0), less_e8=charged_e8)
 
     def payment(self, instrument: int, amount: Decimal) -> tuple[int, int]:
         """Return (ticklots, 1e-8 of one) of an amount in the settlement currency."""

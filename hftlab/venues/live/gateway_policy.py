@@ -18,6 +18,8 @@ class Policy:
     gone_looks: int = 3  # and after so many times
     worry_s: float = 30.0  # what is not resolved by then is said as an error
     fills_wait_s: float = 0.25  # the fills that a terminal report promises may be on their way: asked for after so long
+    recancel_s: float = 1.0  # an order that still rests is cancelled again after so long
+    query_s_max: float = 2.0  # an order of unknown fate is asked for at least so often, until it is worrying
     retry_min_s: float = 0.25
     retry_max_s: float = 5.0
     reconcile_s: float = 30.0

@@ -5,12 +5,11 @@ was refused. No new order is ever sent twice.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from hftlab.types import AMEND, CANCEL, FREE, KIND_NAMES, LOST, PENDING_AMEND, PENDING_CANCEL, REJECTED, SUBMIT
+from hftlab.types import AMEND, CANCEL, FREE, LOST, PENDING_AMEND, PENDING_CANCEL, REJECTED, SUBMIT
 from hftlab.venues.live.book_of_orders import Book, Order
 from hftlab.venues.live.gateway_policy import Policy
 from hftlab.venues.live.gateway_teller import Teller
@@ -33,20 +32,10 @@ class Sent:
 class Sender:
     """`submit` is the hot path: nothing in it waits, and nothing in it asks the venue."""
 
-    def __init__(
-        self,
-        wire: Wire,
-        book: Book,
-        teller: Teller,
-        limiter: Limiter,
-        policy: Policy,
-        loop: asyncio.AbstractEventLoop,
-        say: Callable[[str, str], None],
-    ) -> None:
+    def __init__(self, wire: Wire, book: Book, teller: Teller, limiter: Limiter, policy: Policy, loop: asyncio.AbstractEventLoop) -> None:
         self.sent: dict[int, Sent] = {}
-        self.closed = False  # nothing but cancels leaves
+        self.closed = True  # nothing but cancels leaves: before a first reconcile, and from a halt on
         self._wire, self._book, self._teller, self._limiter, self._policy, self._loop = wire, book, teller, limiter, policy, loop
-        self._say = say
         self._number = 0
         self._replaces = wire.amends == "replace"
         self._waiting: dict[int, dict[int, tuple[float, int, int]]] = {kind: {} for kind in URGENCY}  # order id -> (since, price, size)
@@ -176,6 +165,10 @@ class Sender:
         """Send a cancel again that surely did not reach the venue."""
         self._loop.call_later(delay_s, self.cancel, order)
 
+    def reopen(self) -> None:
+        """Let everything leave again."""
+        self.closed = False
+
     def close(self) -> None:
         """Let nothing but cancels leave from now on; what waits is refused."""
         self.closed = True
@@ -206,6 +199,8 @@ class Sender:
             sent.overdue = True
         return late
 
-    def describe(self, request: OrderRequest) -> str:
-        """Return a request in words."""
-        return f"{KIND_NAMES[request.kind]} {request.client_id}"
+    def forget(self, before_s: float) -> None:
+        """Forget requests for ended orders that were sent before a time and never answered."""
+        done = [n for n, sent in self.sent.items() if sent.at_s < before_s and (sent.order is None or sent.order.status == FREE)]
+        for number in done:
+            del self.sent[number]

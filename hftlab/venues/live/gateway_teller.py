@@ -16,6 +16,7 @@ from hftlab.types import (
     FILL,
     FREE,
     LAST,
+    LINK,
     LOST,
     MAKER,
     PAYMENT,
@@ -72,7 +73,8 @@ class Teller:
         self.counts: Counter[str] = Counter()
         self.trades: dict[int, Seen] = defaultdict(Seen)
         self.payments: dict[int, Seen] = defaultdict(Seen)
-        self.facts = 0  # told so far: who looks twice sees whether anything happened in between
+        self.net_lots: dict[int, int] = defaultdict(int)  # signed sum of the fills told, by instrument
+        self.fills = 0  # told so far: who looks twice sees whether one came in between
         self._emit = emit
         self._clock_ns = clock_ns
         self._later = later
@@ -83,7 +85,6 @@ class Teller:
     def _row(self, instrument: int, kind: int, ts_ns: int, body: tuple[int, int, int, int, int], side: int = 0, flags: int = 0) -> None:
         now_ns = self._clock_ns()
         self._rows.append((ts_ns or now_ns, now_ns, *body, kind, side, flags, instrument))
-        self.facts += 1
         if not self._waits:
             self._waits = True
             self._later(self.flush)
@@ -98,6 +99,11 @@ class Teller:
         lasts = {int(row["instrument"]): i for i, row in enumerate(rows)}
         rows["flags"][list(lasts.values())] |= LAST
         self._emit(rows)
+
+    def link(self, instruments: int, *, up: bool) -> None:
+        """Tell for each instrument whether what happens to our orders reaches us."""
+        for instrument in range(instruments):
+            self._row(instrument, LINK, 0, (0, int(up), 0, 0, 0))
 
     # --- orders ---
     def report(self, order: Order, kind: int, ts_ns: int = 0, *, leaves_lots: int | None = None) -> bool:
@@ -124,7 +130,8 @@ class Teller:
         flags = (MAKER if fill.maker else 0) | (BACKFILL if fetched else 0)
         body = (fill.price_ticks, fill.qty_lots, leaves, order_id, fill.trade_id)
         self._row(fill.instrument, FILL, fill.ts_ns, body, fill.side, flags)
-        self.counts["fills"] += 1
+        self.fills += 1
+        self.net_lots[fill.instrument] += fill.side * fill.qty_lots
         ticklots, e8 = self.money.fee_difference(fill)
         if ticklots or e8:
             self._row(fill.instrument, PAYMENT, fill.ts_ns, (0, ticklots, e8, order_id, fill.trade_id))
@@ -149,7 +156,7 @@ class Teller:
         self.counts["payments"] += 1
 
     def remember(self, trades: Iterable[tuple[int, int]], payments: Iterable[tuple[int, int]]) -> None:
-        """Remember what the journal holds already: (instrument, number)."""
+        """Remember what the journal holds already, as (instrument, number)."""
         for instrument, number in trades:
             self.trades[instrument].add(number)
         for instrument, number in payments:

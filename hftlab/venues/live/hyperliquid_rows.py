@@ -20,11 +20,14 @@ from hftlab.venues.live.model import StreamStatus
 CHANNELS = ("l2Book", "bbo", "trades")  # in the order of subscription: prints are told apart by the first book of their connection
 SEEN = 8192  # trade ids kept per coin; the venue repeats some tens
 OLDER_MAX = 3  # so many books in a row that are older than the last: it is the venue's clock that went back
+DIFFERING_MAX = 3  # so many books in a row with other best prices than the bbo's: it is the bbo that is doubted
+HOLD_S = 0.05  # how long a book waits for the bbo of its own block
 
 _NS_PER_MS = 1_000_000
 
 Emit = Callable[[np.ndarray], None]
 Say = Callable[[str, str], None]
+Best = tuple[str, str]  # best bid and ask, as the venue writes them; "" for an empty side
 
 
 @dataclass(slots=True)
@@ -41,7 +44,10 @@ class Coin:
     moved_ns: int = 0  # when, by our clock, the venue's time of the book last moved
     doubt_ns: int = 0  # since when books differ from the last bbo; 0: they agree
     touch_ms: int = 0  # time of the last bbo
-    touch: tuple[str, str] = ("", "")  # its bid and ask
+    touch: Best = ("", "")
+    held: Book | None = None  # a book whose best prices are not the last bbo's
+    held_ns: int = 0
+    differing: int = 0  # books in a row for which no bbo came that agrees
     seen: set[int] = field(default_factory=set)
     seen_in_order: deque[int] = field(default_factory=deque)
 
@@ -49,8 +55,8 @@ class Coin:
 class LiveRows(HyperliquidReader):
     """Hands on the rows of each message, and keeps the health of the streams.
 
-    `counts` tells by name what was noticed: gaps (GAP rows), crossed, differing (book and bbo of one time disagree), older books,
-    repeated and backfilled prints.
+    `counts` tells by name what was noticed: gaps (GAP rows), crossed and differing books (not the best prices of the venue's own bbo),
+    older books, repeated and backfilled prints.
     """
 
     def __init__(self, instruments: tuple[Instrument, ...], clock_ns: Callable[[], int]) -> None:
@@ -82,8 +88,8 @@ class LiveRows(HyperliquidReader):
         """Begin a connection: its first book tells its prints from those of the time without one."""
         for coin in self.coins:
             coin.connected_ns = coin.moved_ns = self._clock_ns()
-            coin.first_book_ms = coin.older = coin.doubt_ns = coin.touch_ms = 0
-            coin.touch = ("", "")
+            coin.first_book_ms = coin.older = coin.doubt_ns = coin.touch_ms = coin.differing = 0
+            coin.touch, coin.held = ("", ""), None
 
     def lost(self, why: str) -> None:
         """Say with GAP rows that the books are not to be trusted any more."""
@@ -137,21 +143,47 @@ class LiveRows(HyperliquidReader):
         coin = self._heard(market.index, "l2Book", recv_ns)
         if not self._in_order(market, coin, recv_ns, book):
             return
-        bids, asks = book.levels
-        best = (bids[0].px if bids else "", asks[0].px if asks else "")
-        if bids and asks and market.prices[best[0]] >= market.prices[best[1]]:
+        best = _best(book)
+        if all(best) and market.prices[best[0]] >= market.prices[best[1]]:
             self.counts["crossed"] += 1
             self._distrust(market.index, recv_ns, f"the book is crossed: {best[0]} bid, {best[1]} asked")
             return
-        if coin.touch_ms == book.time and coin.touch != best:
-            self.counts["differing"] += 1
-            self._distrust(market.index, recv_ns, f"book and bbo of one time differ: {'@'.join(best)}, {'@'.join(coin.touch)}")
-            return
-        coin.doubt_ns = 0 if coin.touch == best else coin.doubt_ns or recv_ns
+        if coin.held is not None:
+            self._differs(market.index, recv_ns)
+        if best == coin.touch or not coin.touch_ms or coin.differing >= DIFFERING_MAX:
+            self._accept(recv_ns, market, book)
+        else:
+            # The bbo of this block may be on its way still, just behind the book.
+            coin.held, coin.held_ns = book, recv_ns
+
+    def _accept(self, recv_ns: int, market: Market, book: Book) -> None:
+        coin = self.coins[market.index]
+        if _best(book) == coin.touch:
+            coin.differing = coin.doubt_ns = 0
+        else:
+            coin.doubt_ns = coin.doubt_ns or recv_ns
         if not coin.trusted:
             coin.streams["l2Book"].resyncs += 1
             coin.trusted = True
         super()._book(recv_ns, book)
+
+    def _differs(self, number: int, recv_ns: int) -> None:
+        """Give up a book that waited for a bbo that agrees with it."""
+        coin = self.coins[number]
+        assert coin.held is not None
+        self.counts["differing"] += 1
+        why = f"the book shows {'@'.join(_best(coin.held))}, the bbo {'@'.join(coin.touch)}"
+        coin.held, coin.doubt_ns = None, coin.doubt_ns or recv_ns
+        coin.differing += 1
+        self._distrust(number, recv_ns, why)
+
+    def overdue(self) -> None:
+        """Give up books that waited long enough for a bbo that agrees with them."""
+        now_ns = self._clock_ns()
+        for number, coin in enumerate(self.coins):
+            if coin.held is not None and now_ns - coin.held_ns > HOLD_S * 1e9:
+                self._differs(number, now_ns)
+        self._hand_on()
 
     def _in_order(self, market: Market, coin: Coin, recv_ns: int, book: Book) -> bool:
         """Say whether a book is not older than the last one; after some in a row that are, the venue's clock went back."""
@@ -173,9 +205,14 @@ class LiveRows(HyperliquidReader):
         if market is None:
             return
         coin = self._heard(market.index, "bbo", recv_ns)
-        coin.touch_ms, coin.doubt_ns = touch.time, 0
         bid, ask = (level.px if level else "" for level in touch.bbo)
-        coin.touch = (bid, ask)
+        coin.touch_ms, coin.touch, coin.doubt_ns = touch.time, (bid, ask), 0
+        held = coin.held
+        if held is not None and _best(held) == coin.touch:
+            coin.held = None
+            self._accept(recv_ns, market, held)
+        elif held is not None and touch.time > held.time:
+            self._differs(market.index, recv_ns)
         super()._touch(recv_ns, touch)
 
     def _trades(self, recv_ns: int, prints: list[Print]) -> None:
@@ -200,3 +237,8 @@ class LiveRows(HyperliquidReader):
             return flags
         self.counts["backfilled prints"] += 1
         return flags | BACKFILL
+
+
+def _best(book: Book) -> Best:
+    bids, asks = book.levels
+    return (bids[0].px if bids else "", asks[0].px if asks else "")

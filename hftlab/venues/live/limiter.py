@@ -91,6 +91,10 @@ class Limiter:
         if everything:
             self.banned_until_s = max(self.banned_until_s, until_s)
 
+    def quiet_s(self) -> float:
+        """Return how long no question may be asked."""
+        return max(self.stopped_until_s, self.banned_until_s) - self._now_s()
+
     def status(self) -> dict[str, dict[str, float]]:
         """Return used, size and seconds of each budget."""
         now_s, result = self._now_s(), {}

@@ -47,7 +47,7 @@ class Candle:
         """Add a later candle to this one."""
         if later.open is None or later.high is None or later.low is None:
             return
-        if self.open is None or self.high is None or self.low is None:
+        if not self.count or self.high is None or self.low is None:  # a candle without a trade only stands in for one
             self.open, self.high, self.low = later.open, later.high, later.low
         else:
             self.high, self.low = max(self.high, later.high), min(self.low, later.low)
@@ -87,15 +87,19 @@ class Candles:
 
     def last(self, symbol: str, interval: str, until_ms: int) -> tuple[Candle | None, Candle | None]:
         """Return the candle before the one that is open now, and this one."""
-        span = INTERVALS_MS[interval]
+        span, minutes = INTERVALS_MS[interval], self._minutes.get(symbol, deque[Candle]())
         start = until_ms - until_ms % span
-        recent = [one for one in self._minutes.get(symbol, ()) if one.start_ms >= start - span]
-        before, now = (
-            _joined(start - span, (one for one in recent if one.start_ms < start)),
-            _joined(start, (one for one in recent if one.start_ms >= start)),
-        )
-        if now.open is None and before.close is not None:
-            now.open = now.high = now.low = now.close = before.close
+        parts: dict[int, list[Candle]] = {start - span: [], start: []}
+        earlier = None
+        for minute in reversed(minutes):
+            if minute.start_ms < start - span:
+                earlier = minute.close
+                break
+            parts[start if minute.start_ms >= start else start - span].append(minute)
+        before, now = (_joined(at, reversed(some)) for at, some in parts.items())
+        for one, close in ((before, earlier), (now, before.close if before.close is not None else earlier)):
+            if not one.count:
+                one.open = one.high = one.low = one.close = close
         return (before if before.open is not None else None), (now if now.open is not None else None)
 
     def day(self, symbol: str, now_ms: int) -> Candle:

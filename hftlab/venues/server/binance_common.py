@@ -230,13 +230,11 @@ class House:
         return [self.symbol(params)] if params.get("symbol") else list(self.core.instruments)
 
     def word(self, letters: int, salt: str = "") -> str:
-        """Return a new name of letters and digits: never the same twice, and the same in every run."""
+        """Return a new name of letters and digits: never the same twice, and the same for the same calls at the same times."""
         self._counter += 1
-        text = ""
+        seed, text = f"{self.core.venue}/{salt}/{self.core.now_ns()}/{self._counter}", ""
         while len(text) < letters:
-            number = int.from_bytes(
-                blake2b(f"{self.core.venue}/{salt}/{self._counter}/{len(text)}".encode(), digest_size=16).digest(), "big"
-            )
+            number = int.from_bytes(blake2b(f"{seed}/{len(text)}".encode(), digest_size=16).digest(), "big")
             for _ in range(20):
                 number, digit = divmod(number, 62)
                 text += "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[digit]

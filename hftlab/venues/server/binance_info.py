@@ -234,9 +234,9 @@ class Info:
 
 def _spot_filters(one: Instrument, filters: Filters) -> list[dict[str, Any]]:
     up, down = f"{1 + filters.band_frac:g}", f"{1 - filters.band_frac:g}"
-    low, high, step = (f"{one.qty(lots):.8f}" for lots in (filters.qty_lots_min, filters.qty_lots_max, 1))
+    low, high, step = (f"{one.qty(lots):.8f}" for lots in (filters.qty_lots_min, filters.qty_lots_max, filters.qty_step))
     sides = {"bidMultiplierUp": up, "bidMultiplierDown": down, "askMultiplierUp": up, "askMultiplierDown": down, "avgPriceMins": 0}
-    tick = f"{one.tick_size:.8f}"
+    tick = f"{one.price(filters.price_step):.8f}"
     notional = {"minNotional": f"{filters.notional_quote_min:.8f}", "applyMinToMarket": True, "maxNotional": "9000000.00000000"}
     return [
         {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": f"{PRICE_MAX:.8f}", "tickSize": tick},
@@ -254,9 +254,9 @@ def _spot_filters(one: Instrument, filters: Filters) -> list[dict[str, Any]]:
 
 def _futures_filters(grid: Grid, filters: Filters) -> list[dict[str, Any]]:
     one = grid.instrument
-    low, high, step = (grid.qty(lots) for lots in (filters.qty_lots_min, filters.qty_lots_max, 1))
+    low, high, step = (grid.qty(lots) for lots in (filters.qty_lots_min, filters.qty_lots_max, filters.qty_step))
     lots = {"minQty": low, "maxQty": high, "stepSize": step}
-    tick, most = (f"{price:.{grid.price_decimals}f}" for price in (one.tick_size, PRICE_MAX))
+    tick, most = (f"{price:.{grid.price_decimals}f}" for price in (one.price(filters.price_step), PRICE_MAX))
     up, down = f"{1 + filters.band_frac:.4f}", f"{1 - filters.band_frac:.4f}"
     return [
         {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": most, "tickSize": tick},

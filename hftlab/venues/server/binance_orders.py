@@ -5,7 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeVar
 
-from hftlab.types import BID
+from hftlab.types import ASK, BID
 from hftlab.venues.server.binance_common import SIDES, STP_MODES, Call, Denied, Grid, House, Params, missing
 from hftlab.venues.server.model import NewOrder, Refused, Why
 
@@ -91,17 +91,18 @@ def stp_of(house: House, params: Params) -> int:
 def price_ticks(house: House, grid: Grid, params: Params) -> int:
     """Return the mandatory price in ticks."""
     price, instrument = params.decimal("price"), grid.instrument
+    tick = instrument.tick_size * house.core.filters(house.symbol(params)).price_step
     if _decimals(price) > grid.price_decimals:
         text = "Parameter 'price' has too much precision." if house.spot else "Precision is over the maximum defined for this asset."
         raise Denied(-1111, text)
     if house.spot:
-        if price <= 0 or price > PRICE_MAX or price % instrument.tick_size:
+        if price <= 0 or price > PRICE_MAX or price % tick:
             raise Denied(-1013, "Filter failure: PRICE_FILTER")
     elif price <= 0:
         raise Denied(-4001, "Price less than 0.")
     elif price > PRICE_MAX:
         raise Denied(-4002, "Price greater than max price.")
-    elif price % instrument.tick_size:
+    elif price % tick:
         raise Denied(-4014, "Price not increased by tick size.")
     return instrument.ticks(price)
 
@@ -113,9 +114,9 @@ def qty_lots(house: House, grid: Grid, params: Params, name: str = "quantity") -
         text = f"Parameter '{name}' has too much precision." if house.spot else "Precision is over the maximum defined for this asset."
         raise Denied(-1111, text)
     filters = house.core.filters(house.symbol(params))
-    low, high = instrument.qty(filters.qty_lots_min), instrument.qty(filters.qty_lots_max)
+    low, high, step = (instrument.qty(lots) for lots in (filters.qty_lots_min, filters.qty_lots_max, filters.qty_step))
     if house.spot:
-        if qty < low or qty > high or qty % instrument.lot_size:
+        if qty < low or qty > high or qty % step:
             raise Denied(-1013, "Filter failure: LOT_SIZE")
     elif qty <= 0:
         raise Denied(-4003, "Quantity less than or equal to zero.")
@@ -123,7 +124,7 @@ def qty_lots(house: House, grid: Grid, params: Params, name: str = "quantity") -
         raise Denied(-4004, "Quantity less than min quantity.")
     elif qty > high:
         raise Denied(-4005, "Quantity greater than max quantity.")
-    elif qty % instrument.lot_size:
+    elif qty % step:
         raise Denied(-4023, "Quantity not increased by step size.")
     return instrument.lots(qty)
 
@@ -145,8 +146,9 @@ def check_rules(house: House, wish: NewOrder) -> None:
     if mark and not low <= price <= high:
         if house.spot:
             raise refusal(house, Refused(Why.PRICE_BAND))
-        bound = f"higher than {high:.{grid.price_decimals}f}" if price > high else f"lower than {low:.{grid.price_decimals}f}"
-        raise Denied(-4016 if price > high else -4024, f"Limit price can't be {bound}.")
+        if price > high:
+            raise Denied(-4016, f"Limit price can't be higher than {grid.price(grid.instrument.ticks(high, toward=BID))}.")
+        raise Denied(-4024, f"Limit price can't be lower than {grid.price(grid.instrument.ticks(low, toward=ASK))}.")
     if price * grid.instrument.qty(wish.qty_lots) < filters.notional_quote_min and not wish.reduce_only:
         if house.spot:
             raise refusal(house, Refused(Why.MIN_NOTIONAL))

@@ -1,12 +1,14 @@
 """The protocol skins of Binance spot and USDⓈ-M over one core: their endpoints, limits and streams put together."""
 
+from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from hftlab.venues.server.binance_candles import Candles
 from hftlab.venues.server.binance_common import Call, Denied, House, Params, Routes
 from hftlab.venues.server.binance_frames import Frames
 from hftlab.venues.server.binance_info import Info
-from hftlab.venues.server.binance_limits import Limits, OrderLimit
+from hftlab.venues.server.binance_limits import SECOND, Limits, OrderLimit
 from hftlab.venues.server.binance_market import MarketData
 from hftlab.venues.server.binance_signing import authorize, signed_text
 from hftlab.venues.server.binance_spot_account import SpotAccount
@@ -14,21 +16,23 @@ from hftlab.venues.server.binance_spot_rest import SpotOrders
 from hftlab.venues.server.binance_streams import Streams
 from hftlab.venues.server.binance_usdm_account import UsdmAccount
 from hftlab.venues.server.binance_usdm_rest import UsdmOrders
-from hftlab.venues.server.binance_user import KEY_LIFE_NS, UserStreams
+from hftlab.venues.server.binance_user import UserStreams
 from hftlab.venues.server.binance_wsapi import WsApi
 from hftlab.venues.server.model import Core, DepthDiff, Event, OrderEvent, Print, Touch
 from hftlab.venues.server.skin import Connection, Faults, Reply, Request
 
-SPOT_ORDERS = (OrderLimit("SECOND", 10, 100), OrderLimit("DAY", 1, 200_000))
-FUTURES_ORDERS = (OrderLimit("SECOND", 10, 300), OrderLimit("MINUTE", 1, 1200))
+SPOT_ORDERS = (("SECOND", 10, 100), ("DAY", 1, 200_000))
+FUTURES_ORDERS = (("SECOND", 10, 300), ("MINUTE", 1, 1200))
+KEY_LIFE_S = 3600.0
+DIALS_MAX, DIALS_NS = 300, 300 * SECOND
 WSAPI_PATHS = ("/ws-api/", "/ws-fapi/")
 
 
 class BinanceSkin:
     """What both skins do. Implements `hftlab.venues.server.skin.Skin`; options are limits that the real venue has set for good.
 
-    `weight_max` per minute and address, `orders` per account, `key_life_ns` of a listen key; `old_paths` lets futures streams come
-    over connections without /public, /market or /private, as they did until 2026.
+    `weight_max` per minute and address, `orders` per account as (SECOND, MINUTE or DAY, how many of them, orders), `key_life_s` of a
+    listen key, `dials_max` WebSockets per address in five minutes; `old_paths` lets futures streams come over connections without /public, /market or /private, as they did until 2026.
     """
 
     name: str
@@ -42,20 +46,23 @@ class BinanceSkin:
         faults: Faults,
         *,
         weight_max: int,
-        orders: tuple[OrderLimit, ...],
-        key_life_ns: int = KEY_LIFE_NS,
+        orders: Sequence[tuple[str, int, int]],
+        key_life_s: float = KEY_LIFE_S,
+        dials_max: int = DIALS_MAX,
         old_paths: bool = False,
     ) -> None:
         self.core, self.faults = core, faults
         self.house = House(core, faults, self.spot)
-        self.limits = Limits(weight_max, orders, credit=self.spot)
+        self.limits = Limits(weight_max, tuple(OrderLimit(*one) for one in orders), credit=self.spot)
         self._wallet_limits = Limits(12_000, header="X-SAPI-USED-IP-WEIGHT-1M")
+        self.dials_max = dials_max
+        self._dials: dict[str, deque[int]] = {}
         self.candles = Candles()
         for symbol in core.instruments:
             for one in core.prints(symbol):
                 self.candles.add(one, self.house.ms(one.ts_ns))
         frames = Frames(self.house, self.candles)
-        self.users = UserStreams(self.house, key_life_ns)
+        self.users = UserStreams(self.house, round(key_life_s * SECOND))
         self.streams = Streams(self.house, frames, self.users, messages_per_s_max=self.messages_per_s_max, old_paths=old_paths)
         self.routes: Routes = {
             **Info(self.house, self.limits).routes(),
@@ -97,7 +104,13 @@ class BinanceSkin:
 
     # --- sockets ---
     def opened(self, connection: Connection) -> None:
-        """Take note of a new WebSocket."""
+        """Take note of a new WebSocket; one too many from an address is closed at once."""
+        dials, now_ns = self._dials.setdefault(connection.client, deque()), self.core.now_ns()
+        dials.append(now_ns)
+        while dials[0] <= now_ns - DIALS_NS:
+            dials.popleft()
+        if len(dials) > self.dials_max:
+            connection.close(1008, "Too many requests")
         if connection.path.startswith(WSAPI_PATHS):
             self.wsapi.opened(connection)
         else:
@@ -147,7 +160,7 @@ class BinanceSpot(BinanceSkin):
     """Binance spot."""
 
     name = "binance"
-    hosts = ("api.binance.com", "stream.binance.com", "ws-api.binance.com", "data-stream.binance.vision")
+    hosts: tuple[str, ...] = ("api.binance.com", "stream.binance.com", "ws-api.binance.com", "data-stream.binance.vision")
 
     def __init__(self, core: Core, faults: Faults, **options: Any) -> None:
         super().__init__(core, faults, **{"weight_max": 6000, "orders": SPOT_ORDERS, **options})
@@ -160,7 +173,7 @@ class BinanceUsdm(BinanceSkin):
     """Binance USDⓈ-M futures."""
 
     name = "binanceusdm"
-    hosts = ("fapi.binance.com", "fstream.binance.com", "ws-fapi.binance.com")
+    hosts: tuple[str, ...] = ("fapi.binance.com", "fstream.binance.com", "ws-fapi.binance.com")
     spot = False
     messages_per_s_max = 10
 

@@ -130,6 +130,8 @@ class UsdmOrders:
         if order is None or not order.leaves_lots or order.side != side:
             raise NO_SUCH_ORDER
         wish = NewOrder(symbol, side, max(1, lots - order.filled_lots), price, reduce_only=order.reduce_only)
+        if not house.core.filters(symbol).trading:
+            raise Denied(-5024, "Symbol is not in trading status. Order amendment is not permitted.")
         if lots > order.filled_lots:
             check_rules(house, wish)
         try:
@@ -144,8 +146,6 @@ class UsdmOrders:
     def _amend_refusal(self, refused: Refused) -> Denied:
         if refused.why is Why.TOO_MANY:
             return Denied(-5026, "Exceed maximum modify order limit.")
-        if refused.why is Why.CLOSED:
-            return Denied(-5024, "Symbol is not in trading status. Order amendment is not permitted.")
         return NO_SUCH_ORDER if refused.why is Why.UNKNOWN_ORDER else refusal(self.house, refused)
 
     def cancel(self, call: Call) -> dict[str, Any]:
@@ -242,6 +242,7 @@ class UsdmOrders:
                 "quoteQty": house.grids[fill.symbol].quote(fill.price_ticks * fill.qty_lots),
                 "commission": f"{fill.fee:.8f}",
                 "commissionAsset": fill.fee_asset,
+                "marginAsset": house.grids[fill.symbol].instrument.settle,
                 "time": house.ms(fill.ts_ns),
                 "positionSide": "BOTH",
                 "buyer": fill.side == BID,

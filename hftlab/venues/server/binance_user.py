@@ -13,7 +13,6 @@ from hftlab.venues.server.binance_reports import account_position, account_updat
 from hftlab.venues.server.model import AccountEvent, OrderEvent
 from hftlab.venues.server.skin import Connection
 
-KEY_LIFE_NS = 3_600_000_000_000
 STREAM = "user"
 SUBSCRIPTION_KEY = "subscription "  # what ws-api subscriptions are called among the keys
 
@@ -60,7 +59,7 @@ class UserStreams:
     """Keys, sinks and events of all accounts. `key_life_ns` is how long a key lives without being renewed."""
 
     house: House
-    key_life_ns: int = KEY_LIFE_NS
+    key_life_ns: int
     keys: dict[str, Key] = field(default_factory=dict)
     payments: list[Payment] = field(default_factory=list)
     _sinks: dict[str, list[Sink]] = field(default_factory=dict)
@@ -202,6 +201,10 @@ class UserStreams:
             return Decimal(0)
         self.payments.append(Payment(event.account, event.symbols[0], event.assets[0], added, event.ts_ns))
         return added
+
+    def listens(self, account: str) -> bool:
+        """Say whether anybody is told of an account."""
+        return bool(self._listening(account))
 
     def _listening(self, account: str) -> list[Sink]:
         return [sink for sink in self._sinks.get(account, []) if not self.keys[sink.key].silent]

@@ -82,7 +82,7 @@ class Exchange(Controls):
         if not listing.filters.trading:
             raise Refused(Why.CLOSED, wish.symbol)
         if wish.price_ticks is not None:
-            check_price(listing, wish.price_ticks)
+            check_price(listing, wish.side, wish.price_ticks, rests=wish.tif == "GTC")
         check_size(listing, wish.qty_lots, wish.price_ticks, small=wish.reduce_only)
         if wish.client_id and self._orders.find_open(account, wish.symbol, 0, wish.client_id):
             raise Refused(Why.DUPLICATE_ID, wish.client_id)
@@ -135,7 +135,8 @@ class Exchange(Controls):
                 raise Refused(Why.DUPLICATE_ID, new_client_id)
         except Refused as refused:
             self._refuse("amend", account, symbol, refused)
-        self.log.note("amend", now_ns, order_id=order.order_id, price_ticks=price_ticks, qty_lots=qty_lots)
+        named = {"new_client_id": new_client_id} if new_client_id else {}
+        self.log.note("amend", now_ns, order_id=order.order_id, price_ticks=price_ticks, qty_lots=qty_lots, **named)
         order.amends += 1
         if new_client_id:
             self._orders.rename(order, new_client_id)
@@ -175,7 +176,7 @@ class Exchange(Controls):
             raise Refused(Why.NO_AMEND, "only a smaller quantity, above what is filled, may be asked for")
         if qty_lots <= order.filled_lots:
             return  # it ends the order, whatever the filters say
-        check_price(listing, price_ticks)
+        check_price(listing, order.side, price_ticks, rests=True)
         check_size(listing, qty_lots, price_ticks, small=order.reduce_only)
         leaves = qty_lots - order.filled_lots
         if order.reduce_only and leaves > self.reducible(order.account, order.symbol, order.side, order):

@@ -6,8 +6,8 @@ from hftlab.venues.server.listing import Listing
 from hftlab.venues.server.model import Refused, Why
 
 
-def check_price(listing: Listing, price_ticks: int) -> None:
-    """Refuse a price that is not positive, off the grid in force, too far from the mark, or where the exchange keeps no book."""
+def check_price(listing: Listing, side: int, price_ticks: int, *, rests: bool) -> None:
+    """Refuse a price that is not positive, off the grid in force, or too far from the mark; to one that may rest, also far beyond an empty other side."""
     if price_ticks <= 0:
         raise Refused(Why.BAD_PRICE, f"{price_ticks} ticks")
     if price_ticks % listing.filters.price_step:
@@ -17,6 +17,8 @@ def check_price(listing: Listing, price_ticks: int) -> None:
         raise Refused(
             Why.PRICE_BAND, f"{listing.instrument.price_text(price_ticks)}, more than {listing.filters.band_frac:.0%} from the mark"
         )
+    if rests and listing.overshoots(side, price_ticks) and not listing.crosses(side, price_ticks):
+        raise Refused(Why.PRICE_BAND, "nobody is there to trade with, and it lies far beyond the touch")
 
 
 def check_size(listing: Listing, qty_lots: int, price_ticks: int | None, *, small: bool) -> None:

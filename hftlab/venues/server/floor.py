@@ -42,7 +42,7 @@ class Hand:
     why: Why | None = None
     stopped: bool = False  # by self-trade prevention: it could have gone on trading
     known: bool = False  # it comes in again, which is no news
-    leaves: bool = False  # what is left of it leaves the matching engine, and stays open outside
+    leaves: bool = False  # it is taken out of the matching engine to come in again
 
 
 class Floor:
@@ -181,13 +181,13 @@ class Floor:
         elif kind == REJECTED and order.tif == "FOK":
             moved = self._accept(order, ts_ns)
             self._end(order, Status.EXPIRED, Why.CANNOT_FILL, ts_ns)
+        elif kind == CANCELED and hand and hand.leaves and hand.order is order:
+            return False
         elif kind == CANCELED and (hand is None or (hand.order is not order and not listing.within(row[PRICE]))):
             listing.waiting[order.order_id] = order  # the window of prices moved away from it; the crowd ends nobody's order
             return False
         elif kind == CANCELED:
             status, why = _ending(order, hand, before)
-            if hand and hand.leaves and hand.order is order and why is not Why.SELF_TRADE:
-                return False
             moved = self._end(order, status, why, ts_ns)
         else:
             raise KernelFault(f"the matching engine answered {KIND_NAMES[kind]} to order {order.order_id}, which had passed every check.")
@@ -254,8 +254,7 @@ def _ending(order: Order, hand: Hand | None, before: Row | None) -> tuple[Status
     if hand is None or hand.order is not order:
         return Status.EXPIRED, Why.SELF_TRADE  # it stood in the way of a taker of its own account
     prevented = before is not None and before[KIND] in (CANCELED, AMENDED) and before[ORDER_ID] != order.order_id
-    if hand.why is None and hand.status is Status.EXPIRED:
-        if hand.stopped or (prevented and order.stp > STP_CANCEL_TAKER):
-            return Status.EXPIRED, Why.SELF_TRADE
-        return Status.EXPIRED, None if order.filled_lots else Why.NO_MATCH
-    return hand.status, hand.why
+    if hand.stopped or (prevented and order.stp > STP_CANCEL_TAKER):
+        return Status.EXPIRED, Why.SELF_TRADE
+    unmatched = hand.status is Status.EXPIRED and hand.why is None and not order.filled_lots
+    return hand.status, Why.NO_MATCH if unmatched else hand.why

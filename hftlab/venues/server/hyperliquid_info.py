@@ -49,7 +49,7 @@ class OfTime(Struct, frozen=True, rename="camel"):
     """A question about an address in a span of time, ms."""
 
     user: str
-    start_time: int
+    start_time: int = 0
     end_time: int | None = None
 
 
@@ -74,6 +74,7 @@ class HyperliquidInfo:
             "allMids": lambda: market.mids(),
             "spotClearinghouseState": lambda: {"balances": []},
             "userNonFundingLedgerUpdates": list,
+            "fundingHistory": list,  # of a coin: there is none but what somebody books by hand
             "userAbstraction": lambda: "default",
             "subAccounts": lambda: None,
         }

@@ -15,6 +15,7 @@ from hftlab.venues.server.skin import Connection
 OF_COIN = ("l2Book", "trades", "bbo", "activeAssetCtx")
 OF_USER = ("orderUpdates", "userFills", "userEvents", "userFundings", "clearinghouseState", "spotState")
 OF_ALL = ("allMids",)
+STATES = ("clearinghouseState", "spotState")
 _SNAPSHOT_FILLS = 2000
 
 Topic = tuple[str, str]
@@ -178,7 +179,7 @@ class HyperliquidStreams:
         if now_ns >= self._context_ns:
             self._context_ns = now_ns + round(self._state.rules.context_interval_s * 1e9)
             self._tell_now([("activeAssetCtx", coin) for coin in self._state.coins])
-            self._tell_now([("allMids", "")])
+            self._tell_now([("allMids", ""), *(topic for topic in self._listeners if topic[0] in STATES)])
 
     def _tell_now(self, topics: list[Topic]) -> None:
         for topic in topics:

@@ -151,13 +151,15 @@ class _Raced:
             self._faults.race(kind, wish.symbol, wish.side, wish.price_ticks)
         return self._core.place(account, wish)
 
-    def amend(self, account: str, symbol: str, price_ticks: int, qty_lots: int, *, order_id: int = 0, client_id: str = "") -> Order:
+    def amend(
+        self, account: str, symbol: str, price_ticks: int, qty_lots: int, *, order_id: int = 0, client_id: str = "", new_client_id: str = ""
+    ) -> Order:
         """Amend an order, after the races that are due."""
         self._faults.doing = ""
         order = self._core.order(account, symbol, order_id=order_id, client_id=client_id)
         if order is not None and order.status in OPEN and order.post_only:
             self._faults.race("amend", symbol, order.side, price_ticks)
-        return self._core.amend(account, symbol, price_ticks, qty_lots, order_id=order_id, client_id=client_id)
+        return self._core.amend(account, symbol, price_ticks, qty_lots, order_id=order_id, client_id=client_id, new_client_id=new_client_id)
 
     def cancel(self, account: str, symbol: str, *, order_id: int = 0, client_id: str = "") -> Order:
         """Cancel an order, after the races that are due."""

@@ -1,7 +1,7 @@
 """One symbol at the exchange: its matching engine, its public book and prints, its rules.
 
 The matching engine holds orders within 65536 ticks. An order further away waits outside, shown in the public book, and comes in, as the
-youngest at its price, when the touch is near. Only a taker that empties the whole window at once would not see it.
+youngest at its price, when the touch is near. A taker that empties the whole window does not reach it: as under a price band.
 """
 
 from collections import deque
@@ -67,6 +67,12 @@ class Listing:
         touch = bid if bid != NO_PRICE else ask
         near = touch == NO_PRICE or -within_ticks <= price_ticks - touch < within_ticks
         return near or (within_ticks == LOB_LEVELS // 2 and self.within(price_ticks))
+
+    def overshoots(self, side: int, price_ticks: int) -> bool:
+        """Return whether an order would come to rest on the wrong side of the touch and out of reach, where nobody could trade with it."""
+        bid, ask = int(self._lob["best_bid_ticks"][0]), int(self._lob["best_ask_ticks"][0])
+        touch = bid if bid != NO_PRICE else ask
+        return not self.reaches(price_ticks) and side * (price_ticks - touch) > 0
 
     def waiting_lots(self, side: int, price_ticks: int) -> int:
         """Return what waits outside the window at a price."""

@@ -102,7 +102,8 @@ def _again(core: Exchange, line: Line, orders: dict[int, Order]) -> None:
         orders[order.order_id] = order
     elif what == "amend":
         order = orders[line["order_id"]]
-        core.amend(order.account, order.symbol, line["price_ticks"], line["qty_lots"], order_id=order.order_id)
+        named = {"new_client_id": line["new_client_id"]} if "new_client_id" in line else {}
+        core.amend(order.account, order.symbol, line["price_ticks"], line["qty_lots"], order_id=order.order_id, **named)
     elif what == "cancel":
         order = orders[line["order_id"]]
         core.cancel(order.account, order.symbol, order_id=order.order_id)

@@ -44,7 +44,8 @@ class Requests(Floor):
         if waits and not crosses:
             if not known and self._accept(order, now_ns):
                 self._tell_account(order.account, listing, "ORDER", now_ns)
-            self._wait(listing, order, now_ns)
+            listing.waiting[order.order_id] = order
+            self._show(listing, order, now_ns)
             return
         if known and order.post_only and crosses:
             self._end(order, Status.EXPIRED, Why.WOULD_TAKE, now_ns)
@@ -62,14 +63,9 @@ class Requests(Floor):
             flags=(MARKET_ORDER if limit is None else 0) | (IOC if waits else FLAGS_OF[order.tif]) | (POST_ONLY if order.post_only else 0),
             stp=order.stp,
         )
-        self._take(listing, rows, Hand(order, stopped=_stopped(listing, order, limit), known=known, leaves=waits))
-        if waits and order.leaves_lots:
-            self._wait(listing, order, now_ns)
-
-    def _wait(self, listing: Listing, order: Order, now_ns: int) -> None:
-        """Let an order stand outside the window."""
-        listing.waiting[order.order_id] = order
-        self._show(listing, order, now_ns)
+        # the rest of one that took all there was and would rest out of anybody's reach ends, as under a price band
+        why = Why.PRICE_BAND if waits else None
+        self._take(listing, rows, Hand(order, why=why, stopped=_stopped(listing, order, limit), known=known))
 
     def _show(self, listing: Listing, order: Order, now_ns: int) -> None:
         """Tell the public about the level of an order outside the window, where the matching engine has nothing."""

@@ -26,6 +26,7 @@ LOOPBACK = "127.0.0.1"
 TICK_S = 0.002
 PULSE_S = 0.1
 SHUTDOWN_S = 0.2
+SETTLE_S = 0.02
 CONTROL = "_venue"
 PORTS = ("plain", "tls", "proxy", "control")
 
@@ -69,7 +70,8 @@ class Transport:
         self._clock, self._advance, self._acted = clock, advance, acted
         self._control: Callable[[Request], Awaitable[Reply]] | None = None
         self._numbers = itertools.count(1)
-        self._server: web.Server | None = None
+        self._server: web.Server
+        self._door: web.Server  # the control port's: what resets the clients' connections leaves it alone
         self._proxy: Proxy | None = None
         self._listeners: list[asyncio.Server] = []
         self._control_listener: asyncio.Server
@@ -84,9 +86,9 @@ class Transport:
     ) -> None:
         """Listen on 127.0.0.1. `ports`: plain, control, tls, proxy; 0 chooses one, which `ports` of this object then names."""
         self._tls, self._control = tls, control
-        self._server = web.Server(self._handle, access_log=None)
+        self._server, self._door = web.Server(self._handle, access_log=None), web.Server(self._handle, access_log=None)
         self.ports = {name: ports.get(name, 0) for name in PORTS if tls is not None or name not in {"tls", "proxy"}}
-        self._control_listener = await asyncio.get_running_loop().create_server(self._server, sock=self._bind("control"))
+        self._control_listener = await asyncio.get_running_loop().create_server(self._door, sock=self._bind("control"))
         await self._listen()
 
     def _bind(self, name: str) -> socket.socket:
@@ -97,7 +99,6 @@ class Transport:
     async def _listen(self) -> None:
         """Open the clients' ports, the same ones each time."""
         loop = asyncio.get_running_loop()
-        assert self._server is not None
         for name in self.ports:
             if name == "proxy":
                 self._proxy = Proxy(self.hosts.__contains__, self.ports["tls"])
@@ -121,21 +122,21 @@ class Transport:
 
     def reset_all(self) -> None:
         """Reset every connection of a client, the idle ones of HTTP too."""
-        assert self._server is not None
         for handler in self._server.connections:
-            if not _is_at(handler.transport, self.ports["control"]):
-                reset(handler.transport)
+            reset(handler.transport)
         if self._proxy is not None:
             self._proxy.reset()
 
     async def close(self) -> None:
         """End everything."""
         self.shut()
-        assert self._server is not None
         self._control_listener.close()
         await self._server.shutdown(SHUTDOWN_S)
+        await self._door.shutdown(SHUTDOWN_S)
         if self._proxy is not None:
             await self._proxy.close()
+        # A reset that came through the proxy reaches the TLS side one turn of the loop later, and its socket is closed the turn after.
+        await asyncio.sleep(SETTLE_S)
 
     # --- time ---
     async def tick(self) -> None:
@@ -155,6 +156,8 @@ class Transport:
         while True:
             if self._wanted and not self._listeners:
                 await self._listen()
+                if not self._wanted:
+                    self.shut()
             for connection in list(self.sockets.values()):
                 self._keep(connection, self.paces.get(connection.skin, Pace()), loop.time())
             await asyncio.sleep(PULSE_S)
@@ -263,11 +266,6 @@ class Transport:
         except Exception as error:  # why: as in _ask
             self.defects.append(error)
             connection.reset()
-
-
-def _is_at(transport: asyncio.BaseTransport | None, port: int) -> bool:
-    """Say whether a connection came in at a port."""
-    return transport is not None and (transport.get_extra_info("sockname") or (LOOPBACK, 0))[1] == port
 
 
 def _response(reply: Reply) -> web.Response:
