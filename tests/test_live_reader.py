@@ -171,6 +171,25 @@ class _Equal:
 
 
 @BOTH
+def test_a_level_that_was_not_deleted_far_from_the_touch_is_found_by_an_audit(venue):
+    async def story():
+        limits = Limits(silence_s={}, quiet_s=0.3, checked_each=20, audit_s=0.2)
+        async with Server(venue, seed=12, symbols=2).running() as server, following(server, limits) as (reader, witness):
+            await until(lambda: reader.books[0].counts.audits >= 2)
+            assert witness.gaps[0] == 0
+            witness.by_number[0].history = history = Anything(witness.by_number[0].history)
+            once = Once(server, lambda message, held: [message | {"b": [*message["b"], ["1000.0", "1.00000"]]}])
+            await until(lambda: once.done and reader.books[0].counts.stale_levels == 1)
+            history.strict = True
+            seen = reader.books[0].counts.audits
+            await until(lambda: reader.books[0].counts.audits >= seen + 2)
+            assert reader.books[0].counts.stale_levels == witness.gaps[0] == 1
+            assert witness.gaps[1] == 0
+
+    run(story)
+
+
+@BOTH
 def test_a_snapshot_older_than_the_stream_is_fetched_again(venue):
     async def story():
         server = Server(venue, seed=2)
