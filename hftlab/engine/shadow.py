@@ -18,6 +18,7 @@ from hftlab.venues.live.model import OrderRequest, Wire
 from hftlab.venues.live.spec import LiveFeed
 
 FILE = "shadow.jsonl"
+NOBODY = Keys.of("nobody", "nothing", "", "0x" + "1" * 40, "0x" + "1" * 64)  # nothing is signed with them, and nothing is sent
 
 
 class Shadow:
@@ -32,8 +33,7 @@ class Shadow:
         assert isinstance(spec.feed, LiveFeed)
         for venue in dict.fromkeys(one.venue for one in spec.instruments):
             places = [i for i, one in enumerate(spec.instruments) if one.venue == venue]
-            # Nothing is signed, so the keys are those of nobody.
-            wire = make_wire(place_of(spec.feed, venue), tuple(spec.instruments[i] for i in places), Keys.loopback(venue), wall_now_ns)
+            wire = make_wire(place_of(spec.feed, venue), tuple(spec.instruments[i] for i in places), NOBODY, wall_now_ns)
             self._wires |= {place: (i, wire, Ids(venue, spec.tag)) for i, place in enumerate(places)}
         self._number = 0
 

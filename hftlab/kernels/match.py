@@ -11,6 +11,7 @@ from hftlab.kernels import ledger, queue, taken
 from hftlab.kernels.flight import report
 from hftlab.kernels.jit import inlined, kernel
 from hftlab.types import (
+    ASK,
     BID,
     CANCELED,
     CLEAR,
@@ -250,22 +251,34 @@ def _on_order(exchange, row):
 @kernel
 def _fill_crossed(desk, exchange, instrument, out):
     """Fill orders that the other side has come to: it would have traded with us first. No more than it shows there."""
+    if exchange.partial_fills != 0:
+        _fill_from_touch(desk, exchange, BID, instrument, out)
+        _fill_from_touch(desk, exchange, ASK, instrument, out)
+        return
     slot = exchange.resting_count - 1
     while slot >= 0:  # backwards: a fill closes the gap with the last
         order = exchange.resting[slot]
         price = best_against(exchange, order.side)
         if price != NO_PRICE and (order.price_ticks - price) * order.side >= 0:
-            if exchange.partial_fills == 0:
-                fill(desk, exchange, slot, order.leaves_lots, instrument, out)
-                slot -= 1
-                continue
-            lots = min(order.leaves_lots, bk.lots_at(exchange.book, -order.side, price))
-            given = fill(desk, exchange, slot, lots, instrument, out)
-            if given > 0:
-                taken.take_from(exchange, -order.side, price, given)
-            if given == lots and slot < exchange.resting_count and exchange.resting[slot].leaves_lots > 0:
-                continue  # the same order, or the one that came to its place, against what is left
+            fill(desk, exchange, slot, order.leaves_lots, instrument, out)
         slot -= 1
+
+
+@kernel
+def _fill_from_touch(desk, exchange, side, instrument, out):
+    """Give our orders of a side what the other side shows at their prices and better: by price, then age, one level after the other."""
+    while True:
+        price = best_against(exchange, side)
+        slot = -1 if price == NO_PRICE else _next_in_line(exchange, side, price, 0, -1)
+        if slot < 0:
+            return
+        shown = bk.lots_at(exchange.book, -side, price)
+        count = exchange.resting_count
+        given = fill(desk, exchange, slot, min(exchange.resting[slot].leaves_lots, shown), instrument, out)
+        if given > 0:
+            taken.take_from(exchange, -side, price, given)
+        elif exchange.resting_count == count:
+            return
 
 
 @kernel

@@ -38,7 +38,9 @@ def _streams(streams: list[dict[str, Any]], now_ns: int) -> str:
 
 
 def _gateway(status: dict[str, Any]) -> str:
-    rows = [[(name.replace("_", " "), "l"), (_text(value), "hft-n")] for name, value in status.items() if not isinstance(value, dict | list)]
+    rows = [
+        [(name.replace("_", " "), "l"), (_text(value), "hft-n")] for name, value in status.items() if not isinstance(value, dict | list)
+    ]
     for name, value in status.items():
         if isinstance(value, dict) and value:
             text = ", ".join(f"{key} {_text(one)}" for key, one in value.items())

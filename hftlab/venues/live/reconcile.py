@@ -158,7 +158,12 @@ class Reconciler:
         return self._held[i] + self._facts.teller.net_lots[i] + self._facts.foreign.lots(i, self._facts.kept_ns) - fees
 
     def _keep(self, positions: Sequence[int | None]) -> None:
-        """Note what a restart needs to compare with: the venue's position beyond the engine's, and when."""
+        """Note what a restart needs to compare with: the venue's position beyond the engine's, and when.
+
+        Not while the venue's id of one of our orders is not known: a fill that names no client may yet turn out to be its.
+        """
+        if any(not order.venue_id for order in self._book.working.values()):
+            return
         ours = [held + self._facts.teller.net_lots[i] for i, held in enumerate(self._held)]
         beyond = [None if found is None else found - ours[i] for i, found in enumerate(positions)]
         fees = {asset: str(fee) for asset, fee in self._facts.teller.money.by_asset.items()}

@@ -83,6 +83,11 @@ class WsApi:
                 "userDataStream.unsubscribe": (NONE, self._unsubscribe),
             }
 
+    @property
+    def methods(self) -> list[str]:
+        """Return the names of all methods."""
+        return [*self._routes, *self._sessions]
+
     def opened(self, connection: Connection) -> None:
         """Count a new connection against its address's weight; one too many is closed."""
         connection.state.update(wsapi=True, since_ms=self.house.now_ms())
