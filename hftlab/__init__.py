@@ -40,6 +40,7 @@ _WHERE = {
     "fit_fills": "analytics.fit_fills",
     "load": "data.recordings",
     "resume": "engine.process",
+    "run_file": "engine.config",
     "sample": "data.samples",
     "start": "engine.process",
     "stream": "data.streaming",
