@@ -42,6 +42,7 @@ _WHERE = {
     "load": "data.recordings",
     "replay": "backtesting.replay",
     "resume": "engine.process",
+    "run_file": "engine.config",
     "sample": "data.samples",
     "start": "engine.process",
     "stream": "data.streaming",

@@ -251,6 +251,8 @@ class LiveDriver(Driver):
         more: dict[str, Any] = {"streams": [status for line in self._lines for status in line.streams()]}
         if self.mode == "live":
             more["gateways"] = [line.status() for line in self._lines]
+            clocks = [one["clock"] for one in more["gateways"] if one.get("clock", {}).get("samples")]
+            more["clock_offset_ms"] = max((one["offset_ms"] for one in clocks), key=abs, default=None)
         if self._shadow is not None:
             more["divergence"] = self._shadow.figures()
         return more
