@@ -7,7 +7,7 @@ gone, until the feed shows *more* there.
 """
 
 from hftlab.kernels import book as bk
-from hftlab.kernels import ledger, queue, taken
+from hftlab.kernels import funding, queue, taken
 from hftlab.kernels.flight import report
 from hftlab.kernels.jit import inlined, kernel
 from hftlab.types import (
@@ -23,7 +23,6 @@ from hftlab.types import (
     MAKER,
     NO_PRICE,
     OWN_AT,
-    PAYMENT,
     QUEUE_FIFO,
     QUEUE_THROUGH,
     REDUCE_ONLY,
@@ -47,7 +46,7 @@ def on_row(desk, exchange, spec, row, out):
     elif row.kind == L3_ORDER:
         _on_order(exchange, row)
     elif row.kind == FUNDING:
-        _on_funding(desk, exchange, spec, row)
+        funding.on_funding(desk, exchange, spec, row)
     if (row["flags"] & LAST) != 0:
         bk.settle(exchange.book)
         book = exchange.book
@@ -285,17 +284,3 @@ def _fill_from_touch(desk, exchange, side, instrument, out):
 def best_against(exchange, side):
     """Return the best price of the side that an order of `side` trades with, or NO_PRICE."""
     return exchange.book.best_ask_ticks if side == BID else exchange.book.best_bid_ticks
-
-
-@kernel
-def _on_funding(desk, exchange, spec, row):
-    """Let the venue book a funding payment on our position: longs pay shorts when the rate is positive."""
-    price = row.price_ticks
-    if price == NO_PRICE:
-        price = (exchange.book.best_bid_ticks + exchange.book.best_ask_ticks) // 2
-    if exchange.position_lots == 0 or price == NO_PRICE:
-        return
-    worth = exchange.position_lots * abs(ledger.value(spec, price))
-    part = (worth % ledger.E8) * row.qty_lots
-    ticklots = worth // ledger.E8 * row.qty_lots + part // ledger.E8
-    report(desk, exchange, PAYMENT, 0, 0, price, ticklots, part % ledger.E8, 0, row.instrument)

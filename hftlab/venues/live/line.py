@@ -107,7 +107,7 @@ class Line:
         self.sockets[number] = socket
         try:
             await socket.subscribe(self.streams[self._in_url :], BATCH, self._pace)
-        except BaseException:
+        except BaseException:  # why: whatever it was, nothing may stay open; it is raised again
             del self.sockets[number]
             socket.drop("not subscribed")
             raise
