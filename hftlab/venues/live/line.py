@@ -107,7 +107,7 @@ class Line:
         self.sockets[number] = socket
         try:
             await socket.subscribe(self.streams[self._in_url :], BATCH, self._pace)
-        except BaseException:
+        except BaseException:  # why: whatever it was, cancellation too, the socket must not stay open
             del self.sockets[number]
             socket.drop("not subscribed")
             raise

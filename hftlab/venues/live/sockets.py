@@ -102,7 +102,7 @@ async def dial(url: str, endpoint: Endpoint, make: Callable[[], Socket]) -> Sock
             auto_ping_idle_timeout=IDLE_S,
             auto_ping_reply_timeout=IDLE_S,
         )
-    except BaseException as error:
+    except BaseException as error:  # why: whatever it was, cancellation too, the socket must not stay open
         socket.drop("not connected")
         if isinstance(error, OSError) or type(error).__module__.startswith(("picows", "python_socks")):
             raise VenueDown(f"no connection to {url.partition('?')[0]}: {error!r}") from error
