@@ -107,11 +107,7 @@ class Line:
         self.sockets[number] = socket
         try:
             await socket.subscribe(self.streams[self._in_url :], BATCH, self._pace)
-<<<<<<< HEAD
-        except BaseException:  # why: whatever it was, nothing may stay open; it is raised again
-=======
         except BaseException:  # why: whatever it was, cancellation too, the socket must not stay open
->>>>>>> c-breader
             del self.sockets[number]
             socket.drop("not subscribed")
             raise

@@ -102,11 +102,7 @@ async def dial(url: str, endpoint: Endpoint, make: Callable[[], Socket]) -> Sock
             auto_ping_idle_timeout=IDLE_S,
             auto_ping_reply_timeout=IDLE_S,
         )
-<<<<<<< HEAD
-    except BaseException as error:  # why: whatever it was, nothing may stay open; it is raised again
-=======
     except BaseException as error:  # why: whatever it was, cancellation too, the socket must not stay open
->>>>>>> c-breader
         socket.drop("not connected")
         if isinstance(error, OSError) or type(error).__module__.startswith(("picows", "python_socks")):
             raise VenueDown(f"no connection to {url.partition('?')[0]}: {error!r}") from error
