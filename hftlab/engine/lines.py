@@ -77,7 +77,7 @@ class Line:
         self._kept_file = directory / f"account-{venue}.json"
         self._kept: Kept | None = None
         self.recorder = Recorder(_free_name(directory, venue), instruments) if feed.record else None
-        self.reader: Reader = make_reader(self._where, instruments, wall_now_ns, feed.seed, self.recorder)
+        self.reader: Reader = make_reader(self._where, instruments, wall_now_ns, feed.seed, self.recorder, feed.audit_s)
         self.wire: Wire | None = make_wire(self._where, instruments, keys_of(self._where), wall_now_ns) if terms.mode == "live" else None
         self.gateway: Gateway | None = None
 

@@ -151,7 +151,7 @@ class LiveDriver(Driver):
                 self.submit(requests)
             self._unsent.clear()
             await self._follow()
-        except BaseException:
+        except BaseException:  # why: whatever it was, our orders are withdrawn first; it is raised again
             await self._leave(lines, clean=False)
             raise
         await self._leave(lines, clean=True)
@@ -253,6 +253,8 @@ class LiveDriver(Driver):
         more: dict[str, Any] = {"streams": [status for line in self._lines for status in line.streams()]}
         if self.mode == "live":
             more["gateways"] = [line.status() for line in self._lines]
+            clocks = [one["clock"] for one in more["gateways"] if one.get("clock", {}).get("samples")]
+            more["clock_offset_ms"] = max((one["offset_ms"] for one in clocks), key=abs, default=None)
         if self._shadow is not None:
             more["divergence"] = self._shadow.figures()
         return more

@@ -27,7 +27,15 @@ class Shadow:
     def __init__(self, spec: RunSpec, directory: Path) -> None:
         self._file = (directory / FILE).open("a", buffering=1)
         self._divergence = Divergence(
-            spec.instruments, spec.quoters, spec.limits, fees=spec.venue.fees, latency=spec.venue.latency, queue=spec.venue.queue
+            spec.instruments,
+            spec.quoters,
+            spec.limits,
+            fees=spec.venue.fees,
+            latency=spec.venue.latency,
+            queue=spec.venue.queue,
+            sample_ms=spec.sample_ms,
+            bar_s=spec.bar_s,
+            run=spec.run(),
         )
         self._wires: dict[int, tuple[int, Wire, Ids]] = {}
         assert isinstance(spec.feed, LiveFeed)

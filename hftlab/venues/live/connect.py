@@ -43,6 +43,7 @@ def make_reader(
     clock_ns: Callable[[], int],
     seed: int = 1,
     recorder: "Recorder | None" = None,
+    audit_s: float = 60.0,
 ) -> Reader:
     """Return the reader of an endpoint's market data, not yet running; `recorder` is handed every raw frame.
 
@@ -51,8 +52,9 @@ def make_reader(
     checked(endpoint, instruments)
     if endpoint.venue in {"binance", "binanceusdm"}:
         from hftlab.venues.live.binance_reader import BinanceReader
+        from hftlab.venues.live.binance_tasks import Limits
 
-        return BinanceReader(instruments, endpoint, clock_ns, seed=seed, recorder=recorder)
+        return BinanceReader(instruments, endpoint, clock_ns, seed=seed, recorder=recorder, limits=Limits(audit_s=audit_s))
     if endpoint.venue == "hyperliquid":
         from hftlab.venues.live.hyperliquid_reader import HyperliquidLiveReader
 
