@@ -1,4 +1,4 @@
-"""The command line: `hftlab lab | serve | run | venue | stop | warm | doctor`."""
+"""The command line: `hftlab lab | serve | run | record | venue | stop | warm | doctor`."""
 
 import argparse
 import os
@@ -60,26 +60,11 @@ def serve(options: argparse.Namespace) -> int:
     os.execv(sys.executable, command)  # noqa: S606  # the terminal and its Ctrl-C belong to Voila from here
 
 
-def run(options: argparse.Namespace) -> int:
-    """Start the session that a YAML file describes, in its own process; it goes on until it is stopped."""
-    from hftlab.engine.config import run_file
-    from hftlab.errors import HftlabError
-
-    try:
-        session = run_file(options.file, replace=options.replace)
-    except HftlabError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    where = os.path.relpath(session.directory)
-    print(f"{session.name} runs ({session.frame().engine['mode']}). To watch: hftlab serve {where}. To stop: hftlab stop {where}", flush=True)
-    return 0
-
-
 def venue(options: argparse.Namespace) -> int:
     """Run a loopback exchange that speaks Binance's and Hyperliquid's protocols, for any real client."""
-    from hftlab.venues.server import command
+    from hftlab.venues.server.command import run
 
-    return command.run(options)
+    return run(options)
 
 
 def stop(options: argparse.Namespace) -> int:
@@ -183,6 +168,7 @@ def _port_is_free(port: int) -> bool:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser; each command holds its function in `call`."""
+    from hftlab.cli_live import add_live_commands
     from hftlab.venues.server.options import add_venue_options
 
     made = argparse.ArgumentParser(prog="hftlab", description="A Jupyter-first market-making laboratory.")
@@ -197,10 +183,8 @@ def parser() -> argparse.ArgumentParser:
     viewer = add("serve", serve)
     viewer.add_argument("run", nargs="?", default="notebooks/runs/first-quote", help="the run directory to show")
     viewer.add_argument("--port", type=int, default=VOILA_PORT)
-    runner = add("run", run)
-    runner.add_argument("file", help="what to run: mode, feed, quoter, limits (see docs/live.md)")
-    runner.add_argument("--replace", action="store_true", help="delete an earlier run of that name")
     add_venue_options(add("venue", venue))
+    add_live_commands(add)
     stopper = add("stop", stop)
     stopper.add_argument("runs", nargs="+", help="run directories")
     stopper.add_argument("--all", action="store_true", help="the folders named hold runs: stop every running one in them")

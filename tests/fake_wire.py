@@ -58,7 +58,7 @@ def run(story: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 async def until(condition: Callable[[], object], within_s: float = 300.0) -> None:
     """Wait, in virtual time, until something is so."""
     end_s = asyncio.get_running_loop().time() + within_s
-    while not condition():  # noqa: ASYNC110  # the condition is about a venue, which tells nobody
+    while not condition():  # the condition is about a venue, which tells nobody
         assert asyncio.get_running_loop().time() < end_s, "it did not come to be so in time"
         await asyncio.sleep(0.001)
 

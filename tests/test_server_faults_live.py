@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 import pytest
-from tiny_client import WAIT_S, session
+from tiny_client import WAIT_S, session, until
 
 from hftlab.venues.server.drills import random_schedule
 from hftlab.venues.server.faults import KINDS
@@ -99,9 +99,8 @@ def test_a_fault_strikes_a_whole_venue_and_is_written_down(venue, name):
                     await asyncio.sleep(0.02)
             venue.clear_faults()
             heard = trader.heard
-            async with asyncio.timeout(WAIT_S):
-                while trader.heard == heard or not await trader.ask("GET", "/fapi/v3/account"):
-                    await asyncio.sleep(0.02)
+            await until(lambda: trader.heard > heard)
+            await until(lambda: trader.ask("GET", "/fapi/v3/account"))
             for job in jobs:
                 job.cancel()
             await asyncio.gather(*jobs, return_exceptions=True)

@@ -6,7 +6,12 @@ import time
 import pytest
 from tiny_client import WAIT_S, until
 
+from hftlab.cli import parser
+from hftlab.data.synth import synth_rows
+from hftlab.data.tape import Tape
 from hftlab.errors import CommandRefused, EngineDied, EngineUnreachable, InputError, UnknownName
+from hftlab.instrument import Instrument
+from hftlab.venues.server.command import config_of
 from hftlab.venues.server.config import VenueConfig
 from hftlab.venues.server.hashing import hash_texts
 from hftlab.venues.server.launch import launch
@@ -153,6 +158,38 @@ def test_keys_follow_from_the_number_of_an_account_alone():
     assert VenueConfig(seed=1).keys("hyperliquid", 3) == VenueConfig(seed=2).keys("hyperliquid", 3)
     keys = [VenueConfig().keys(skin, account) for skin in MARKETS for account in range(3)]
     assert len({str(one) for one in keys}) == 9
+
+
+def test_the_command_line_is_a_config(tmp_path):
+    faults, base = tmp_path / "faults.yaml", tmp_path / "venue.yaml"
+    faults.write_text("seed: 7\nfaults: [{fault: gap, every: 500, times: 0}]\n")
+    base.write_text("market: still\nseed: 3\nports: {plain: 9000, tls: 9001}\n")
+    line = ["venue", "--config", str(base), "--seed", "4", "--port", "9100", "--skins", "binance", "hyperliquid", "--symbols", "ETH", "BTC"]
+    config = config_of(parser().parse_args([*line, "--faults", str(faults), "--no-tls"]))
+    assert (config.market, config.seed, config.skins, config.symbols, config.tls) == (
+        "still",
+        4,
+        ("binance", "hyperliquid"),
+        ("ETH", "BTC"),
+        False,
+    )
+    assert config.ports == {"plain": 9100, "tls": 9001}
+    assert (config.faults, config.fault_seed) == (({"fault": "gap", "every": 500, "times": 0},), 7)
+    assert config_of(parser().parse_args(["venue"])) == VenueConfig()
+
+
+def test_a_recording_is_played_at_the_venue_where_it_was_recorded(tmp_path):
+    instrument = Instrument.bundled("binanceusdm:BTC/USDT:USDT")
+    path = tmp_path / "tape.npz"
+    Tape(synth_rows(instrument, 5.0, seed=4), (instrument,)).save(path)
+    with LoopbackVenue(market=str(path), speed=10.0, loop=True, tls=False) as venue:
+        assert list(venue.cores) == ["binanceusdm"]
+        deadline = time.monotonic() + WAIT_S
+        while venue.truth("binanceusdm")["books"]["BTCUSDT"]["last_trade_id"] < 5 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert venue.truth("binanceusdm")["books"]["BTCUSDT"]["last_trade_id"] >= 5
+    with pytest.raises(InputError, match="wanted an instrument of hyperliquid"):
+        LoopbackVenue(market=str(path), skins=("hyperliquid",))
 
 
 # --- memory ---

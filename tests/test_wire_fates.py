@@ -226,6 +226,32 @@ def test_listen_keys_are_prolonged_again_and_again(venue, monkeypatch, name, mod
     play(story, venue, WIRES[name])
 
 
+@pytest.mark.parametrize("name", ["spot", "futures"])
+def test_an_order_socket_that_has_fallen_silent_is_dialled_anew(venue, name):
+    async def story(rig):
+        venue.add_fault("accept_then_timeout", skin=rig.name, kind="order", say="silence", s=60.0, at_event=1)
+        dials = rig.wire._link.dials
+        assert (await rig.does()).outcome == Outcome.UNSURE
+        async with asyncio.timeout(PATIENCE_S):
+            while rig.wire._link.dials == dials or not rig.wire._link.is_up:  # noqa: ASYNC110 # told by asking only
+                await asyncio.sleep(0.01)
+        assert (await rig.does()).outcome == Outcome.DONE
+
+    play(story, venue, WIRES[name], _deadline_s=SHORT_S)
+
+
+@pytest.mark.parametrize("name", ["spot by ccxt", "hyperliquid"])
+def test_a_request_whose_wire_is_closed_at_once_was_not_sent(venue, name):
+    async def story(rig):
+        request = rig.request()
+        rig.wire.send(request)
+        await rig.wire.close()
+        assert (await rig.answer(request.number)).outcome == Outcome.NOT_SENT
+        assert rig.leaves() == set()
+
+    play(story, venue, WIRES[name])
+
+
 def test_what_is_unanswered_when_a_wire_is_closed_is_unsure(venue, wire):
     async def story(rig):
         await begins(venue, "latency", skin=rig.name, kind="order", s=5.0, ms=3000)

@@ -3,13 +3,13 @@
 queue place
     Both had the order resting there at that time; the one was reached, the other not (or at another time).
 latency or cancel race
-    Both decided the same; at that time the order of the one had not come yet, or was gone already. Or the one decided otherwise because a
-    report of the same event had not reached it yet.
+    Decided at one time, the order of the one had not come yet, or was gone already. Or the one decided otherwise because a report of
+    the same event had not reached it yet.
 price impact of our own orders
     Takers: what we took stands in the stripped book as it was restored, which is not quite what we met. Decisions: with nothing of our
     own being different, the one decided otherwise, while our own lots stood at the best prices of the live book.
 decision differed
-    An order was sent, moved or withdrawn in one run only, and the state was different before (position, or orders): the end of a chain.
+    An order was sent, moved or withdrawn in one run only, or later, and the state was different before (position, or orders): a chain.
     `root` is the cause of the difference with which the two states parted last.
 order size
     The order was smaller in the other run. `root` is what the states had parted with, where they had.
@@ -163,9 +163,9 @@ class Judge:
         assert fill is not None
         ts_ns = int(fill["ts_ns"])
         if ts_ns < int(absent["start_ns"]):
-            return LATENCY, LATENCY
+            return self._not_yet(ts_ns, absent, ours if absent is theirs else theirs)
         if ts_ns >= int(absent["end_ns"]) and absent["ended"] in (CANCELLED, MOVED):
-            return self._gone(ours, theirs, absent)
+            return self._gone(ts_ns, absent, ours if absent is theirs else theirs)
         full = int(absent["filled_lots"]) >= int(absent["cap_lots"])
         if full and (a is None or b is None) and int(ours["cap_lots"]) != int(theirs["cap_lots"]):
             return self._size(int(ours["sent_ns"]))
@@ -176,14 +176,22 @@ class Judge:
         stretch = self._states.stretch(ts_ns)
         return SIZE, SIZE if stretch is None else self._root(stretch)
 
-    def _gone(self, ours: np.void, theirs: np.void, absent: np.void) -> tuple[int, int]:
-        """Say why the order of one run was gone already."""
+    def _not_yet(self, ts_ns: int, absent: np.void, there: np.void) -> tuple[int, int]:
+        """Say why the order of one run came later: its way was longer, or it was decided later."""
+        asked = [int(one["sent_ns"]) for one in (absent, there)]
+        later_ns = asked[0] - asked[1] if all(asked) else 0
+        if int(absent["start_ns"]) - later_ns > ts_ns:
+            return LATENCY, LATENCY
+        return self._decision(min(asked))
+
+    def _gone(self, ts_ns: int, absent: np.void, there: np.void) -> tuple[int, int]:
+        """Say why the order of one run was gone already: its cancel was faster, or decided earlier, or nobody decided it."""
         if absent["end_sent_ns"] == 0 and self._at_boundary(int(absent["end_ns"])):
             return BOUNDARY, BOUNDARY
-        asked = [int(one["end_sent_ns"]) for one in (ours, theirs)]
-        if all(asked) and abs(asked[0] - asked[1]) <= self._states.window_ns:
+        asked = [int(one["end_sent_ns"]) for one in (absent, there)]
+        if all(asked) and int(absent["end_ns"]) + asked[1] - asked[0] <= ts_ns:
             return LATENCY, LATENCY
-        return self._decision(int(absent["end_sent_ns"]) or int(absent["end_ns"]))
+        return self._decision(asked[0] or int(absent["end_ns"]))
 
     def _reached(self, n: int, k: int, ts_ns: int) -> tuple[int, int]:
         """Say whether the bounds on any queue let the one that filled be right: both rested."""

@@ -21,6 +21,7 @@ from hftlab.engine.spec import RunSpec
 from hftlab.errors import EngineDied
 from hftlab.types import ACCEPTED, AMENDED, EVENT, FILL, GAP, HALTED, LAST, LINK, PAYMENT, STOPPED
 from hftlab.venues.base import Source
+from hftlab.venues.live.spec import LiveVenue
 
 CLOSE_S = 10.0
 
@@ -29,6 +30,7 @@ class LiveDriver(Driver):
     """Runs a spec whose feed is a LiveFeed. In paper and shadow mode the modelled exchange answers, in live mode the venue."""
 
     def __init__(self, spec: RunSpec, directory: Path, figures: Figures) -> None:
+        assert isinstance(spec.venue, LiveVenue)
         self.mode = spec.venue.mode
         self._busy = False
         self._waiting: deque[tuple[np.ndarray, bool]] = deque()
@@ -149,13 +151,13 @@ class LiveDriver(Driver):
                 self.submit(requests)
             self._unsent.clear()
             await self._follow()
-        except BaseException:
+        except BaseException:  # why: whatever it was, our orders are withdrawn first; it is raised again
             await self._leave(lines, clean=False)
             raise
         await self._leave(lines, clean=True)
 
     async def _follow(self) -> None:
-        tasks = [asyncio.create_task(one, name=name) for line in self._lines for name, one in line.tasks()]
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(one, name=name) for line in self._lines for name, one in line.tasks()]
         tasks += [asyncio.create_task(self._turns(), name="turns"), asyncio.create_task(self._failed.wait(), name="failure")]
         turns = tasks[-2]
         try:

@@ -18,7 +18,7 @@ from hftlab.venues.live.model import OrderRequest, Wire
 from hftlab.venues.live.spec import LiveFeed
 
 FILE = "shadow.jsonl"
-NOBODY = Keys.of("shadow", "shadow", "", "0x" + "00" * 19 + "01", "0x" + "00" * 31 + "01")  # nothing is signed, nothing is sent
+NOBODY = Keys.of("nobody", "nothing", "", "0x" + "1" * 40, "0x" + "1" * 64)  # nothing is signed with them, and nothing is sent
 
 
 class Shadow:

@@ -154,7 +154,7 @@ class BookTasks:
             book.abandon(self._now_ns(), f"{name} is silent while other streams of this market speak")
         else:
             self._say("info", f"{book.name}: {name} is silent; its connection is replaced.")
-        self._line_of(book.market).roll(f"{name} was silent")
+        self._line_of(book.market).roll(f"{name} was silent", broken=True)
 
     async def _prints_went_on(self, book: LiveBook) -> bool:
         """Ask whether there were prints that the stream did not bring; take note of them."""

@@ -34,6 +34,8 @@ class Order:
     live: bool = False  # the engine knows that it rested, or traded
     generation: int = 0
     venue_id: str = ""
+    table_lots: int = 0  # its size in the engine's table, over all generations
+    executed_lots: int = 0  # that size less what it leaves there
     sent_ns: int = 0  # our clock: when it was first sent
     asked_s: float = 0.0  # loop time of the last request for it
     changed_s: float = 0.0  # loop time of the last fact about it
@@ -97,6 +99,7 @@ class Book:
 
     def add(self, order: Order) -> None:
         """Enter an order."""
+        order.table_lots = order.table_lots or order.qty_lots
         self.orders[order.order_id] = order
         if order.status != FREE:
             self.working[order.order_id] = order

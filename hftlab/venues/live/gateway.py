@@ -18,7 +18,7 @@ from hftlab.venues.live.gateway_facts import Facts
 from hftlab.venues.live.gateway_halt import Cleared, clear
 from hftlab.venues.live.gateway_money import Money
 from hftlab.venues.live.gateway_policy import Policy
-from hftlab.venues.live.gateway_resolve import Resolver
+from hftlab.venues.live.gateway_resolve import EARLIER, Resolver
 from hftlab.venues.live.gateway_restart import Known, orders_of
 from hftlab.venues.live.gateway_sender import Sender
 from hftlab.venues.live.gateway_teller import Teller
@@ -65,7 +65,7 @@ class Gateway:
         self._wire, self._say, self._on_alarm, self._clock_ns = wire, say, on_alarm, clock_ns
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] = self._loop.create_future()
-        self._submitting = self._halted = False
+        self._submitting = self._started = self._halted = False
         self.stream_up = False
         self._linked = False  # what the engine was told last
         self._begun_when_up = 0
@@ -105,6 +105,7 @@ class Gateway:
     def _remember(self, known: Known, kept: Kept | None) -> None:
         self.teller.remember(known.trades, known.payments)
         self.facts.journaled = set(known.trades)
+        self.facts.ungenerated = set(known.trades)
         if kept is not None:
             self.facts.kept_ns = self.facts.newest_ns = kept.until_ns
             self.reconciler.baseline = list(kept.beyond_lots)
@@ -123,18 +124,22 @@ class Gateway:
         await self.asks.now(self._wire.open)
         for order in self._restored:
             order.asked_s = self._loop.time()
+            for generation in range(max(order.generation - EARLIER, 0), order.generation):
+                self.resolver.learn(order, generation)
             if order.status != LIVE:
                 self.facts.doubt(order)
         while not (await self.reconciler.look() and self.settled) and not self.reconciler.alarms:
             if self._failed.done():
                 await self._failed
             await asyncio.sleep(self.policy.retry_min_s)
+        self._started = True
         self.sender.closed = self._halted
 
     @property
     def settled(self) -> bool:
         """Return whether every order's fate, and every fill that was promised, is known."""
-        return not any(order.doubtful for order in self.book.working.values()) and not any(self.resolver.incomplete.values())
+        doubtful = any(order.doubtful for order in self.book.working.values())
+        return not doubtful and not any(self.resolver.incomplete.values()) and not self.resolver.learning
 
     @property
     def kept(self) -> Kept | None:
@@ -177,7 +182,8 @@ class Gateway:
 
     def reopen(self) -> None:
         """Let new orders leave again after a halt."""
-        self.sender.reopen()
+        self._halted = False
+        self.sender.closed = not self._started
 
     async def stop(self) -> Cleared:
         """Halt, disarm the dead man's switch once that is verified, and close."""
@@ -231,6 +237,10 @@ class Gateway:
     def ask(self, order: Order, delay_s: float = 0.0) -> None:
         """Ask for an order until its fate is known."""
         self.resolver.ask(order, delay_s)
+
+    def learn(self, order: Order, generation: int) -> None:
+        """Ask how an earlier generation of an order ended."""
+        self.resolver.learn(order, generation)
 
     def want_fills(self, order: Order) -> None:
         """Ask for executions that were promised and have not come."""

@@ -26,6 +26,10 @@ class Asker(Protocol):
         """Ask for an order, the first time after `delay_s`, until its fate is known."""
         ...
 
+    def learn(self, order: Order, generation: int) -> None:
+        """Ask how an earlier generation of an order ended."""
+        ...
+
     def want_fills(self, order: Order) -> None:
         """Ask for executions: some that were promised to an order have not come."""
         ...
@@ -83,7 +87,9 @@ class Facts:
         self.book = book
         self.teller = teller
         self.foreign = Foreign()
-        self.journaled: set[tuple[int, int]] = set()  # fills that were told before a restart and were not heard of since
+        # Fills that were told before a restart: those whose fee was not heard of since, and those whose generation was not.
+        self.journaled: set[tuple[int, int]] = set()
+        self.ungenerated: set[tuple[int, int]] = set()
         self.kept_ns = 0  # venue time up to which the fees of fills are known from before the restart
         self.newest_ns = 0  # venue time of the newest fill
         self._asker = asker
@@ -121,14 +127,15 @@ class Facts:
     def _again(self, fill: VenueFill, order: Order | None, generation: int) -> None:
         """Learn from a fill that the journal holds already what the journal does not hold: its fee's asset, its generation."""
         key = (fill.instrument, fill.trade_id)
-        if key not in self.journaled:
-            return
-        self.journaled.discard(key)
-        if fill.ts_ns > self.kept_ns:
-            self.teller.money.count(fill)
-        if order is not None and order.told.get(-1, 0) >= fill.qty_lots:
+        if key in self.journaled:
+            self.journaled.discard(key)
+            if fill.ts_ns > self.kept_ns:
+                self.teller.money.count(fill)
+        if key in self.ungenerated and order is not None and order.told.get(-1, 0) >= fill.qty_lots:
+            self.ungenerated.discard(key)
             order.told[-1] -= fill.qty_lots
             order.told[generation] = order.told.get(generation, 0) + fill.qty_lots
+            self.finish(order)
 
     def _learn(self, instrument: int, name: tuple[int, int], venue_id: str) -> None:
         if self.book.learn_venue_id(instrument, name, venue_id):
@@ -202,6 +209,9 @@ class Facts:
     def switch(self, order: Order, state: OrderState | None, ts_ns: int) -> None:
         """Let the next generation of an order stand for it: an amend that replaces has happened."""
         amend = order.amending
+        if not order.venue_id:
+            self._asker.learn(order, order.generation)
+        order.venue_id = ""
         if amend is not None and amend.new_client_id:
             order.generation, order.client_id = order.generation + 1, amend.new_client_id
             order.price_ticks, order.qty_lots = amend.price_ticks, amend.qty_lots - amend.filled_lots

@@ -6,6 +6,7 @@ enough, long enough after the last request, and when the open orders and the exe
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from hftlab.types import ACCEPTED, AMENDED, FREE, LIVE, REJECTED, UNKNOWN
@@ -17,6 +18,10 @@ from hftlab.venues.live.gateway_sender import Sender
 from hftlab.venues.live.model import OrderState, VenueFill, Wire
 
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+
+
+EARLIER = 3
+"""Generations of an amended order that are asked for after a restart; of older ones every fill was told long before."""
 
 
 class Resolver:
@@ -38,6 +43,7 @@ class Resolver:
         self._loop = asyncio.get_running_loop()
         self.asking: dict[int, asyncio.Task[None]] = {}
         self.incomplete: dict[int, dict[int, Order]] = {}  # instrument -> order id -> order whose fills are missing
+        self.learning: dict[tuple[int, int], asyncio.Task[None]] = {}  # order id and generation
         self.worries = 0
         self.clock_offset_ns: Callable[[], int] = lambda: 0
 
@@ -64,11 +70,9 @@ class Resolver:
         """Ask once and draw the conclusions; returns whether nothing is open any more."""
         asked_s = self._loop.time()
         amend = order.amending
-        state = None
+        state = await self._query(order, order.client_id, asked_s)
         if amend is not None and amend.new_client_id:
-            state = await self._query(order, amend.new_client_id, asked_s)
-        if state is None:
-            state = await self._query(order, order.client_id, asked_s)
+            state = await self._query(order, amend.new_client_id, asked_s) or state
         if order.status == FREE or order.end is not None:
             return True
         if order.changed_s > asked_s or order.asked_s > asked_s:
@@ -87,6 +91,27 @@ class Resolver:
             self._facts.state(state, asked_s=asked_s)
             order.changed_s = changed_s  # this answer is no reason to ask again
         return state
+
+    def learn(self, order: Order, generation: int) -> None:
+        """Ask how an earlier generation of an order ended, until the venue says: its executions may name nothing but the venue's id."""
+        key = (order.order_id, generation)
+        if key not in self.learning:
+            self.learning[key] = self._spawn(self._learn(order, generation))
+
+    async def _learn(self, order: Order, generation: int) -> None:
+        began_s, delay_s = self._loop.time(), 0.0
+        try:
+            while self._loop.time() - began_s < self._policy.worry_s:
+                await asyncio.sleep(delay_s)
+                delay_s = min(max(2 * delay_s, self._policy.retry_min_s), self._policy.query_s_max)
+                client_id = self._book.ids.client_id(order.order_id, generation)
+                state = await self._asks.now(partial(self._wire.query, order.instrument, client_id))
+                if state is not None:
+                    self._facts.state(state)
+                    return
+            self._say("warn", f"{self._wire.venue} does not say how {client_id} ended; its executions would be seen as somebody else's.")
+        finally:
+            del self.learning[order.order_id, generation]
 
     def _found(self, order: Order, state: OrderState) -> bool:
         """It rests. What of it we asked for last may still be on its way."""

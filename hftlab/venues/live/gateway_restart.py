@@ -20,6 +20,7 @@ class Known:
     payments: set[tuple[int, int]] = field(default_factory=set)  # (instrument, number of the payment's key)
     generations: dict[int, int] = field(default_factory=dict)  # order id -> generation
     filled: dict[int, int] = field(default_factory=lambda: defaultdict(int))  # order id -> lots
+    first_ns: dict[int, int] = field(default_factory=dict)  # order id -> when it first traded, or was amended
 
     @classmethod
     def of(cls, parts: Iterable[np.ndarray]) -> "Known":
@@ -34,6 +35,7 @@ class Known:
         kinds = rows["kind"]
         for row in rows[(kinds == FILL) | (kinds == PAYMENT) | (kinds == AMENDED)]:
             instrument, order_id, seq = int(row["instrument"]), int(row["order_id"]), int(row["seq"])
+            self.first_ns.setdefault(order_id, int(row["ts_recv_ns"]))
             if row["kind"] == FILL:
                 self.trades.add((instrument, seq))
                 self.filled[order_id] += int(row["qty_lots"])
@@ -65,9 +67,11 @@ def _order(instrument: int, row: np.void, known: Known, ids: Ids, *, replaces: b
         leaves if replaces else total,
         ids.client_id(order_id, generation),
         status=status,
+        table_lots=total,
+        executed_lots=total - leaves,
         live=bool(row["live_ns"] > 0),
         generation=generation,
-        sent_ns=int(row["sent_ns"]),
+        sent_ns=min(int(row["sent_ns"]), known.first_ns.get(order_id, int(row["sent_ns"]))),
         unplaced=not row["live_ns"] > 0,
         cancel_wanted=status in {PENDING_CANCEL, LOST},
     )
@@ -77,6 +81,6 @@ def _order(instrument: int, row: np.void, known: Known, ids: Ids, *, replaces: b
     if status == PENDING_AMEND or (status in {PENDING_CANCEL, LOST} and wish != (order.price_ticks, leaves)):
         new_id = ids.client_id(order_id, generation + 1) if replaces else ""
         order.amending = OrderRequest(
-            0, AMEND, order.client_id, "", instrument, order.side, wish[0], filled + wish[1], order.flags, filled, new_id
+            0, AMEND, order.client_id, "", instrument, order.side, wish[0], total - leaves + wish[1], order.flags, total - leaves, new_id
         )
     return order

@@ -108,7 +108,7 @@ class Sender:
             price_ticks,
             lots,
             order.flags,
-            order.total_lots - order.qty_lots + order.filled_lots,
+            order.executed_lots,
             self._book.ids.client_id(order.order_id, order.generation + 1) if replaced else "",
         )
         wait_s = self._limiter.take(self._wire.costs(request), cancel=kind == CANCEL)
@@ -164,10 +164,6 @@ class Sender:
     def again(self, order: Order, delay_s: float) -> None:
         """Send a cancel again that surely did not reach the venue."""
         self._loop.call_later(delay_s, self.cancel, order)
-
-    def reopen(self) -> None:
-        """Let everything leave again."""
-        self.closed = False
 
     def close(self) -> None:
         """Let nothing but cancels leave from now on; what waits is refused."""

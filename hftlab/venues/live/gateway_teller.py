@@ -114,9 +114,10 @@ class Teller:
         if kind == REJECTED and order.live and after == FREE:
             after = order.status  # as the kernel has it: an amend was refused
         leaves = order.leaves_lots if leaves_lots is None else leaves_lots
-        self._row(
-            order.instrument, kind, ts_ns, (order.price_ticks, order.total_lots, leaves, order.order_id, order.generation), order.side
-        )
+        body = (order.price_ticks, order.total_lots, leaves, order.order_id, order.generation)
+        self._row(order.instrument, kind, ts_ns, body, order.side)
+        if kind == AMENDED:
+            order.table_lots, order.executed_lots = order.total_lots, order.total_lots - leaves
         self.counts[REPORT_NAMES[kind]] += 1
         order.status = after
         order.live = order.live or kind in (ACCEPTED, AMENDED)
@@ -137,6 +138,7 @@ class Teller:
             self._row(fill.instrument, PAYMENT, fill.ts_ns, (0, ticklots, e8, order_id, fill.trade_id))
         if order is None or order.status == FREE:
             return
+        order.executed_lots = order.table_lots - leaves
         order.status = FREE if leaves == 0 else NEXT[order.status][FILL]
         order.live = True
         if order.status == FREE:

@@ -73,7 +73,9 @@ class HyperliquidLiveReader:
             await ws_connect(lambda: connection, url, ssl_context=context, proxy=self._endpoint.proxy or None)
             self._subscribe(connection)
             why = await self._ended(connection)
-        except (OSError, WSError) as error:
+        except Exception as error:  # why: the proxy's library has kinds of its own; what is not of the network is raised again
+            if not isinstance(error, OSError | WSError) and not type(error).__module__.startswith("python_socks"):
+                raise
             why = f"no connection to {url}: {error!r}"
         finally:
             connection.drop("closed by us")

@@ -130,10 +130,6 @@ class WsApi:
             rates["rateLimits"] = self.limits.counted(connection.client, account if counted else "", self.house.core.now_ns())
         self._send(connection, {"id": number, "status": status, **answer, **rates})
 
-    def kind(self, method: str) -> str:
-        """Return the class of a method."""
-        return self._routes[method].kind if method in self._routes else "other"
-
     def _needs(self, method: str, params: Params) -> tuple[int, str, bool]:
         if method in self._routes:
             route = self._routes[method]
