@@ -26,7 +26,7 @@ from hftlab.venues.server.drills import random_schedule
 from hftlab.venues.server.faults import KINDS, Fault
 from hftlab.venues.server.serve import LoopbackVenue
 
-STRIKE_S = 6.0
+STRIKE_S = 4.0
 LOOK_S = 0.15
 RECOVER_S = 60.0
 # These strike when a stream or a snapshot is opened: something must make the client open one.

@@ -132,20 +132,18 @@ class LiveBook(Takeover):
         if exch_ns < self._depth_ns:  # sorted by it, diffs would change places
             rows["ts_exch_ns"][:count] = exch_ns = self._depth_ns
         self._depth_ns = exch_ns
-        self._frames.note_newest(self.market, exch_ns)
         if found == GAPPED and self.trusted:
             self.counts.holes += 1
             self.distrust(recv_ns, f"updates are missing before {ids[0]}")
         if not self.trusted or self._auditing:
             self._recent.append(Kept(*ids, payload))
             self.arrived.set()
-            if self.counts.resyncs == 0:
-                return  # there is no book yet that could be changed
-        if count:
+        if count and self.counts.resyncs:  # before the first snapshot there is no book that could be changed
             message = rows[:count]
             self.emit(message)
             if doubt := keep(message, self._book, self._touches):
                 self._doubt(doubt, recv_ns)
+        self._frames.note_newest(self.market, exch_ns)
 
     def _print(self, recv_ns: int, payload: bytes, count: int) -> None:
         if self.prints.new(self._head[wire.TRADE_ID], self._head[wire.EXCH_NS]):
