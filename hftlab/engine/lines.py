@@ -159,7 +159,7 @@ class Line:
         self._engine.take(rows)
 
     def _say(self, level: str, text: str) -> None:
-        self._engine.say(level, f"{self.venue}: {text}")
+        self._engine.say(level, text if text.startswith(self.venue) else f"{self.venue}: {text}")
 
     def _alarm(self, reason: str) -> None:
         self._engine.alarm(f"{self.venue}: {reason}")

@@ -73,7 +73,7 @@ def gateway_lines(status: Mapping[str, Any], now_ns: int) -> list[Line]:
         ("orders at the venue", str(status["working"]), ""),
         ("of unknown fate", str(unknown), "bad" if status.get("unresolved") else "warn" if unknown else ""),
         ("waiting for the budget", str(waiting), "warn" if waiting else ""),
-        ("reports", f"no answer: {down}" if down else "stream is up" if up else "stream is down", "" if up and not down else "bad"),
+        ("user stream", f"no answer: {down}" if down else "up" if up else "down", "" if up and not down else "bad"),
         _reconciled(status, now_ns),
         _clock(status["clock"]),
         _dead_man(status["dead_man"]),
@@ -110,10 +110,10 @@ def _dead_man(switch: Mapping[str, Any]) -> Line:
 def _budgets(budgets: Mapping[str, Mapping[str, float]]) -> Line:
     shares = {name: one["used"] / one["size"] for name, one in budgets.items() if one["size"]}
     if not shares:
-        return "budgets used", DASH, ""
-    text = ", ".join(f"{name.replace('_', ' ')} {number(100 * share, 0)}%" for name, share in shares.items())
-    css = level(max(shares.values()))
-    return "budgets used", text, "" if css == "ok" else css
+        return "budget used", DASH, ""
+    fullest = max(shares, key=lambda name: shares[name])
+    css = level(shares[fullest])
+    return "budget used", f"{number(100 * shares[fullest], 0)}% of {fullest.replace('_', ' ')}", "" if css == "ok" else css
 
 
 def _all_of(status: Mapping[str, Any], before: str = "") -> str:
