@@ -1,4 +1,4 @@
-"""The command line: `hftlab lab | serve | venue | stop | warm | doctor`."""
+"""The command line: `hftlab lab | serve | run | record | venue | stop | warm | doctor`."""
 
 import argparse
 import os
@@ -168,6 +168,7 @@ def _port_is_free(port: int) -> bool:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser; each command holds its function in `call`."""
+    from hftlab.cli_live import add_live_commands
     from hftlab.venues.server.options import add_venue_options
 
     made = argparse.ArgumentParser(prog="hftlab", description="A Jupyter-first market-making laboratory.")
@@ -183,6 +184,7 @@ def parser() -> argparse.ArgumentParser:
     viewer.add_argument("run", nargs="?", default="notebooks/runs/first-quote", help="the run directory to show")
     viewer.add_argument("--port", type=int, default=VOILA_PORT)
     add_venue_options(add("venue", venue))
+    add_live_commands(add)
     stopper = add("stop", stop)
     stopper.add_argument("runs", nargs="+", help="run directories")
     stopper.add_argument("--all", action="store_true", help="the folders named hold runs: stop every running one in them")

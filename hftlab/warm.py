@@ -67,6 +67,42 @@ def _truth() -> None:
     validate(_moment())
 
 
+def _live() -> None:
+    import numpy as np
+
+    from hftlab.data.state import build
+    from hftlab.instrument import Instrument
+    from hftlab.kernels import core
+    from hftlab.kernels.reader_book import SLOTS, TOUCH_WORDS, keep
+    from hftlab.params import FixedSpread, Limits
+    from hftlab.types import EVENT
+    from hftlab.venues.live.binance_frames import Frames
+    from hftlab.venues.live.book_rows import empty_book
+    from hftlab.venues.live.gateway_money import Money
+
+    btc = (Instrument.bundled("binanceusdm:BTC/USDT:USDT"),)
+    frames = Frames(btc, (0,), print, 0, 0)
+    frames.read(b"{}", START_NS)
+    keep(frames.rows[:0], empty_book(), np.zeros((3, SLOTS, TOUCH_WORDS), np.int64))
+    limits = [Limits(position_qty_max="0.01")]
+    Money(btc, build(btc, [FixedSpread(order_qty="0.01", half_spread_ticks=1)], limits).markets)
+    # The venue plays the exchange: a desk without a simulated one.
+    matched = build(btc, [FixedSpread(order_qty="0.01", half_spread_ticks=1)], limits, simulate=False)
+    matched.step(core.run, np.zeros(0, EVENT))
+
+
+def _venue() -> None:
+    from hftlab.types import BID
+    from hftlab.venues.server.build import build
+    from hftlab.venues.server.config import VenueConfig
+    from hftlab.venues.server.model import NewOrder
+
+    config = VenueConfig(skins=("binanceusdm",))
+    exchange = build(config, lambda: START_NS).cores["binanceusdm"]
+    order = exchange.place(config.account("binanceusdm"), NewOrder("BTCUSDT", BID, 10, exchange.book("BTCUSDT", 1).bids[0][0]))
+    exchange.cancel(order.account, "BTCUSDT", order_id=order.order_id)
+
+
 def _moment() -> "Tape":
     """Return the opening book of a simulated market as a tape."""
     from hftlab.data.tape import Tape
@@ -83,6 +119,8 @@ GROUPS: dict[str, Callable[[], None]] = {
     "tapes: merge and check": _tape,
     "desk: book, orders, quotes, risk": _desk,
     "queue truth and validation": _truth,
+    "a venue's streams and fees": _live,
+    "the loopback exchange": _venue,
 }
 
 

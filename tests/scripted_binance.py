@@ -156,7 +156,8 @@ class Server:
     async def send(self, name, kind, message):
         """Send to every subscriber of a stream; bytes as they are."""
         for socket, streams in list(self.sockets.items()):
-            if (kind in self.stalled and self._numbers[socket] <= self.stalled_before) or socket.closed:
+            stalled = kind in self.stalled and any(self.stalled_only in one for one in streams)
+            if (stalled and self._numbers[socket] <= self.stalled_before) or socket.closed:
                 continue
             full = next((one for one in streams if one.startswith(name)), None)
             if full is not None:
@@ -164,7 +165,7 @@ class Server:
                 with contextlib.suppress(ConnectionError, RuntimeError):
                     await socket.send_str(text)
 
-    stalled_before = 1 << 30
+    stalled_before, stalled_only = 1 << 30, ""  # by number, and by what one of its streams' names holds
 
     async def disconnect(self):
         for socket in list(self.sockets):

@@ -52,7 +52,10 @@ def run_session(
     monkeypatch.setattr(session, "FLAT_OUT_NS", round(step_ms * 1e6))
     monkeypatch.setattr(session, "time", SimpleNamespace(time_ns=lambda: START, perf_counter_ns=time.perf_counter_ns))
     feed = feed or hl.SynthFeed(instrument, seed=seed, speed=float("inf"), options=options)
-    spec = RunSpec(feed, venue or hl.PaperVenue(instrument), (instrument,), (by or quoter(),), (bounds or limits(),), publish_ms=1e9)
+    instruments = instrument if isinstance(instrument, tuple) else (instrument,)
+    quoters = by if isinstance(by, tuple) else (by or quoter(),) * len(instruments)
+    bounds = (bounds or limits(),) * len(instruments)
+    spec = RunSpec(feed, venue or hl.PaperVenue(instruments[0]), instruments, quoters, bounds, publish_ms=1e9)
     folder.mkdir(parents=True)
     spec.save(folder)
     sent: list[np.ndarray] = []

@@ -153,7 +153,8 @@ def test_orders_in_a_living_queue_are_fitted_by_its_true_share(tmp_path, monkeyp
     (market,) = fit.markets
     assert (fit.latency.order_ms, fit.latency.report_ms, fit.latency.jitter_ms) == (6.0, 3.0, 0.0)
     assert fit.queue.model == "power"
-    assert market.queue.low <= 1.0 <= market.queue.high
+    assert 0.6 < fit.queue.power < 1.5
+    assert market.queue.low <= fit.queue.power <= market.queue.high
     assert market.judged().loc["wrong", "queue"] < 0.1
     # What we took stands in the stripped book when a modelled taker comes for it, at the same prices.
     assert market.takers.orders >= 3

@@ -392,3 +392,27 @@ def test_after_a_fault_the_book_is_the_venues_and_no_print_came_twice(busy, name
     book = rows[np.isin(rows["kind"], (CLEAR, DEPTH, GAP))]
     assert (np.diff(book["ts_exch_ns"]) >= 0).all()
     assert int((rows["kind"] == GAP).sum()) == reader.rows.counts["gaps"]
+
+
+def test_through_the_proxy_at_the_venues_real_address_and_when_the_proxy_is_gone():
+    said = []
+
+    async def told(place, wanted):
+        reader = HyperliquidLiveReader((BTC,), place, time.time_ns, seed=1)
+        parts = []
+        task = asyncio.create_task(reader.run(lambda rows: parts.append(rows.copy()), lambda level, text: said.append(text)))
+        async with asyncio.timeout(PATIENCE_S):
+            await until(lambda: wanted(reader, parts) or task.done())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with LoopbackVenue(skins=("hyperliquid",), market="still") as running:
+        place = endpoint("hyperliquid", proxy=running.proxy_url, ca_file=running.ca_file)
+        assert place.urls["ws"] == "wss://api.hyperliquid.xyz/ws"
+        asyncio.run(told(place, lambda reader, parts: any((part["kind"] == CLEAR).any() for part in parts)))
+        assert said == []
+        ca_file = running.ca_file
+        gone = endpoint("hyperliquid", proxy="http://127.0.0.1:1", ca_file=ca_file)
+        asyncio.run(told(gone, lambda reader, parts: reader.dials > 1))
+    assert "no connection" in said[0]

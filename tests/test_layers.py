@@ -39,6 +39,7 @@ FLOORS = {
     "hftlab.followers": 5,
     "hftlab.warm": 6,
     "hftlab.cli": 6,
+    "hftlab.cli_live": 6,
     "hftlab.__main__": 6,
 }
 

@@ -4,12 +4,21 @@ import asyncio
 import contextlib
 import itertools
 
+import numpy as np
 import pytest
 from scripted_binance import START_MS, Server, Witness, until
 
+from hftlab.data.state import build
+from hftlab.kernels import core
+from hftlab.params import FixedSpread
+from hftlab.params import Limits as Bounds
+from hftlab.types import ASK, BID, BOOK, EVENT, TIMER, VALID
 from hftlab.venues.live.binance_reader import BinanceReader
 from hftlab.venues.live.binance_tasks import Limits
+from hftlab.venues.live.book_rows import levels_of
 
+TIMER_ROW = np.zeros(1, EVENT)
+TIMER_ROW["kind"], TIMER_ROW["ts_recv_ns"] = TIMER, START_MS * 1_000_000
 VENUES = ("binance", "binanceusdm")
 BOTH = pytest.mark.parametrize("venue", VENUES)
 LIMITS = Limits(silence_s={"depth": 0.6, "bookTicker": 30.0, "trade": 30.0}, quiet_s=0.3, checked_each=20)
@@ -58,6 +67,42 @@ def test_a_quiet_session_gives_the_servers_book_and_every_print(venue):
                 assert set(witness.prints[m]) <= market.printed
             assert reader.frames.checked > 10
             assert all(status.up and status.messages for status in reader.streams)
+
+    run(story)
+
+
+@BOTH
+def test_the_desk_that_runs_the_rows_has_the_servers_book(venue):
+    async def story():
+        async with Server(venue, seed=13).running() as server:
+            reader, witness = BinanceReader(server.instruments, server.endpoint, clock(), limits=LIMITS), Witness(server)
+            state = build(
+                server.instruments,
+                [FixedSpread(order_qty="0.01", half_spread_ticks=2)],
+                [Bounds(position_qty_max="1", loss_quote_max=1e9)],
+                simulate=False,
+            )
+
+            def emit(rows):
+                state.step(core.run, rows)
+                witness.emit(rows)
+
+            task = asyncio.create_task(reader.run(emit, witness.say))
+            await until(lambda: witness.compared > 100)
+            Once(server, lambda message, held: [])  # a hole, and back again
+            await until(lambda: state.markets["gaps"][0] == 1)
+            await until(lambda: witness.trusted[0])
+            server.paused = True
+            await until(lambda: witness.sound())
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert state.markets["validity"][0] == VALID
+            bids, asks = witness.by_number[0].history[witness.by_number[0].update]
+            book = np.zeros(1, BOOK)
+            book[0] = state.markets["book"][0]
+            assert dict(levels_of(book, BID).tolist()) == bids
+            assert dict(levels_of(book, ASK).tolist()) == asks
+            assert state.markets["crosses"][0] == 0
 
     run(story)
 
@@ -168,6 +213,25 @@ class _Equal:
         return False
 
     __hash__ = None
+
+
+@BOTH
+def test_a_level_that_was_not_deleted_far_from_the_touch_is_found_by_an_audit(venue):
+    async def story():
+        limits = Limits(silence_s={}, quiet_s=0.3, checked_each=20, audit_s=0.2)
+        async with Server(venue, seed=12, symbols=2).running() as server, following(server, limits) as (reader, witness):
+            await until(lambda: reader.books[0].counts.audits >= 2)
+            assert witness.gaps[0] == 0
+            witness.by_number[0].history = history = Anything(witness.by_number[0].history)
+            once = Once(server, lambda message, held: [message | {"b": [*message["b"], ["1000.0", "1.00000"]]}])
+            await until(lambda: once.done and reader.books[0].counts.stale_levels == 1)
+            history.strict = True
+            seen = reader.books[0].counts.audits
+            await until(lambda: reader.books[0].counts.audits >= seen + 2)
+            assert reader.books[0].counts.stale_levels == witness.gaps[0] == 1
+            assert witness.gaps[1] == 0
+
+    run(story)
 
 
 @BOTH

@@ -175,6 +175,19 @@ def test_a_level_that_comes_to_our_price_fills_no_more_than_it_shows_and_not_twi
     assert filled(x.message((DEPTH, ASK, 1998, 2), (DEPTH, ASK, 1999, 50))) == {1: 3}
 
 
+def test_what_comes_to_our_prices_goes_to_the_better_price_then_the_older_order_and_leaves_its_own_side():
+    x = Exchange()
+    for order_id, side, price in ((1, BID, 1998), (2, BID, 1999), (3, BID, 1998), (4, ASK, 2002)):
+        x.submit(order_id, side, price, 10)
+    said = x.message((DEPTH, BID, 1999, 0), (DEPTH, BID, 1998, 0), (DEPTH, ASK, 1998, 23))
+    assert [(w[1], w[3]) for w in said] == [(2, 10), (1, 10), (3, 3)]
+    book = x.state.exchanges["book"][0]
+    # All 23 are gone from the asks, and the bids have lost nothing by it, whichever order took the place of a filled one in the table.
+    assert int(book["best_ask_ticks"]) == 2001
+    assert int(book["best_bid_ticks"]) == 1997
+    assert filled(x.message((DEPTH, ASK, 2001, 0), (DEPTH, ASK, 2002, 0), (DEPTH, BID, 2002, 4))) == {4: 4}
+
+
 # --- kinds of orders ---------------------------------------------------------------------------------------------------------------
 
 

@@ -122,6 +122,13 @@ def test_futures_count_amends_and_give_nothing_back():
     assert desk.headers["X-MBX-ORDER-COUNT-10S"] == "3"
 
 
+def test_whoever_dials_too_often_is_cut_off():
+    desk = Desk(dials_max=3)
+    assert [desk.open("/ws").ended for _ in range(4)] == [None, None, None, (1008, "Too many requests")]
+    desk.wait(300_000)
+    assert desk.open("/ws").ended is None
+
+
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(-5, 1), st.integers(0, 3)), max_size=40))
 def test_a_count_is_the_sum_of_its_window_and_never_below_zero(steps):
     limits, now_ns = Limits(10**9, LEGS), 0

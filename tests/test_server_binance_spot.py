@@ -6,9 +6,12 @@ from decimal import Decimal
 from hashlib import sha256
 
 import pytest
-from binance_client import KEY, SECRET, Desk, same_shape
+from binance_client import KEY, SECRET, START, Desk, same_shape
 
 from hftlab.types import BID
+from hftlab.venues.server.config import VenueConfig
+from hftlab.venues.server.memory import remember
+from hftlab.venues.server.model import NewOrder
 from hftlab.venues.server.skin import Request
 
 
@@ -331,3 +334,20 @@ def test_kinds(desk):
     assert kind("GET", "/api/v3/depth") == "market"
     assert kind("POST", "/api/v3/userDataStream") == kind("GET", "/nowhere") == "other"
     assert desk.raw("GET", "/nowhere").body == {"code": -5000, "msg": "Path /nowhere, Method GET is invalid"}
+
+
+def test_a_renamed_order_is_remembered(tmp_path):
+    config, now_ns = (
+        VenueConfig(skins=("binance",), market="still", state=str(tmp_path / "memory")),
+        iter(range(START, START + 10**9, 10**6)),
+    )
+    built, memory = remember(config, lambda: next(now_ns))
+    key, core = config.account("binance"), built.cores["binance"]
+    order = core.place(key, NewOrder("BTCUSDT", BID, 1000, core.touch("BTCUSDT").bid_ticks - 9, "old"))
+    core.amend(key, "BTCUSDT", order.price_ticks, 600, order_id=order.order_id, new_client_id="new")
+    memory.keep()
+    memory.close()
+    built, memory = remember(config, lambda: next(now_ns))
+    memory.close()
+    (again,) = built.cores["binance"].open_orders(key)
+    assert (again.order_id, again.client_id, again.qty_lots) == (order.order_id, "new", 600)

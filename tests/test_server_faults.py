@@ -1,5 +1,7 @@
 """What a fault may be called, when it strikes, and that a seed decides it."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,15 @@ from hftlab.venues.server.drills import random_schedule
 from hftlab.venues.server.faults import FRAME, KINDS, REQUEST, SPELL, Fault, matches
 from hftlab.venues.server.schedule import NS, Schedule, load_faults
 
-FRAMES = {"skin": "binance", "kind": "md", "stream": "btcusdt@depth@100ms", "symbol": "BTCUSDT", "path": "/ws/0", "text": "{}", "connection": 1}
+FRAMES = {
+    "skin": "binance",
+    "kind": "md",
+    "stream": "btcusdt@depth@100ms",
+    "symbol": "BTCUSDT",
+    "path": "/ws/0",
+    "text": "{}",
+    "connection": 1,
+}
 
 
 class Hands:
@@ -202,7 +212,7 @@ def test_a_drill_follows_from_its_seed_and_ends_in_time_to_recover(name):
     drills = [random_schedule(name, seed, 60.0) for seed in range(20)]
     assert drills == [random_schedule(name, seed, 60.0) for seed in range(20)]
     assert len({repr(faults) for faults in drills}) == 20
-    for fault in sum(drills, []):
+    for fault in itertools.chain(*drills):
         assert 6.0 <= fault.at_s <= 42.0
         if KINDS[name].point == SPELL:
             assert fault.at_s + fault.options.get("s", 0.0) < 60.0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hftlab.data.frame import Gauge
 from hftlab.errors import DataError
 from hftlab.types import ASK, BID, FILL_ROW, HALTED, LIVE, NO_PRICE, RESYNC, SAMPLE_ROW, SAMPLES
-from hftlab.widgets import blotter, curves, ladder, pump, risk, strip, text
+from hftlab.widgets import blotter, curves, ladder, pump, risk, strip, text, venue
 from hftlab.widgets.commands import Worker, carry_out
 from hftlab.widgets.dashboard import Dashboard
 from hftlab.widgets.panel import HtmlPanel
@@ -232,6 +232,114 @@ def test_a_gauge_turns_amber_above_70_percent_and_red_above_90(amount, level):
     shown = risk.gauge_html(Gauge("position", amount, 100.0, "BTC"), 3)
     assert f"var(--hft-{level})" in shown
     assert "/ 100" in shown
+
+
+# --- the line to a venue ---
+def gateway(**changes):
+    """Return what a gateway says of itself when all is well, but for what a test changes."""
+    return {
+        "venue": "binanceusdm",
+        "stream_up": True,
+        "down": "",
+        "working": 2,
+        "unknown": 0,
+        "unresolved": 0,
+        "waiting": 0,
+        "budgets": {
+            "weight_1m": {"used": 24.0, "size": 2400.0, "seconds": 60.0},
+            "orders_10s": {"used": 21.0, "size": 300.0, "seconds": 10.0},
+        },
+        "clock": {"offset_ms": -0.62, "within_ms": 0.96, "drift_ppm": 3.0, "samples": 4, "far": False},
+        "dead_man": {"armed": True, "left_s": 55.3, "refused": ""},
+        "reconciled_ns": 1_000_000_000,
+        "divergences": [],
+        "fees": {"USDT": "0.11999760"},
+        "counts": {"sent": 44},
+    } | changes
+
+
+def shown(**changes):
+    """Return the lines of the panel by name, eleven seconds after the comparison."""
+    return {name: (text, css) for name, text, css in venue.gateway_lines(gateway(**changes), 12_000_000_000)}
+
+
+def test_the_venue_panel_says_what_matters_of_a_gateway():
+    lines = shown()
+    assert lines["orders at the venue"] == ("2", "")
+    assert lines["its clock"] == ("\u22120.6 ± 1.0 ms", "")
+    assert lines["dead man's switch"] == ("cancels all in 55 s", "")
+    assert lines["reconciled"] == ("11 s ago", "")
+    assert lines["budget used"] == ("7% of orders 10s", "")
+    assert lines["fees paid"] == ("0.1200 USDT", "")
+    assert not [name for name, (_, css) in lines.items() if css]
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "says", "css"),
+    [
+        ({"unknown": 1}, "of unknown fate", "1", "warn"),
+        ({"unknown": 1, "unresolved": 1}, "of unknown fate", "1", "bad"),
+        ({"waiting": 3}, "waiting for the budget", "3", "warn"),
+        ({"stream_up": False}, "user stream", "down", "bad"),
+        ({"down": "GET /x: no answer"}, "user stream", "no answer: GET /x: no answer", "bad"),
+        ({"reconciled_ns": 0}, "reconciled", "not yet", "warn"),
+        ({"divergences": ["BTC: 1 at the venue, 2 expected"]}, "reconciled", "BTC: 1 at the venue, 2 expected", "bad"),
+        (
+            {"dead_man": {"armed": False, "left_s": 0.0, "refused": "the venue has none"}},
+            "dead man's switch",
+            "none: the venue has none",
+            "warn",
+        ),
+        ({"dead_man": {"armed": False, "left_s": 0.0, "refused": ""}}, "dead man's switch", "not armed", "warn"),
+        ({"budgets": {"orders_10s": {"used": 290, "size": 300}}}, "budget used", "97% of orders 10s", "bad"),
+        ({"fees": {}}, "fees paid", text.DASH, ""),
+    ],
+)
+def test_what_is_not_well_has_its_colour(changes, name, says, css):
+    assert shown(**changes)[name] == (says, css)
+
+
+def test_a_gateway_that_is_still_signing_in_says_so():
+    assert venue.gateway_lines({"venue": "binance"}, 0) == [("orders", "signing in and comparing with the venue", "warn")]
+
+
+def with_line(view, **engine):
+    """Let a view publish what a session on a venue's feed publishes besides."""
+    original = view._engine
+    view._engine = lambda now: original(now) | engine
+    return view
+
+
+STREAM = {"name": "btcusdt@<b>depth", "up": True, "last_ns": 0, "messages": 5, "gaps": 2, "resyncs": 1, "reconnects": 0, "note": ""}
+
+
+def test_the_venue_panel_is_on_the_dashboard_of_a_session_with_a_line_and_of_no_other(view, board):
+    desk = board(view)
+    (panel,) = [one for one in desk.panels if isinstance(one, venue.Venue)]
+    desk.board.feed(view.frame(), 0.0)
+    assert panel.widget.layout.display == "none"
+    desk.board.feed(with_line(view, streams=[STREAM], gateways=[gateway()]).frame(), 10.0)
+    assert panel.failure is None
+    assert panel.widget.layout.display is None
+    assert "btcusdt@&lt;b&gt;depth" in panel.html.value
+    assert "counts.sent: 44" in panel.html.value  # the rest is read by pointing at it
+    assert "cancels all in 55 s" in panel.html.value
+
+
+def test_a_silent_stream_is_amber_and_a_lost_one_red(view):
+    frame = view.frame()
+    for up, ago_s, css in ((True, 1, None), (True, 30, "warn"), (False, 1, "bad")):
+        stream = STREAM | {"up": up, "last_ns": frame.published_ns - ago_s * 10**9}
+        html = venue.Venue().render(with_line(view, streams=[stream]).frame())
+        assert [one for one in ("warn", "bad") if f"hft-level-{one}" in html] == ([css] if css else [])
+
+
+def test_the_divergence_meter_is_a_table_in_the_unit_of_the_instrument(view):
+    figures = {name: {"fills": n, "filled_lots": 10 * n, "pnl_quote": -0.5 * n} for name, n in zip(venue.NAMES, (5, 3, 1), strict=True)}
+    meter = figures | {"fills_apart": 4, "lots_apart": 40, "pnl_apart": -2.0, "sure_share": 1 / 3}
+    html = venue.Venue().render(with_line(view, streams=[], divergence=meter).frame())
+    for cell in ("optimistic", "0.050", "0.010", "\u22122.50", "33%", "no stream is open yet"):
+        assert cell in html
 
 
 # --- failures stay where they are ---

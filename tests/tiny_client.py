@@ -45,6 +45,10 @@ async def hear_until(ws, last: str) -> list[str]:
 async def until(condition: Callable[[], Any]) -> Any:
     """Wait until a condition holds, and return what it returned."""
     async with asyncio.timeout(WAIT_S):
-        while not (found := await found if isinstance(found := condition(), Awaitable) else found):
+        while True:
+            found = condition()
+            if isinstance(found, Awaitable):
+                found = await found
+            if found:
+                return found
             await asyncio.sleep(0.01)
-    return found

@@ -23,7 +23,10 @@ class TinyCore:
 
 
 class TinySkin:
-    """Answers HTTP with what was asked; a WebSocket says `stream kind text` to have `text` sent back as that stream and kind."""
+    """Answers HTTP with what was asked; a WebSocket says `stream kind text` to have `text` sent back as that stream and kind.
+
+    `of ACCOUNT` makes it a user stream.
+    """
 
     hosts = ("api.tiny.test", "stream.tiny.test")
 
@@ -32,6 +35,7 @@ class TinySkin:
         self.core = TinyCore()
         self.connections: dict[int, Connection] = {}
         self.requests: list[Request] = []
+        self.messages: list[dict] = []
 
     def kind(self, request: Request) -> str:
         return request.path.rsplit("/", 1)[-1]
@@ -45,8 +49,16 @@ class TinySkin:
         self.connections[connection.number] = connection
 
     def message(self, connection: Connection, text: str) -> None:
+        if text.startswith("of "):
+            connection.state["account"] = text[3:]
+            return
         if text == "bye":
             connection.close(1000, "asked for")
+            return
+        if text.startswith("{"):  # a request as on a ws-api
+            asked = json.loads(text)
+            self.messages.append(asked)
+            connection.send(json.dumps({"id": asked["id"], "status": 200}), stream="reply", kind="reply")
             return
         stream, kind, said = text.split(" ", 2)
         connection.send(said, stream=stream, kind=kind)
@@ -55,6 +67,4 @@ class TinySkin:
         del self.connections[connection.number]
 
     def tick(self, now_ns: int) -> None:
-        for connection in self.connections.values():
-            if connection.state.get("ticking"):
-                connection.send(json.dumps({"now": now_ns}), stream="tick", kind="md")
+        pass

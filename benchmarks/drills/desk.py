@@ -42,7 +42,7 @@ def spec_of(skin: str, url: str, *, server: str = "", mode: str = "live", **venu
         requests_burst=30,
     )
     return RunSpec(
-        feed=LiveFeed(instrument, server=server or url),
+        feed=LiveFeed(instrument, server=server or url, audit_s=1.5),
         venue=LiveVenue(mode, **({"reconcile_s": 5.0} | venue)),
         instruments=(instrument,),
         quoters=(quoter,),

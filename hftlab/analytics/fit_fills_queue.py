@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +36,7 @@ class Trials:
     shifted: np.ndarray = field(repr=False)
     late: np.ndarray = field(repr=False)
 
-    @property
+    @cached_property
     def loss(self) -> np.ndarray:
         """Return the lots that are wrong, f8 (models, stays)."""
         return np.asarray(self.missed + self.false + self.shifted)
@@ -216,7 +217,9 @@ def fit_queue(
     """Return the QueueFit of STAYs with their live PARTs. The loss is the lots that are filled wrongly.
 
     A lot filled in the model alone or live alone counts whole, one filled in both by how far apart in time, whole from `grace_s` on; an
-    order that was filled live may still be filled in the model that much later. Raises InputError for too few orders.
+    order that was filled live may still be filled in the model that much later. The exponent is that of the smallest loss, which need
+    not be how the others really cancel: a model moves by the expected place, a queue by what happened. Where everybody cancels with the
+    same hazard (n = 1, the simulated market) sessions of five minutes give 0.8 to 1.3. Raises InputError for too few orders.
     """
     tried = search(stage, found, parts, round(grace_s * 1e9))
     first = first_part(found, train)

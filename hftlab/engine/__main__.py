@@ -166,7 +166,9 @@ def main() -> int:
     handler = logging.FileHandler(directory / "log.jsonl")
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # What these say of every request holds signatures and stream keys, which belong into no log.
+    for name in ("uvicorn", "httpx", "httpcore", "picows", "aiohttp", "ccxt"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the notebook's kernel is not meant for us
     try:
         fd = lock(directory)

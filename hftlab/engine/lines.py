@@ -1,6 +1,7 @@
 """The lines of a live session: for each venue its reader, and in live mode the wire and the gateway for its orders."""
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Coroutine
 from pathlib import Path
@@ -20,6 +21,7 @@ from hftlab.venues.live.gateway_restart import Known
 from hftlab.venues.live.keys import Keys, keys_for
 from hftlab.venues.live.model import Endpoint, Reader, Wire
 from hftlab.venues.live.reconcile import Kept
+from hftlab.venues.live.record import Recorder
 from hftlab.venues.live.spec import SCOPES, LiveFeed, LiveVenue
 
 OWN = SCOPES[0]
@@ -74,7 +76,8 @@ class Line:
         instruments = self.instruments
         self._kept_file = directory / f"account-{venue}.json"
         self._kept: Kept | None = None
-        self.reader: Reader = make_reader(self._where, instruments, wall_now_ns, feed.seed)
+        self.recorder = Recorder(_free_name(directory, venue), instruments) if feed.record else None
+        self.reader: Reader = make_reader(self._where, instruments, wall_now_ns, feed.seed, self.recorder, feed.audit_s)
         self.wire: Wire | None = make_wire(self._where, instruments, keys_of(self._where), wall_now_ns) if terms.mode == "live" else None
         self.gateway: Gateway | None = None
 
@@ -156,7 +159,7 @@ class Line:
         self._engine.take(rows)
 
     def _say(self, level: str, text: str) -> None:
-        self._engine.say(level, f"{self.venue}: {text}")
+        self._engine.say(level, text if text.startswith(self.venue) else f"{self.venue}: {text}")
 
     def _alarm(self, reason: str) -> None:
         self._engine.alarm(f"{self.venue}: {reason}")
@@ -178,6 +181,8 @@ class Line:
             await self.gateway.stop()
         elif self.gateway is not None:
             await self.gateway.close()
+        if self.recorder is not None:
+            self.recorder.close()
         self.save_kept()
 
     def streams(self) -> list[dict[str, Any]]:
@@ -187,6 +192,12 @@ class Line:
     def status(self) -> dict[str, Any]:
         """Return how the gateway stands, for screens."""
         return {"venue": self.venue} | (self.gateway.status() if self.gateway is not None else {})
+
+
+def _free_name(directory: Path, venue: str) -> Path:
+    """Return the first name of a recording that no file begins with: each start of the engine records anew."""
+    taken = {path.name.split(".")[0] for path in directory.glob(f"{venue}-*")}
+    return directory / f"{next(f'{venue}-{n:03d}' for n in itertools.count() if f'{venue}-{n:03d}' not in taken)}.gz"
 
 
 def lines_of(engine: Engine, directory: Path) -> list[Line]:

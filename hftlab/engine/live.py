@@ -7,7 +7,7 @@ nothing queues between the market and us; what must wait (an answer that comes w
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from hftlab.engine.spec import RunSpec
 from hftlab.errors import EngineDied
 from hftlab.types import ACCEPTED, AMENDED, EVENT, FILL, GAP, HALTED, LAST, LINK, PAYMENT, STOPPED
 from hftlab.venues.base import Source
+from hftlab.venues.live.spec import LiveVenue
 
 CLOSE_S = 10.0
 
@@ -29,6 +30,7 @@ class LiveDriver(Driver):
     """Runs a spec whose feed is a LiveFeed. In paper and shadow mode the modelled exchange answers, in live mode the venue."""
 
     def __init__(self, spec: RunSpec, directory: Path, figures: Figures) -> None:
+        assert isinstance(spec.venue, LiveVenue)
         self.mode = spec.venue.mode
         self._busy = False
         self._waiting: deque[tuple[np.ndarray, bool]] = deque()
@@ -128,11 +130,8 @@ class LiveDriver(Driver):
     # --- the loop ---
     def loop(self) -> None:
         """Run until a stop command is done and the venue has confirmed that nothing of ours rests."""
-        with contextlib.suppress(ImportError):  # why: uvloop is faster, not needed; it does not exist on every system
-            import uvloop
-
-            asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-        asyncio.run(self._main())
+        with asyncio.Runner(loop_factory=fast_loop()) as runner:
+            runner.run(self._main())
         self.publish(wall_now_ns())
         self._journal.close()
         self._snapshot.close()
@@ -152,13 +151,13 @@ class LiveDriver(Driver):
                 self.submit(requests)
             self._unsent.clear()
             await self._follow()
-        except BaseException:
+        except BaseException:  # why: whatever it was, our orders are withdrawn first; it is raised again
             await self._leave(lines, clean=False)
             raise
         await self._leave(lines, clean=True)
 
     async def _follow(self) -> None:
-        tasks = [asyncio.create_task(one, name=name) for line in self._lines for name, one in line.tasks()]
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(one, name=name) for line in self._lines for name, one in line.tasks()]
         tasks += [asyncio.create_task(self._turns(), name="turns"), asyncio.create_task(self._failed.wait(), name="failure")]
         turns = tasks[-2]
         try:
@@ -241,6 +240,8 @@ class LiveDriver(Driver):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_S):
                     await line.close(clean=clean)
+        if self._shadow is not None:
+            self._shadow.close()
 
     def publish(self, wall_ns: int) -> None:
         """Publish, and keep what a restart needs beside the journal."""
@@ -252,6 +253,8 @@ class LiveDriver(Driver):
         more: dict[str, Any] = {"streams": [status for line in self._lines for status in line.streams()]}
         if self.mode == "live":
             more["gateways"] = [line.status() for line in self._lines]
+            clocks = [one["clock"] for one in more["gateways"] if one.get("clock", {}).get("samples")]
+            more["clock_offset_ms"] = max((one["offset_ms"] for one in clocks), key=abs, default=None)
         if self._shadow is not None:
             more["divergence"] = self._shadow.figures()
         return more
@@ -262,3 +265,13 @@ def shadow_of(spec: RunSpec, directory: Path) -> Any:
     from hftlab.engine.shadow import Shadow
 
     return Shadow(spec, directory)
+
+
+def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes a uvloop, where there is one: it halves the cost of a socket. None is asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory

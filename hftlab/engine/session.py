@@ -25,7 +25,7 @@ from hftlab.engine.spec import RunSpec
 from hftlab.errors import HftlabError
 from hftlab.types import CANCEL, EVENT, LAST, STOPPED, SUBMIT, TIMER
 from hftlab.venues.base import Source
-from hftlab.venues.feeds import ReplayFeed, SynthFeed
+from hftlab.venues.feeds import PaperVenue, ReplayFeed, SynthFeed
 from hftlab.venues.sources import ReplaySource, SynthSource, load_tape, lost_orders, market_rows
 
 log = logging.getLogger("hftlab.engine")
@@ -114,6 +114,7 @@ class Driver:
             source = ReplaySource(tape, from_feed)
             return source, Clock(max(now_ns, source.start_ns), speed=feed.speed)
         assert isinstance(feed, SynthFeed)
+        assert isinstance(self.spec.venue, PaperVenue)
         # Real time goes on while the engine is down; a market at another speed goes on where it was.
         clock = Clock(None if feed.speed == 1.0 or not before else now_ns, speed=feed.speed)
         epoch = int(self.state.markets["gaps"][0])

@@ -18,6 +18,7 @@ from hftlab.venues.live.model import OrderRequest, Wire
 from hftlab.venues.live.spec import LiveFeed
 
 FILE = "shadow.jsonl"
+NOBODY = Keys.of("nobody", "nothing", "", "0x" + "1" * 40, "0x" + "1" * 64)  # nothing is signed with them, and nothing is sent
 
 
 class Shadow:
@@ -26,14 +27,21 @@ class Shadow:
     def __init__(self, spec: RunSpec, directory: Path) -> None:
         self._file = (directory / FILE).open("a", buffering=1)
         self._divergence = Divergence(
-            spec.instruments, spec.quoters, spec.limits, fees=spec.venue.fees, latency=spec.venue.latency, queue=spec.venue.queue
+            spec.instruments,
+            spec.quoters,
+            spec.limits,
+            fees=spec.venue.fees,
+            latency=spec.venue.latency,
+            queue=spec.venue.queue,
+            sample_ms=spec.sample_ms,
+            bar_s=spec.bar_s,
+            run=spec.run(),
         )
         self._wires: dict[int, tuple[int, Wire, Ids]] = {}
         assert isinstance(spec.feed, LiveFeed)
         for venue in dict.fromkeys(one.venue for one in spec.instruments):
             places = [i for i, one in enumerate(spec.instruments) if one.venue == venue]
-            # Nothing is signed, so the keys are those of nobody.
-            wire = make_wire(place_of(spec.feed, venue), tuple(spec.instruments[i] for i in places), Keys.loopback(venue), wall_now_ns)
+            wire = make_wire(place_of(spec.feed, venue), tuple(spec.instruments[i] for i in places), NOBODY, wall_now_ns)
             self._wires |= {place: (i, wire, Ids(venue, spec.tag)) for i, place in enumerate(places)}
         self._number = 0
 
@@ -60,6 +68,10 @@ class Shadow:
             )
             line = {"ts_ns": int(row["ts_recv_ns"]), "kind": KIND_NAMES[kind], "order_id": int(row["order_id"])}
             self._file.write(json.dumps(line | {"wire": wire.encode(request).decode()}) + "\n")
+
+    def close(self) -> None:
+        """End shadow.jsonl."""
+        self._file.close()
 
     def figures(self) -> dict[str, Any]:
         """Return the divergence meter, for screens."""

@@ -1,9 +1,11 @@
 """Handles on a run: `View` reads what it publishes, `Session` may also command it."""
 
 import fcntl
+import itertools
 import json
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from hftlab.errors import CommandRefused, DataError, EngineDied, EngineUnreachab
 from hftlab.instrument import Instrument
 from hftlab.params import QUOTERS
 from hftlab.tunable import TUNABLE, to_human
-from hftlab.types import EVENT
+from hftlab.types import ACCEPTED, EVENT, FILL, PAYMENT
 
 _HTTP_S = 40.0
 
@@ -86,7 +88,7 @@ class View:
         spec = load_spec(self.directory)
         state = spec.state()
         run = spec.run()
-        written = [state.step(run, rows) for rows in jn.parts(self.directory / "journal")]
+        written = [rows for part in jn.parts(self.directory / "journal") for rows in _written(state, run, part)]
         rows = int(state.desk["rows"][0])
         return Report.of(state, np.concatenate([np.zeros(0, EVENT), *written]), rows=rows, assumptions=assumptions(spec))
 
@@ -204,6 +206,17 @@ class Session(View):
         quoter = QUOTERS[read_values(self.directory)["quoters"][market]["type"]]
         record = self.frame().markets[market]["params"]
         return [_slider(name, to_human(name, record, self.instruments[market]), self.instruments[market]) for name in quoter.LIVE]
+
+
+def _written(state: Any, run: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Run rows of a journal; yield what a report reads: what the run writes, and where it was told the reports of a venue outside."""
+    # A simulated exchange's reports are written by the run; so is every fill, with the fair price of its time.
+    told = (rows["kind"] >= ACCEPTED) & (rows["kind"] <= PAYMENT) & (rows["kind"] != FILL)
+    cuts = np.flatnonzero(told) if not state.exchanges["active"].any() else np.zeros(0, np.int64)
+    for start, end in itertools.pairwise([0, *cuts.tolist(), len(rows)]):
+        if start < len(rows) and told[start]:
+            yield rows[start : start + 1]
+        yield state.step(run, rows[start:end])
 
 
 def _slider(name: str, value: float, instrument: Instrument) -> dict[str, Any]:

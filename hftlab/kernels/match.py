@@ -7,10 +7,11 @@ gone, until the feed shows *more* there.
 """
 
 from hftlab.kernels import book as bk
-from hftlab.kernels import ledger, queue, taken
+from hftlab.kernels import funding, queue, taken
 from hftlab.kernels.flight import report
 from hftlab.kernels.jit import inlined, kernel
 from hftlab.types import (
+    ASK,
     BID,
     CANCELED,
     CLEAR,
@@ -22,7 +23,6 @@ from hftlab.types import (
     MAKER,
     NO_PRICE,
     OWN_AT,
-    PAYMENT,
     QUEUE_FIFO,
     QUEUE_THROUGH,
     REDUCE_ONLY,
@@ -46,7 +46,7 @@ def on_row(desk, exchange, spec, row, out):
     elif row.kind == L3_ORDER:
         _on_order(exchange, row)
     elif row.kind == FUNDING:
-        _on_funding(desk, exchange, spec, row)
+        funding.on_funding(desk, exchange, spec, row)
     if (row["flags"] & LAST) != 0:
         bk.settle(exchange.book)
         book = exchange.book
@@ -250,39 +250,37 @@ def _on_order(exchange, row):
 @kernel
 def _fill_crossed(desk, exchange, instrument, out):
     """Fill orders that the other side has come to: it would have traded with us first. No more than it shows there."""
+    if exchange.partial_fills != 0:
+        _fill_from_touch(desk, exchange, BID, instrument, out)
+        _fill_from_touch(desk, exchange, ASK, instrument, out)
+        return
     slot = exchange.resting_count - 1
     while slot >= 0:  # backwards: a fill closes the gap with the last
         order = exchange.resting[slot]
         price = best_against(exchange, order.side)
         if price != NO_PRICE and (order.price_ticks - price) * order.side >= 0:
-            if exchange.partial_fills == 0:
-                fill(desk, exchange, slot, order.leaves_lots, instrument, out)
-                slot -= 1
-                continue
-            lots = min(order.leaves_lots, bk.lots_at(exchange.book, -order.side, price))
-            given = fill(desk, exchange, slot, lots, instrument, out)
-            if given > 0:
-                taken.take_from(exchange, -order.side, price, given)
-            if given == lots and slot < exchange.resting_count and exchange.resting[slot].leaves_lots > 0:
-                continue  # the same order, or the one that came to its place, against what is left
+            fill(desk, exchange, slot, order.leaves_lots, instrument, out)
         slot -= 1
+
+
+@kernel
+def _fill_from_touch(desk, exchange, side, instrument, out):
+    """Give our orders of a side what the other side shows at their prices and better: by price, then age, one level after the other."""
+    while True:
+        price = best_against(exchange, side)
+        slot = -1 if price == NO_PRICE else _next_in_line(exchange, side, price, 0, -1)
+        if slot < 0:
+            return
+        shown = bk.lots_at(exchange.book, -side, price)
+        count = exchange.resting_count
+        given = fill(desk, exchange, slot, min(exchange.resting[slot].leaves_lots, shown), instrument, out)
+        if given > 0:
+            taken.take_from(exchange, -side, price, given)
+        elif exchange.resting_count == count:
+            return
 
 
 @kernel
 def best_against(exchange, side):
     """Return the best price of the side that an order of `side` trades with, or NO_PRICE."""
     return exchange.book.best_ask_ticks if side == BID else exchange.book.best_bid_ticks
-
-
-@kernel
-def _on_funding(desk, exchange, spec, row):
-    """Let the venue book a funding payment on our position: longs pay shorts when the rate is positive."""
-    price = row.price_ticks
-    if price == NO_PRICE:
-        price = (exchange.book.best_bid_ticks + exchange.book.best_ask_ticks) // 2
-    if exchange.position_lots == 0 or price == NO_PRICE:
-        return
-    worth = exchange.position_lots * abs(ledger.value(spec, price))
-    part = (worth % ledger.E8) * row.qty_lots
-    ticklots = worth // ledger.E8 * row.qty_lots + part // ledger.E8
-    report(desk, exchange, PAYMENT, 0, 0, price, ticklots, part % ledger.E8, 0, row.instrument)

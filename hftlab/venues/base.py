@@ -13,7 +13,10 @@ class Source(Protocol):
     Times are session time: nanoseconds UTC of the market that is played, which is the wall clock only at speed 1.
     """
 
-    instruments: tuple[Instrument, ...]
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """Return what it trades."""
+        ...
 
     def open(self) -> np.ndarray:
         """Return the rows that begin the session: snapshots, after a restart also what became of our orders."""

@@ -14,6 +14,7 @@ from hftlab.widgets.panel import Panel
 from hftlab.widgets.pump import PUMP, Board
 from hftlab.widgets.risk import PnlIdentity, Risk
 from hftlab.widgets.strip import Strip
+from hftlab.widgets.venue import Venue
 
 HEIGHT_PX = 580  # of the middle row
 CURVE_PX = 84
@@ -40,14 +41,14 @@ class Dashboard(w.VBox):
         answers: list[Panel] = [PnlIdentity(market=market), Risk(market=market)]
         if self.controls is not None:
             answers.append(self.controls)
-        orders, fills, latency, events = (make(market=market) for make in (Orders, Fills, Latency, Events))
-        self.panels = [self.health, self.ladder, *charts, *answers, orders, fills, latency, events]
+        venue, orders, fills, latency, events = (make(market=market) for make in (Venue, Orders, Fills, Latency, Events))
+        self.panels = [self.health, self.ladder, *charts, *answers, venue, orders, fills, latency, events]
         cells = [
             _column(self.ladder),
             _column(*charts),
             _column(*answers, css="hft-wide"),
             _column(orders, latency),
-            _column(fills),
+            _column(fills, venue),
             _column(events, css="hft-wide"),
         ]
         grid = w.GridBox(cells)

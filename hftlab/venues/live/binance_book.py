@@ -15,13 +15,16 @@ from hftlab.data.binance_chain import GAPPED, INSIDE, REPEATED, Chain
 from hftlab.data.binance_messages import Envelope
 from hftlab.kernels import binance_wire as wire
 from hftlab.kernels.reader_book import CROSSED_BOOK, SLOTS, TOUCH_WORDS, keep
-from hftlab.types import BBO, BOOK, DEPTH, EVENT, FUNDING, GAP, LAST, NO_PRICE, SNAPSHOT, TRADE
+from hftlab.types import BBO, DEPTH, EVENT, FUNDING, GAP, LAST, SNAPSHOT, TRADE
 from hftlab.venues.live.binance_frames import Frames
 from hftlab.venues.live.binance_prints import Prints
+from hftlab.venues.live.binance_public import LEVELS
 from hftlab.venues.live.binance_slow import stamp_ns
+from hftlab.venues.live.book_rows import differs, empty_book
 from hftlab.venues.live.model import StreamStatus
 from hftlab.venues.live.takeover import Takeover
 
+_LOWEST, _HIGHEST = -(1 << 62), 1 << 62
 _RECENT = 4096  # diffs kept to be replayed: minutes of the fastest stream, snapshots take under a second
 
 
@@ -37,6 +40,8 @@ class Counts:
     repeated: int = 0  # messages seen before
     inside: int = 0  # diffs that the snapshot already held
     stale_snapshots: int = 0  # fetched again: older than the first diff kept
+    audits: int = 0
+    stale_levels: int = 0  # gaps because a snapshot showed other levels
     resyncs: int = 0
     takeovers: int = 0  # a younger connection went on where the older one stood
 
@@ -71,11 +76,13 @@ class LiveBook(Takeover):
         self.prints = Prints(market, name, frames.slow)
         self.wanted = asyncio.Event()  # a snapshot is
         self.arrived = asyncio.Event()  # a diff has, since the last gap
+        self._takers = {DEPTH: self._diff, TRADE: self._print, BBO: self._touch, FUNDING: self._funding}
+        self._pair = self._rows[:2]  # of best prices: to slice costs as much as half of what is done with them
         self._gap_row = np.zeros(1, EVENT)
         self._gap_row["kind"], self._gap_row["flags"], self._gap_row["instrument"] = GAP, LAST, number
-        self._book = np.zeros(1, BOOK)
-        for price in ("anchor_ticks", "best_bid_ticks", "best_ask_ticks"):
-            self._book[price] = NO_PRICE
+        self._book = empty_book()
+        self._known = (_LOWEST, _HIGHEST)  # bids from here up and asks up to here were told by a snapshot: 1,000 levels a side
+        self._auditing = False
         self._touches = np.zeros((3, SLOTS, TOUCH_WORDS), np.int64)
 
     # --- connections -------------------------------------------------------------------------------------------------
@@ -91,16 +98,16 @@ class LiveBook(Takeover):
     def _again(self, recv_ns: int, payload: bytes) -> None:
         count = self._frames.read(payload, recv_ns)
         if count >= 0:
-            self._one(recv_ns, payload, count)
+            self._takers[self._head[wire.KIND]](recv_ns, payload, count)
 
     # --- frames ------------------------------------------------------------------------------------------------------
-    def take(self, connection: int, recv_ns: int, payload: bytes, count: int) -> None:
-        """Take a frame that `Frames.read` has just read: `count` rows of it stand at the beginning of `frames.rows`."""
-        if connection == self.source:
-            self._one(recv_ns, payload, count)
+    def take(self, connection: int, kind: int, recv_ns: int, payload: bytes, count: int) -> None:
+        """Take a frame that has just been read: `count` rows of it stand at the beginning of `frames.rows`."""
+        if connection == self.source or kind == FUNDING:  # mark prices come over a line of their own, in no order with the book
+            self._takers[kind](recv_ns, payload, count)
         elif connection in self._held:
             self._held[connection].append(payload)
-            if self._head[wire.KIND] == DEPTH and self._meets():
+            if kind == DEPTH and self._meets():
                 self.counts.takeovers += 1
                 self.promote(connection, recv_ns)
 
@@ -108,25 +115,6 @@ class LiveBook(Takeover):
         """Say whether the diff in hand is in the book already, or is the next one: from here on its connection misses nothing."""
         head = self._head
         return self.chain.last_id >= 0 and self.chain.place(head[wire.FIRST_ID], head[wire.LAST_ID], head[wire.PREVIOUS_ID]) < GAPPED
-
-    def _one(self, recv_ns: int, payload: bytes, count: int) -> None:
-        kind = self._head[wire.KIND]
-        if kind == DEPTH:
-            self._diff(recv_ns, payload, count)
-        elif kind == TRADE:
-            self._print(recv_ns, payload, count)
-        elif kind == BBO:
-            self._touch(recv_ns, payload, count)
-
-    def funding(self, recv_ns: int, payload: bytes, count: int) -> None:
-        """Take a mark price that has just been read: it comes over a line of its own, in no order with the book."""
-        self._record(recv_ns, payload, FUNDING)
-        if count:
-            self.emit(self._rows[:count])
-
-    def _record(self, recv_ns: int, payload: bytes, kind: int) -> None:
-        if self.taken is not None:
-            self.taken(recv_ns, payload, self.market, kind)
 
     def _diff(self, recv_ns: int, payload: bytes, count: int) -> None:
         head, rows = self._head, self._rows
@@ -138,28 +126,29 @@ class LiveBook(Takeover):
             if found == REPEATED and head[wire.EXCH_NS] > self._depth_ns:
                 self._restarted(recv_ns, ids[1])
             return
-        self._record(recv_ns, payload, DEPTH)
+        if self.taken is not None:
+            self.taken(recv_ns, payload, self.market, DEPTH)
         exch_ns = head[wire.EXCH_NS]
         if exch_ns < self._depth_ns:  # sorted by it, diffs would change places
             rows["ts_exch_ns"][:count] = exch_ns = self._depth_ns
         self._depth_ns = exch_ns
-        self._frames.note_newest(self.market, exch_ns)
         if found == GAPPED and self.trusted:
             self.counts.holes += 1
             self.distrust(recv_ns, f"updates are missing before {ids[0]}")
-        if not self.trusted:
+        if not self.trusted or self._auditing:
             self._recent.append(Kept(*ids, payload))
             self.arrived.set()
-            if self.counts.resyncs == 0:
-                return  # there is no book yet that could be changed
-        if count:
+        if count and self.counts.resyncs:  # before the first snapshot there is no book that could be changed
             message = rows[:count]
             self.emit(message)
-            self._check(message, recv_ns)
+            if doubt := keep(message, self._book, self._touches):
+                self._doubt(doubt, recv_ns)
+        self._frames.note_newest(self.market, exch_ns)
 
     def _print(self, recv_ns: int, payload: bytes, count: int) -> None:
         if self.prints.new(self._head[wire.TRADE_ID], self._head[wire.EXCH_NS]):
-            self._record(recv_ns, payload, TRADE)
+            if self.taken is not None:
+                self.taken(recv_ns, payload, self.market, TRADE)
             if count:
                 self.emit(self._rows[:count])
 
@@ -169,15 +158,21 @@ class LiveBook(Takeover):
             self.counts.repeated += 1
             return
         self._last_touch = update
-        self._record(recv_ns, payload, BBO)
-        message = self._rows[:count]
-        self.emit(message)
-        self._check(message, recv_ns)
+        if self.taken is not None:
+            self.taken(recv_ns, payload, self.market, BBO)
+        self.emit(self._pair)
+        if doubt := keep(self._pair, self._book, self._touches):
+            self._doubt(doubt, recv_ns)
 
-    def _check(self, message: np.ndarray, recv_ns: int) -> None:
-        """Keep our own book, and doubt it where it is crossed, or differs from the venue's best prices at the same update id."""
-        found = keep(message, self._book, self._touches)
-        if found == 0 or not self.trusted:
+    def _funding(self, recv_ns: int, payload: bytes, count: int) -> None:
+        if self.taken is not None:
+            self.taken(recv_ns, payload, self.market, FUNDING)
+        if count:
+            self.emit(self._rows[:count])
+
+    def _doubt(self, found: int, recv_ns: int) -> None:
+        """Act on what our own book says: it is crossed, or the venue's best prices are others at the same update id."""
+        if not self.trusted:
             return
         if found == CROSSED_BOOK:
             self.counts.crossed += 1
@@ -218,6 +213,26 @@ class LiveBook(Takeover):
 
     def join(self, snapshot: Envelope, body: bytes, recv_ns: int) -> bool:
         """Begin again at a snapshot, with the diffs kept since; False when something is missing in between. Raises InputError."""
+        joined = self._joined(snapshot, recv_ns)
+        if joined is None:
+            self.counts.stale_snapshots += 1
+            return False
+        if self.taken is not None:
+            self.taken(recv_ns, body, self.market, 0)
+        self.chain, self._known, rows = joined
+        self.trusted = True
+        self.counts.resyncs += 1
+        self.streams[DEPTH].resyncs += 1
+        self.streams[DEPTH].note = ""
+        self.wanted.clear()
+        self._recent.clear()
+        self.emit(rows)
+        if doubt := keep(rows, self._book, self._touches):
+            self._doubt(doubt, recv_ns)
+        return True
+
+    def _joined(self, snapshot: Envelope, recv_ns: int) -> tuple[Chain, tuple[int, int], np.ndarray] | None:
+        """Return chain, known range of prices and rows after a snapshot and the diffs kept since; None when something is missing."""
         last = snapshot.last_update_id
         waiting = [kept for kept in self._recent if self.chain.after(last, kept.last_id)]
         trial = Chain(self.chain.futures)
@@ -225,8 +240,7 @@ class LiveBook(Takeover):
         places = [trial.take(kept.first_id, kept.last_id, kept.previous_id) for kept in waiting]
         # Without a diff to join, it must at least be as new as the last one seen.
         if GAPPED in places or (not waiting and last < self.chain.last_id):
-            self.counts.stale_snapshots += 1
-            return False
+            return None
         self._depth_ns = max(self._depth_ns, stamp_ns(snapshot.T)) or recv_ns
         self._frames.note_newest(self.market, self._depth_ns)
         parts = [self._frames.slow.snapshot(self.market, snapshot, self._depth_ns, recv_ns)]
@@ -237,17 +251,33 @@ class LiveBook(Takeover):
                 rows["flags"] |= SNAPSHOT
                 rows["ts_exch_ns"] = self._depth_ns
                 parts.append(rows)
+        low = int(parts[0]["price_ticks"][len(snapshot.bids)]) if len(snapshot.bids) >= LEVELS else _LOWEST
+        high = int(parts[0]["price_ticks"][-1]) if len(snapshot.asks) >= LEVELS else _HIGHEST
         # One message: what lies between the snapshot and now is history that nobody should act on.
         rows = np.concatenate(parts)
         rows["flags"] &= ~np.uint16(LAST)
         rows["flags"][-1] |= LAST
-        self._record(recv_ns, body, 0)
-        self.chain, self.trusted = trial, True
-        self.counts.resyncs += 1
-        self.streams[DEPTH].resyncs += 1
-        self.streams[DEPTH].note = ""
-        self.wanted.clear()
-        self._recent.clear()
-        self.emit(rows)
-        self._check(rows, recv_ns)
-        return True
+        return trial, (low, high), rows
+
+    def audit(self, snapshot: Envelope, body: bytes, recv_ns: int) -> None:
+        """Hold the whole book against a snapshot, as far as both are known, and begin again at it where they differ. Raises InputError.
+
+        A wrong level far from the touch is seen by no other check. Nothing happens when the two cannot be brought to one update id.
+        """
+        joined = self._joined(snapshot, recv_ns) if self.trusted else None
+        if joined is None or joined[0].last_id != self.chain.last_id:
+            return
+        _, (low, high), rows = joined
+        reference = empty_book()
+        keep(rows, reference, np.zeros_like(self._touches))
+        self.counts.audits += 1
+        if differs(self._book, reference, max(low, self._known[0]), min(high, self._known[1])):
+            self.counts.stale_levels += 1
+            self._distrust(recv_ns, "it differs from a snapshot at the same update id")
+            self.join(snapshot, body, recv_ns)
+
+    def keep_diffs(self, *, wanted: bool) -> None:
+        """Keep the diffs that come, for an audit; or no longer."""
+        self._auditing = wanted
+        if self.trusted:
+            self._forget()

@@ -37,25 +37,25 @@ class Frames:
     ) -> None:
         self.slow = SlowReader(instruments, numbers)
         self._instruments, self._say = instruments, say
-        self._state = state_of(instruments, numbers)
-        self.head = self._state.data
-        self.rows = self._state[wire.rows_at(len(instruments)) :].view(EVENT)
+        self.state = state_of(instruments, numbers)
+        self.head = self.state.data
+        self.rows = self.state[wire.rows_at(len(instruments)) :].view(EVENT)
         self._random, self._each = random.Random(seed), checked_each
-        self._until_check = self._drawn()
         self._mistrusted: set[tuple[int, int]] = set()  # (kind, market) that the compiled reader got wrong
+        self.until_check = self._drawn()  # frames until one is read both ways
         self.slow_frames = self.checked = self.differences = 0
         self.culprit = -1  # the market that the last GARBAGE seemed to be about
         self.why = ""
 
     def read(self, payload: bytes, recv_ns: int) -> int:
         """Return how many rows a frame gave, or OTHER or GARBAGE."""
-        count = wire.parse(payload, recv_ns, self._state)
-        if count < 0:
-            return self._slowly(payload, recv_ns)
-        self._until_check -= 1
-        if self._until_check <= 0 or self._mistrusted:
-            return self._checked(payload, recv_ns, count)
-        return count
+        count = wire.parse(payload, recv_ns, self.state)
+        self.until_check -= 1
+        return self.settled(payload, recv_ns, count) if count < 0 or self.until_check <= 0 else count
+
+    def settled(self, payload: bytes, recv_ns: int, count: int) -> int:
+        """Return what `read` does, after the compiled reader said `count`: for those few frames where that is not the last word."""
+        return self._slowly(payload, recv_ns) if count < 0 else self._checked(payload, recv_ns, count)
 
     def note_newest(self, market: int, exch_ns: int) -> None:
         """Tell the newest exchange time of a market's book: best prices without a time of their own take it."""
@@ -67,7 +67,9 @@ class Frames:
         return self.head[wire.HEAD_WORDS + market * wire.MARKET_WORDS + wire.NEWEST_NS]
 
     def _drawn(self) -> int:
-        """Draw after how many frames the next one is read both ways, `checked_each` on average."""
+        """Draw after how many frames the next one is read both ways, `checked_each` on average; when one was wrong, all are looked at."""
+        if self._mistrusted:
+            return 1
         return self._random.randint(1, 2 * self._each - 1) if self._each > 0 else 1 << 62
 
     def _slowly(self, payload: bytes, recv_ns: int) -> int:
@@ -103,20 +105,18 @@ class Frames:
     def _checked(self, payload: bytes, recv_ns: int, count: int) -> int:
         """Read a frame the slow way too, and keep what that says."""
         kind, market = self.head[wire.KIND], self.head[wire.MARKET]
-        if self._until_check > 0 and (kind, market) not in self._mistrusted:
-            return count
-        if self._until_check <= 0:
-            self._until_check = self._drawn()
+        self.until_check = self._drawn()
         self.checked += 1
         fast = (kind, market, *self._ids(kind), self.head[wire.EXCH_NS], self.rows[:count].tobytes())
         found = self._slowly(payload, recv_ns)
         self.slow_frames -= 1
         slow = () if found < 0 else (self.head[wire.KIND], self.head[wire.MARKET], *self._ids(kind), self.head[wire.EXCH_NS])
-        if slow == fast[:-1] and self.rows[:found].tobytes() == fast[-1]:
+        if slow == fast[:-1] and self.rows[: max(found, 0)].tobytes() == fast[-1]:
             return found
         self.differences += 1
         if (kind, market) not in self._mistrusted:
             self._mistrusted.add((kind, market))
+            self.until_check = self._drawn()
             self._say(
                 "error",
                 f"{self._instruments[market].name}: the compiled and the validating reader of {_KIND_NAMES[kind]} differ; the validating "

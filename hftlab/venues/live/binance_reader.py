@@ -67,9 +67,9 @@ class BinanceReader:
         self._speed, self._seed = speed, seed
         rows_of = tuple(numbers) if numbers is not None else tuple(range(len(self.instruments)))
         self.frames = Frames(self.instruments, rows_of, self._tell, seed, self.limits.checked_each)
-        self._head = self.frames.head
+        self._head, self._state = self.frames.head, self.frames.state
         self._by_kind = [{KINDS[kind]: StreamStatus(self._stream(i, kind)) for kind in kinds} for i in range(len(self.instruments))]
-        self.streams = [status for each in self._by_kind for status in each.values()]
+        self.streams: Sequence[StreamStatus] = [status for each in self._by_kind for status in each.values()]
         self.books = [
             LiveBook(i, rows_of[i], one.name, self.frames, self._by_kind[i], futures=not self._spot)
             for i, one in enumerate(self.instruments)
@@ -127,6 +127,7 @@ class BinanceReader:
                 for book in self.books:
                     group.create_task(tasks.synced(book))
                     group.create_task(tasks.filled(book))
+                    group.create_task(tasks.audited(book))
                 group.create_task(tasks.watched())
                 group.create_task(self._fails())
         except BaseExceptionGroup as several:
@@ -149,24 +150,21 @@ class BinanceReader:
     # --- what a line tells (line.Follower) -----------------------------------------------------------------------------
     def heard(self, connection: int, payload: bytes) -> None:
         """Take a frame."""
-        recv_ns = self._clock_ns()
-        recv_ns = max(recv_ns, self._recv_ns)
-        self._recv_ns = recv_ns
-        rows = self.frames.read(payload, recv_ns)
-        if rows < 0:
-            self._no_rows(connection, payload, recv_ns, rows)
-            return
-        market, kind = self._head[wire.MARKET], self._head[wire.KIND]
+        recv_ns = self._recv_ns = max(self._clock_ns(), self._recv_ns)
+        frames, head = self.frames, self._head
+        rows = wire.parse(payload, recv_ns, self._state)
+        frames.until_check -= 1
+        if rows < 0 or frames.until_check <= 0:
+            rows = frames.settled(payload, recv_ns, rows)
+            if rows < 0:
+                self._no_rows(connection, payload, recv_ns, rows)
+                return
+        market, kind = head[wire.MARKET], head[wire.KIND]
         status = self._by_kind[market].get(kind)
-        if status is None:
-            return
-        status.messages += 1
-        status.last_ns = recv_ns
-        book = self.books[market]
-        if kind == FUNDING:  # comes over a line of its own, in no order with the book
-            book.funding(recv_ns, payload, rows)
-        else:
-            book.take(connection, recv_ns, payload, rows)
+        if status is not None:
+            status.messages += 1
+            status.last_ns = recv_ns
+            self.books[market].take(connection, kind, recv_ns, payload, rows)
 
     def up(self, line: Line, connection: int) -> None:
         """Take note of a connection whose streams are subscribed."""

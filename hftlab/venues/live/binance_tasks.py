@@ -29,6 +29,7 @@ class Limits:
 
     silence_s: Mapping[str, float] = field(default_factory=lambda: {"depth": 5.0, "bookTicker": 30.0, "trade": 60.0})
     quiet_s: float = 1.0  # a snapshot is taken without a diff to join when none has come for so long
+    audit_s: float = 300.0  # between two snapshots that the whole book is held against
     life_s: float = lines.LIFE_S
     overlap_s: float = lines.OVERLAP_S
     streams_per_line: int = 200
@@ -80,13 +81,30 @@ class BookTasks:
         snapshot = _SNAPSHOT.decode(body)
         if snapshot.last_update_id < 0:
             return f"an answer without lastUpdateId: {body[:100]!r}"
-        if not book.arrived.is_set():  # a quiet market, or a stream that brings nothing: the first diff would tell
-            waiting = asyncio.ensure_future(book.arrived.wait())
-            await asyncio.wait({waiting}, timeout=self._limits.quiet_s)
-            waiting.cancel()
+        await self._first_diff(book)
         if book.epoch != born or not book.wanted.is_set():
             return "the connection changed meanwhile"
         return "" if book.join(snapshot, body, self._now_ns()) else "it was older than the diffs that came"
+
+    async def _first_diff(self, book: LiveBook) -> None:
+        """Wait for a diff to join a snapshot with; in a quiet market there may be none."""
+        waiting = asyncio.ensure_future(book.arrived.wait())
+        await asyncio.wait({waiting}, timeout=self._limits.quiet_s)
+        waiting.cancel()
+
+    async def audited(self, book: LiveBook) -> None:
+        """Now and then hold the whole book against a snapshot."""
+        while True:
+            await asyncio.sleep(self._limits.audit_s)
+            book.keep_diffs(wanted=True)
+            try:
+                body = await self._public.depth(book.symbol)
+                await self._first_diff(book)
+                book.audit(_SNAPSHOT.decode(body), body, self._now_ns())
+            except (VenueDown, msgspec.DecodeError, UnicodeDecodeError, InputError) as error:
+                self._say("info", f"{book.name}: the book could not be audited: {error}")
+            finally:
+                book.keep_diffs(wanted=False)
 
     async def filled(self, book: LiveBook) -> None:
         """Fetch prints that were missed, as far back as one request reaches."""
@@ -136,7 +154,7 @@ class BookTasks:
             book.abandon(self._now_ns(), f"{name} is silent while other streams of this market speak")
         else:
             self._say("info", f"{book.name}: {name} is silent; its connection is replaced.")
-        self._line_of(book.market).roll(f"{name} was silent")
+        self._line_of(book.market).roll(f"{name} was silent", broken=True)
 
     async def _prints_went_on(self, book: LiveBook) -> bool:
         """Ask whether there were prints that the stream did not bring; take note of them."""

@@ -89,6 +89,7 @@ class BinanceWire:
         self._waiting: dict[int, OrderRequest] = {}
         self._deadlines: deque[tuple[float, int]] = deque()  # in order: every request has the same time
         self._timer: asyncio.TimerHandle | None = None
+        self._heard_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._opened: asyncio.Future[None] | None = None
 
@@ -166,17 +167,20 @@ class BinanceWire:
         return text
 
     def _expire(self) -> None:
-        """Give up on what has not been answered in time."""
+        """Give up on what has not been answered in time; a socket that has said nothing since then is dialled anew."""
         loop = asyncio.get_running_loop()
-        self._timer = None
+        self._timer, silent = None, False
         while self._deadlines:
             due, number = self._deadlines[0]
             if number in self._waiting and due > loop.time():
                 self._timer = loop.call_at(due, self._expire)
-                return
+                break
             self._deadlines.popleft()
             if self._waiting.pop(number, None) is not None:
+                silent = silent or self._heard_at < due - self._deadline_s
                 self.on_event(Answer(number, Outcome.UNSURE, text=f"no answer within {self._deadline_s:g} s"))
+        if silent and self._link.current is not None:
+            self._link.current.drop(f"silent for {self._deadline_s:g} s with a request unanswered")
 
     def _fell(self, why: str) -> None:
         self._lose_all(f"the order socket fell: {why}")
@@ -191,6 +195,7 @@ class BinanceWire:
             self.on_event(Answer(number, Outcome.UNSURE, text=why))
 
     def _heard(self, text: bytes) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
         reply = _REPLY.decode(text)
         for limit in reply.rateLimits:
             self._note(limit)

@@ -17,6 +17,7 @@ from hftlab.venues.live.model import Endpoint, Outcome, Reject
 
 T = TypeVar("T")
 TIMEOUT_MS = 10_000
+_JSON_ONLY = ("binance", "binanceusdm", "binancecoinm", "hyperliquid")  # other venues say "pong" as plain text
 # Binance's futures have no sandbox any more, but a demo account under addresses of its own.
 _DEMO = ("binanceusdm", "binancecoinm")
 
@@ -47,7 +48,12 @@ def _guard(exchange: Any) -> None:
     def client(url: str) -> Any:
         made = inner_client(url)
         if "handle_message" not in vars(made):
-            inner = made.handle_message
+            inner, inner_callback = made.handle_message, made.on_message_callback
+
+            def checked(socket: Any, message: Any) -> None:
+                if isinstance(message, str) and exchange.id in _JSON_ONLY:
+                    raise ValueError(f"{message[:60]!r} is no JSON")
+                inner_callback(socket, message)
 
             def guarded(message: Any) -> None:
                 try:
@@ -55,7 +61,7 @@ def _guard(exchange: Any) -> None:
                 except Exception as error:  # why: any defect or garbage in there; whoever watches this socket is told by on_error
                     made.on_error(wrong.NetworkError(f"a message could not be read: {type(error).__name__}: {error}"))
 
-            made.handle_message = guarded
+            made.on_message_callback, made.handle_message = checked, guarded
         return made
 
     exchange.client = client

@@ -35,6 +35,7 @@ TEXTS = (
     ("too many", Reject.RATE),
     ("nonce", Reject.CLOCK),
     ("halted", Reject.CLOSED),
+    ("no longer available", Reject.CLOSED),
     ("duplicate", Reject.DUPLICATE_ID),
     ("does not exist", Reject.KEYS),
     ("tick size", Reject.BAD_PRICE),
@@ -43,6 +44,8 @@ TEXTS = (
     ("amount", Reject.BAD_QTY),
     ("quantity", Reject.BAD_QTY),
 )
+# With these a venue says that it does not know itself.
+DOUBTS = ("status unknown", "timeout", "timed out")
 # A class before those from which it is derived.
 CLASSES: tuple[tuple[type[Exception], Reject], ...] = (
     (wrong.InsufficientFunds, Reject.INSUFFICIENT),
@@ -96,11 +99,13 @@ def _of_network(error: BaseException, venue: str, text: str) -> tuple[Outcome, R
 def _of_refusal(error: BaseException, text: str, flags: int) -> tuple[Outcome, Reject | None]:
     if isinstance(error, wrong.OrderNotFillable):
         return Outcome.REJECTED, Reject.WOULD_TAKE if flags & POST_ONLY else Reject.NO_MATCH
+    if any(words in text.lower() for words in DOUBTS):
+        return Outcome.UNSURE, None
     for kind, reason in CLASSES:
         if isinstance(error, kind):
             return Outcome.REJECTED, reason
     reason = by_text(text, TEXTS)
-    return (Outcome.NOT_SENT, reason) if reason == Reject.RATE else (Outcome.REJECTED, reason)
+    return (Outcome.NOT_SENT if reason in {Reject.RATE, Reject.CLOSED} else Outcome.REJECTED), reason
 
 
 def by_text(text: str, table: Iterable[tuple[str, Reject]]) -> Reject:

@@ -51,6 +51,7 @@ class CcxtWire:
         self._decoder = CcxtDecoder(instruments)
         self._venue_ids: dict[str, str] = {}  # of our open orders, by client order id: some amends go by the venue's id only
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unanswered: set[int] = set()
         self._opened: asyncio.Future[None] | None = None
         self.exchange: Any = None
         self._account: CcxtAccount | None = None
@@ -126,8 +127,18 @@ class CcxtWire:
         """Start the call. Never blocks, never raises."""
         task = supervised(self._do(request), f"{self.venue} request {request.number}", self._broke)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._unanswered.add(request.number)
+        task.add_done_callback(lambda done: self._ended(done, request.number))
         return b""
+
+    def _ended(self, task: "asyncio.Task[None]", number: int) -> None:
+        self._tasks.discard(task)
+        if number in self._unanswered:  # closed before the task had its first turn
+            self._answers(Answer(number, Outcome.NOT_SENT, text="the wire was closed"))
+
+    def _answers(self, answer: Answer) -> None:
+        self._unanswered.discard(answer.number)
+        self.on_event(answer)
 
     async def _do(self, request: OrderRequest) -> None:
         try:
@@ -136,15 +147,13 @@ class CcxtWire:
         except TimeoutError:
             answer = Answer(request.number, Outcome.UNSURE, text=f"no answer within {self._deadline_s:g} s")
         except asyncio.CancelledError:
-            self.on_event(Answer(request.number, Outcome.UNSURE, text="the wire was closed"))
+            self._answers(Answer(request.number, Outcome.UNSURE, text="the wire was closed"))
             raise
-        except (
-            Exception
-        ) as error:  # why: whatever went wrong in ccxt after sending leaves the request's fate open; nothing is lost: it is told
+        except Exception as error:  # why: whatever went wrong in ccxt leaves the request's fate open, and that is what is told
             outcome, reason = judge_error(error, self.venue, request.kind, request.flags)
             wait_s = retry_after_s(self.exchange) if outcome == Outcome.NOT_SENT else 0.0
             answer = Answer(request.number, outcome, reason, f"{type(error).__name__}: {shortened(error)}", retry_after_s=wait_s)
-        self.on_event(answer)
+        self._answers(answer)
 
     async def _answered(self, request: OrderRequest) -> Answer:
         instrument = self.instruments[request.instrument]

@@ -63,10 +63,9 @@ class Foreign:
         found = (self.by_trade.pop((instrument, trade), None) for trade in sorted(self.by_order.pop((instrument, venue_id), ())))
         return [fill for fill in found if fill is not None]
 
-    def lots(self, instrument: int, after_ns: int) -> int:
-        """Return the signed sum of those that happened after a time."""
-        found = (fill for fill in self.by_trade.values() if fill.instrument == instrument and fill.ts_ns > after_ns)
-        return sum(fill.side * fill.qty_lots for fill in found)
+    def since(self, instrument: int, after_ns: int) -> list[VenueFill]:
+        """Return those that happened after a time."""
+        return [fill for fill in self.by_trade.values() if fill.instrument == instrument and fill.ts_ns > after_ns]
 
     def could_be_of(self, order: Order) -> bool:
         """Return whether one of them, of an order that nobody has named, fits an order of ours."""

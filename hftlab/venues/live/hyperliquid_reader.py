@@ -1,7 +1,6 @@
 """Hyperliquid's market data, live: one socket, dialled again whenever it falls, is silent, or says what cannot be read."""
 
 import asyncio
-import random
 import ssl
 from collections.abc import Callable
 
@@ -10,11 +9,11 @@ from picows import WSError, ws_connect
 
 from hftlab.errors import InputError
 from hftlab.instrument import Instrument
+from hftlab.venues.live.backoff import Backoff
 from hftlab.venues.live.hyperliquid_rows import CHANNELS, Emit, LiveRows, Say
 from hftlab.venues.live.link import Connection
 from hftlab.venues.live.model import Endpoint
 
-DELAY_S_MIN, DELAY_S_MAX = 0.2, 15.0
 STEADY_S = 10.0  # a connection that lived so long makes the next delay short again
 PING_S = 50.0  # the venue ends a connection that says nothing for 60 s
 WATCH_S = 0.05
@@ -47,24 +46,22 @@ class HyperliquidLiveReader:
         self.taken: Callable[[int, bytes], None] | None = None
         self.dials = 0
         self._endpoint, self._clock_ns = endpoint, clock_ns
-        self._random = random.Random(seed)
+        self._backoff = Backoff(seed)
         self._book_silent_s, self._trades_silent_s = book_silent_s, trades_silent_s
         self._failure: Exception | None = None
 
     async def run(self, emit: Emit, say: Say) -> None:
         """Follow until cancelled. Raises what trying again does not mend, such as InputError for prices off the grid."""
         self.rows.emit, self.rows.say = emit, say
-        delay_s = DELAY_S_MIN
         while True:
             began_s = asyncio.get_running_loop().time()
             why = await self._one_connection()
             self.rows.lost(why)
             if asyncio.get_running_loop().time() - began_s > STEADY_S:
-                delay_s = DELAY_S_MIN
-            wait_s = delay_s * (0.5 + 0.5 * self._random.random())
+                self._backoff.reset()
+            wait_s = self._backoff.delay_s()
             say("warn", f"hyperliquid: {why}; connecting again in {wait_s:.1f} s.")
             await asyncio.sleep(wait_s)
-            delay_s = min(2 * delay_s, DELAY_S_MAX)
 
     async def _one_connection(self) -> str:
         """Dial, subscribe and listen until it ends. Returns why it did."""
@@ -76,7 +73,9 @@ class HyperliquidLiveReader:
             await ws_connect(lambda: connection, url, ssl_context=context, proxy=self._endpoint.proxy or None)
             self._subscribe(connection)
             why = await self._ended(connection)
-        except (OSError, WSError) as error:
+        except Exception as error:  # why: the proxy's library has kinds of its own; what is not of the network is raised again
+            if not isinstance(error, OSError | WSError) and not type(error).__module__.startswith("python_socks"):
+                raise
             why = f"no connection to {url}: {error!r}"
         finally:
             connection.drop("closed by us")

@@ -33,6 +33,13 @@ class Keys:
         """Return keys from ccxt's names (apiKey, secret, password, walletAddress, privateKey), as a loopback venue gives them."""
         return cls.of(*(names.get(name, "") for name in ("apiKey", "secret", "password", "walletAddress", "privateKey")))
 
+    @classmethod
+    def loopback(cls, venue: str) -> "Keys":
+        """Return the made-up keys of every loopback exchange, which open nothing else: also for what is encoded and never sent."""
+        from hftlab.venues.server.config import VenueConfig
+
+        return cls.from_ccxt(VenueConfig().keys(venue))
+
     @property
     def complete(self) -> bool:
         """Say whether there is a pair to sign with."""

@@ -11,6 +11,7 @@ from hftlab.venues.live.sockets import Socket, dial
 
 LIFE_S = 23 * 3600.0  # Binance ends every connection after 24 hours
 OVERLAP_S = 20.0  # how long a younger connection may wait for an exact place to take over
+BROKEN_S = 1.0  # the same where the older one is silent
 STOOD_S = 30.0  # a connection that stood for so long was no failure: the next delay is the shortest again
 STREAMS_MAX = 1024  # of one connection, by the venue
 IN_URL, BATCH, PACE = 100, 100, (4, 1.1)  # streams named in the address, in one SUBSCRIBE; SUBSCRIBEs per seconds
@@ -65,15 +66,16 @@ class Line:
         self._endpoint, self._follower, self._numbers = endpoint, follower, numbers
         self._backoff, self._pace = Backoff(seed), Budget(*PACE)
         self._life_s, self._overlap_s, self._in_url = life_s, overlap_s, in_url
-        self._roll = asyncio.Event()
+        self._roll, self._wait_s = asyncio.Event(), overlap_s
         self.current: Socket | None = None
         self.sockets: dict[int, Socket] = {}  # by number: the current one, and a younger one
         self.dials = self.refused = self.rollovers = 0
         self.note = ""
 
-    def roll(self, why: str) -> None:
-        """Have the connection replaced by a younger one, without a hole where that can be."""
+    def roll(self, why: str, *, broken: bool = False) -> None:
+        """Have the connection replaced by a younger one, without a hole where that can be; one that is `broken` is not waited for."""
         self.note = why
+        self._wait_s = min(self._overlap_s, BROKEN_S) if broken else self._overlap_s
         self._roll.set()
 
     async def run(self) -> None:
@@ -105,7 +107,7 @@ class Line:
         self.sockets[number] = socket
         try:
             await socket.subscribe(self.streams[self._in_url :], BATCH, self._pace)
-        except BaseException:
+        except BaseException:  # why: whatever it was, cancellation too, the socket must not stay open
             del self.sockets[number]
             socket.drop("not subscribed")
             raise
@@ -147,7 +149,8 @@ class Line:
             self.note = str(error)
             return None
         loop = asyncio.get_running_loop()
-        until_s = loop.time() + self._overlap_s
+        until_s = loop.time() + self._wait_s
+        self._wait_s = self._overlap_s
         while self._follower.waiting(self, fresh.number) and loop.time() < until_s and not (old.ended.done() or fresh.ended.done()):
             await asyncio.wait({old.ended, fresh.ended}, timeout=0.02, return_when=asyncio.FIRST_COMPLETED)
         if fresh.ended.done():

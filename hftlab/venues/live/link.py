@@ -4,6 +4,7 @@ import asyncio
 import random
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from hftlab.errors import VenueDown
 
 DELAY_S_MIN, DELAY_S_MAX = 0.2, 15.0
 LIFE_S = 23 * 3600.0  # Binance ends every connection after 24 hours
+GONE_S = 1.0
 LINGER_S = 5.0  # how long a replaced connection may still deliver answers
 
 
@@ -68,6 +70,13 @@ class Connection(WSListener):
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 
+    async def gone(self) -> None:
+        """Wait until a dropped socket is closed."""
+        if self._transport is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GONE_S):
+                    await self._transport.wait_disconnected()
+
     def _end(self, why: str) -> None:
         if not self.ended.done():
             self.ended.set_result(why)
@@ -96,6 +105,7 @@ class Link:
         self._jitter = random.Random()
         self.current: Connection | None = None
         self._failure: Exception | None = None
+        self._open: set[Connection] = set()
         self.dials = 0
 
     @property
@@ -118,9 +128,11 @@ class Link:
                 if self._failure is not None:
                     raise self._failure
         finally:
-            if self.current is not None:
-                self.current.drop("closed by us")
-                self.current = None
+            self.current = None
+            for connection in list(self._open):
+                connection.drop("closed by us")
+            for connection in list(self._open):
+                await connection.gone()
 
     def _note_failure(self, error: Exception) -> None:
         """Take note of a message that could not be read, on any of our connections, and end the link: its task raises it."""
@@ -158,7 +170,21 @@ class Link:
         connection = Connection(self._heard, self._note_failure)
         url = await self._where()
         try:
-            await ws_connect(
+            await self._connect(connection, url)
+            self._open.add(connection)
+            connection.ended.add_done_callback(lambda _: self._open.discard(connection))
+            await self._up(connection)
+        except BaseException as error:  # why: whatever it was, also a cancel, the socket must not stay open; it is raised again
+            connection.drop("not greeted")
+            await connection.gone()
+            if _is_of_the_network(error):
+                raise VenueDown(f"no connection to {url.split('?')[0]}: {error!r}", getattr(error, "retry_after_s", 0.0)) from error
+            raise
+        return connection
+
+    async def _connect(self, connection: Connection, url: str) -> None:
+        connecting = asyncio.ensure_future(
+            ws_connect(
                 lambda: connection,
                 url,
                 ssl_context=self._ssl,
@@ -167,13 +193,14 @@ class Link:
                 auto_ping_idle_timeout=10,
                 auto_ping_reply_timeout=10,
             )
-            await self._up(connection)
-        except BaseException as error:  # why: whatever it was, also a cancel, the socket must not stay open; it is raised again
-            connection.drop("not greeted")
-            if _is_of_the_network(error):
-                raise VenueDown(f"no connection to {url.split('?')[0]}: {error!r}", getattr(error, "retry_after_s", 0.0)) from error
+        )
+        try:
+            await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            # picows forgets its socket when it is cancelled in the middle of a handshake: give it a moment to end that.
+            await asyncio.wait({connecting}, timeout=GONE_S)
+            connecting.cancel()
             raise
-        return connection
 
 
 def _is_of_the_network(error: BaseException) -> bool:

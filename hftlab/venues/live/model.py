@@ -223,8 +223,15 @@ class StreamStatus:
 class Reader(Protocol):
     """One venue's market data. `emit` is called on the loop's thread with EVENT rows of whole messages, in order."""
 
-    instruments: tuple[Instrument, ...]
-    streams: Sequence[StreamStatus]
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """Return what it follows; rows name an instrument by its place here."""
+        ...
+
+    @property
+    def streams(self) -> Sequence[StreamStatus]:
+        """Return the health of its streams."""
+        ...
 
     async def run(self, emit: Callable[[np.ndarray], None], say: Callable[[str, str], None]) -> None:
         """Connect, follow, resync, reconnect, until cancelled. `say(level, text)` tells people; levels info, warn, error."""

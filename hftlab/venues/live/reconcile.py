@@ -139,7 +139,7 @@ class Reconciler:
         for i, (instrument, found) in enumerate(zip(self._instruments, positions, strict=True)):
             if found is None:
                 continue
-            moved = self._moved(i)
+            moved, fees = self._moved(i), self._base_fees(i)
             baseline = self.baseline[i]
             if baseline is None and not self._settled():
                 continue  # a fill that has not come yet is no part of what was there before
@@ -147,15 +147,21 @@ class Reconciler:
                 baseline = self.baseline[i] = round(found - moved)
             expected = baseline + moved
             # A balance is rounded to lots; a fee in the base asset leaves parts of one, and so does a baseline measured after it.
-            if abs(found - expected) >= (2 if self._facts.teller.money.base_qty.get(i) else 1):
+            if abs(found - expected) >= (2 if fees else 1):
                 differences.append(f"{instrument.name}: {instrument.qty(found)} at the venue, {expected * instrument.lot_size} expected")
         self._differ(differences)
         return not differences
 
     def _moved(self, i: int) -> Decimal:
         """Return by how many lots fills have moved the position since the beginning of the run."""
-        fees = self._facts.teller.money.base_qty[i] / self._instruments[i].lot_size
-        return self._held[i] + self._facts.teller.net_lots[i] + self._facts.foreign.lots(i, self._facts.kept_ns) - fees
+        others = sum(fill.side * fill.qty_lots for fill in self._facts.foreign.since(i, self._facts.kept_ns))
+        return self._held[i] + self._facts.teller.net_lots[i] + others - self._base_fees(i) / self._instruments[i].lot_size
+
+    def _base_fees(self, i: int) -> Decimal:
+        """Return what fees have taken out of what was bought, of our fills and of others'."""
+        instrument = self._instruments[i]
+        others = (fill.fee for fill in self._facts.foreign.since(i, self._facts.kept_ns) if fill.fee_asset == instrument.base)
+        return self._facts.teller.money.base_qty[i] + (Decimal(0) if instrument.inverse else sum(others, Decimal(0)))
 
     def _keep(self, positions: Sequence[int | None]) -> None:
         """Note what a restart needs to compare with: the venue's position beyond the engine's, and when.

@@ -48,6 +48,11 @@ class Socket(Connection):
         else:
             super().on_ws_frame(transport, frame)
 
+    @property
+    def connected(self) -> bool:
+        """Say whether the handshake was completed and nothing has ended the connection since."""
+        return self._transport is not None and not self.ended.done()
+
     def _pass_on(self, payload: bytes) -> None:
         self._frames_to(self.number, payload)
 
@@ -97,9 +102,11 @@ async def dial(url: str, endpoint: Endpoint, make: Callable[[], Socket]) -> Sock
             auto_ping_idle_timeout=IDLE_S,
             auto_ping_reply_timeout=IDLE_S,
         )
-    except BaseException as error:
+    except BaseException as error:  # why: whatever it was, cancellation too, the socket must not stay open
         socket.drop("not connected")
         if isinstance(error, OSError) or type(error).__module__.startswith(("picows", "python_socks")):
             raise VenueDown(f"no connection to {url.partition('?')[0]}: {error!r}") from error
         raise
+    if not socket.connected:  # picows returns as if all were well when the connection is lost in the middle of the handshake
+        raise VenueDown(f"no connection to {url.partition('?')[0]}: it was closed during the handshake")
     return socket

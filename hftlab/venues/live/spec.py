@@ -24,7 +24,8 @@ class LiveFeed:
 
     `server` is "real", "testnet", or the address of a loopback exchange (`hftlab venue` prints it). `record` keeps every raw
     frame in the run directory, in the form that `hl.load` reads. `proxy` and `ca_file` lead to a loopback exchange that plays the
-    real addresses; with them a session is never taken for a real one.
+    real addresses; with them a session is never taken for a real one. Every `audit_s` the whole book is held against a new snapshot
+    (Binance), so that a level which should have gone is found out.
     """
 
     instrument: Instrument | Sequence[Instrument]
@@ -32,6 +33,7 @@ class LiveFeed:
     record: bool = False
     proxy: str = ""
     ca_file: str = ""
+    audit_s: float = 60.0
     seed: int = 1
 
     speed = 1.0
@@ -41,6 +43,7 @@ class LiveFeed:
             if not isinstance(one, Instrument):
                 raise InputError(f"the instrument was {one!r}; wanted hl.Instrument.bundled('binanceusdm:BTC/USDT:USDT') or the like.")
         check_server(self.server)
+        number(self.audit_s, "audit_s", 1)
 
     @property
     def instruments(self) -> tuple[Instrument, ...]:
@@ -61,6 +64,7 @@ class LiveFeed:
             "record": self.record,
             "proxy": self.proxy,
             "ca_file": self.ca_file,
+            "audit_s": self.audit_s,
             "seed": self.seed,
         }
 

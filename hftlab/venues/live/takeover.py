@@ -4,12 +4,13 @@ While a connection is being replaced, both deliver. The younger one is held back
 the very next one: from there on it misses nothing, so it takes over at an exact update id.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 
 _HELD = 65_536  # frames of a younger connection kept while the older one still delivers
 
 
-class Takeover:
+class Takeover(ABC):
     """Base of a market. Connections are numbered in the order in which they were dialled."""
 
     def __init__(self) -> None:
@@ -57,14 +58,14 @@ class Takeover:
         return connection in self._held
 
     # --- what a market does ------------------------------------------------------------------------------------------
+    @abstractmethod
     def _followed(self) -> None:
         """Act on a connection that counts from now on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _orphaned(self, recv_ns: int, why: str) -> None:
         """Act on there being no connection."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _again(self, recv_ns: int, payload: bytes) -> None:
         """Take a frame that was held back."""
-        raise NotImplementedError

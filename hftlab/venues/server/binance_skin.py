@@ -1,5 +1,6 @@
 """The protocol skins of Binance spot and USDⓈ-M over one core: their endpoints, limits and streams put together."""
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from hftlab.venues.server.skin import Connection, Faults, Reply, Request
 SPOT_ORDERS = (("SECOND", 10, 100), ("DAY", 1, 200_000))
 FUTURES_ORDERS = (("SECOND", 10, 300), ("MINUTE", 1, 1200))
 KEY_LIFE_S = 3600.0
+DIALS_MAX, DIALS_NS = 300, 300 * SECOND
 WSAPI_PATHS = ("/ws-api/", "/ws-fapi/")
 
 
@@ -30,7 +32,7 @@ class BinanceSkin:
     """What both skins do. Implements `hftlab.venues.server.skin.Skin`; options are limits that the real venue has set for good.
 
     `weight_max` per minute and address, `orders` per account as (SECOND, MINUTE or DAY, how many of them, orders), `key_life_s` of a
-    listen key; `old_paths` lets futures streams come over connections without /public, /market or /private, as they did until 2026.
+    listen key, `dials_max` WebSockets per address in five minutes; `old_paths` lets futures streams come over connections without /public, /market or /private, as they did until 2026.
     """
 
     name: str
@@ -46,12 +48,15 @@ class BinanceSkin:
         weight_max: int,
         orders: Sequence[tuple[str, int, int]],
         key_life_s: float = KEY_LIFE_S,
+        dials_max: int = DIALS_MAX,
         old_paths: bool = False,
     ) -> None:
         self.core, self.faults = core, faults
         self.house = House(core, faults, self.spot)
         self.limits = Limits(weight_max, tuple(OrderLimit(*one) for one in orders), credit=self.spot)
         self._wallet_limits = Limits(12_000, header="X-SAPI-USED-IP-WEIGHT-1M")
+        self.dials_max = dials_max
+        self._dials: dict[str, deque[int]] = {}
         self.candles = Candles()
         for symbol in core.instruments:
             for one in core.prints(symbol):
@@ -99,7 +104,13 @@ class BinanceSkin:
 
     # --- sockets ---
     def opened(self, connection: Connection) -> None:
-        """Take note of a new WebSocket."""
+        """Take note of a new WebSocket; one too many from an address is closed at once."""
+        dials, now_ns = self._dials.setdefault(connection.client, deque()), self.core.now_ns()
+        dials.append(now_ns)
+        while dials[0] <= now_ns - DIALS_NS:
+            dials.popleft()
+        if len(dials) > self.dials_max:
+            connection.close(1008, "Too many requests")
         if connection.path.startswith(WSAPI_PATHS):
             self.wsapi.opened(connection)
         else:

@@ -83,6 +83,11 @@ class WsApi:
                 "userDataStream.unsubscribe": (NONE, self._unsubscribe),
             }
 
+    @property
+    def methods(self) -> list[str]:
+        """Return the names of all methods."""
+        return [*self._routes, *self._sessions]
+
     def opened(self, connection: Connection) -> None:
         """Count a new connection against its address's weight; one too many is closed."""
         connection.state.update(wsapi=True, since_ms=self.house.now_ms())
@@ -124,10 +129,6 @@ class WsApi:
         if params.get("returnRateLimits") != "false":
             rates["rateLimits"] = self.limits.counted(connection.client, account if counted else "", self.house.core.now_ns())
         self._send(connection, {"id": number, "status": status, **answer, **rates})
-
-    def kind(self, method: str) -> str:
-        """Return the class of a method."""
-        return self._routes[method].kind if method in self._routes else "other"
 
     def _needs(self, method: str, params: Params) -> tuple[int, str, bool]:
         if method in self._routes:

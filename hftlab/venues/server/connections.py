@@ -46,13 +46,12 @@ class _Control:
     code: int = 1000
 
 
-def reset(transport: asyncio.BaseTransport | None) -> None:
+def reset(transport: Any) -> None:
     """End a connection with a RST, sending nothing of what is still queued."""
     if transport is None:
         return
     if not transport.is_closing() and (sock := transport.get_extra_info("socket")) is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
-    assert isinstance(transport, asyncio.Transport)
     transport.abort()  # also one that is closing: a TLS connection may wait half a minute for the other side's goodbye
 
 

@@ -35,6 +35,8 @@ class Control:
             raise UnknownName(f"a venue cannot {name!r}.{did_you_mean(name, VERBS)}")
         try:
             return VERBS[name](self, **values)
+        except HftlabError:
+            raise  # UnknownName is a TypeError too
         except TypeError as error:
             raise InputError(f"{name} was asked with {values}: {error}.") from error
 

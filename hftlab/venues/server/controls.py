@@ -101,18 +101,22 @@ class Controls(Requests):
 
         Raises InputError for an order that does not rest, or holds less.
         """
-        self._turn()
+        now_ns = self._turn()
         ahead = self.queue_ahead(order)
         if order.status not in OPEN or ahead < 0 or order.price_ticks is None or not 0 < lots <= order.leaves_lots:
             raise InputError(f"order {order.order_id} was {order.status} with {order.leaves_lots} lots; {lots} of them cannot be filled.")
         better = self.listing(order.symbol).book.better(order.side, order.price_ticks)
-        self.crowd(order.symbol, -order.side, better + ahead + lots, order.price_ticks, IOC)
+        # In the same turn: in another one there might be more in front of it than was just counted.
+        self._bring(now_ns, order.symbol, -order.side, better + ahead + lots, order.price_ticks, IOC)
 
     def crowd(self, symbol: str, side: int, lots: int, price_ticks: int, flags: int) -> None:
         """Let the crowd bring an order; `flags` as hftlab.types has them (MARKET_ORDER, IOC)."""
         if side not in (BID, ASK) or lots <= 0:
             raise InputError(f"side was {side}, lots {lots}; wanted BID (1) or ASK (-1), and at least one lot.")
-        now_ns, listing = self._turn(), self.listing(symbol)
+        self._bring(self._turn(), symbol, side, lots, price_ticks, flags)
+
+    def _bring(self, now_ns: int, symbol: str, side: int, lots: int, price_ticks: int, flags: int) -> None:
+        listing = self.listing(symbol)
         self.log.note("crowd", now_ns, symbol=symbol, side=side, lots=lots, price_ticks=price_ticks, flags=flags)
         self._take(listing, listing.request(SUBMIT, now_ns, side=side, price_ticks=price_ticks, qty_lots=lots, flags=flags))
         self._tidy(listing, now_ns)

@@ -1,8 +1,10 @@
 """What a person or a test holds of a loopback venue, wherever it runs: its addresses, its keys, and everything it does on command."""
 
 import json
+import time
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 from hftlab.errors import InputError
 from hftlab.venues.live.endpoints import endpoint
@@ -11,6 +13,7 @@ from hftlab.venues.server.faults import Fault
 
 LOOPBACK = "127.0.0.1"
 ROUTES = ("url", "proxy")
+OPEN = ("NEW", "PARTIALLY_FILLED")
 
 
 class VenueHandle(ABC):
@@ -71,6 +74,28 @@ class VenueHandle(ABC):
     def truth(self, skin: str) -> dict[str, Any]:
         """Return what really is, as plain values: orders, fills, balances, positions, books with their update ids and hashes."""
         return dict(self.do("truth", skin=skin))
+
+    def resting(self, skin: str = "") -> list[dict[str, Any]]:
+        """Return the orders of our accounts that rest at a venue (the first of the config's, unless named), as in `truth`."""
+        return [one for one in self.truth(skin or self.config.skins[0])["orders"] if one["status"] in OPEN]
+
+    def position_lots(self, skin: str = "", account: int = 0) -> dict[str, int]:
+        """Return by symbol how many lots an account's fills have moved its position."""
+        skin = skin or self.config.skins[0]
+        moved: dict[str, int] = {}
+        for fill in self.truth(skin)["fills"]:
+            if fill["account"] == self.account(skin, account):
+                moved[fill["symbol"]] = moved.get(fill["symbol"], 0) + fill["side"] * fill["qty_lots"]
+        return moved
+
+    def wait(self, condition: Callable[[Self], Any], timeout_s: float = 30.0) -> float:
+        """Return after how many seconds `condition(venue)` held. Raises TimeoutError."""
+        began_s = time.monotonic()
+        while not condition(self):
+            if time.monotonic() - began_s > timeout_s:
+                raise TimeoutError(f"not so at the venue within {timeout_s:g} s; there rest {self.resting() or 'no orders'}.")
+            time.sleep(0.02)
+        return time.monotonic() - began_s
 
     def book(self, skin: str, symbol: str, levels: int = 1000, back: int = 0) -> dict[str, Any]:
         """Return the public book in ticks and lots, now or `back` diffs ago."""

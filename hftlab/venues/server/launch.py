@@ -56,10 +56,11 @@ class LaunchedVenue(VenueHandle):
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stderr)
         until_s = time.monotonic() + WAIT_S
         while not ready.exists():
-            _ = self.pid
-            if time.monotonic() > until_s:
+            late = time.monotonic() > until_s
+            if late or self._process.poll() is not None:
                 self.kill()
-                raise EngineDied(f"the venue did not listen within {WAIT_S:.0f} s. Its last words: {self._last_words() or 'none'}")
+                what = f"did not listen within {WAIT_S:.0f} s" if late else "ended before it listened"
+                raise EngineDied(f"the venue {what}. Its last words: {self._last_words() or 'none'}")
             time.sleep(0.02)
         self.config = replace(self.config, ports=json.loads(ready.read_text(encoding="utf-8")))
         return self

@@ -159,7 +159,7 @@ class Schedule:
         return {name: names.count(name) for name in sorted(set(names))}
 
     # --- what the injectors ask ---
-    def strikes(self, point: str, **target: Any) -> list[Armed]:
+    def strikes(self, point: str, /, **target: Any) -> list[Armed]:
         """Count an event of a point against every fault armed there that it concerns; returns those that strike."""
         waiting = self._waiting(point)
         if not waiting:
@@ -167,13 +167,13 @@ class Schedule:
         now_ns = self.clock()
         return [one for one in waiting if one.fault.concerns(**target) and one.strikes(now_ns)]
 
-    def moment(self, moment: str, **target: Any) -> None:
+    def moment(self, moment: str, /, **target: Any) -> None:
         """Count an event that spells may begin on."""
         for one in self._waiting(f"on {moment}"):
             if one.fault.concerns(**{**target, "kind": one.fault.options["kind"]}) and one.strikes(self.clock()):
                 self._on(one)
 
-    def on(self, name: str, **target: Any) -> list[Spell]:
+    def on(self, name: str, /, **target: Any) -> list[Spell]:
         """Return the spells of a kind that are on and concern a target."""
         return [one for one in self.spells if one.fault.name == name and one.fault.concerns(**target)]
 
