@@ -55,7 +55,6 @@ async def clear(
                 await wire.cancel_all(instrument)
             mine = [state for state in await wire.open_orders() if account or ours(state)]
         except VenueDown as error:
-            clean_s = -1.0
             say("error", f"halt: the venue does not answer ({error}); orders may rest. Trying on.")
             await asyncio.sleep(max(delay_s, error.retry_after_s))
             delay_s = min(2 * delay_s, policy.retry_max_s)
