@@ -124,6 +124,7 @@ class FakeWire:
         fee_bps: str = "2.5",
         fee_asset: str = "",
         fill_names: bool = True,
+        bare: bool = False,
     ) -> None:
         self.instruments, self.venue, self.amends = instruments, venue, amends
         self.rng = random.Random(seed)
@@ -132,6 +133,7 @@ class FakeWire:
         self.on_event: Callable[[Any], None] = lambda event: None
         self.sizes: dict[str, tuple[float, float]] = {"orders_10s": (1e9, 10.0)}
         self.fee_bps, self.fee_asset, self.fill_names = Decimal(fee_bps), fee_asset, fill_names
+        self.bare = bare  # answers say yes or no and nothing else
         self.orders: dict[str, Order] = {}
         self.all_fills: list[tuple[float, VenueFill]] = []
         self.position = [0] * len(instruments)
@@ -278,6 +280,8 @@ class FakeWire:
                     answer = Answer(request.number, Outcome.DONE, state=self._end(order, "canceled"))
             else:
                 answer = self._amend(request, order)
+        if self.bare:
+            answer = replace(answer, state=None, fills=())
         if answered:
             for _ in range(1 + (self.rng.random() < self.faults.duplicate)):
                 self._answer_in(self._latency(), answer)

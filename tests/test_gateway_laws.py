@@ -158,7 +158,11 @@ def some_faults(dice: random.Random) -> Faults:
 def troubled(seed: int, *, kills: int = 0, strict: bool = True, instrument: Instrument | None = None, **options) -> Session:
     """Any faults, falling streams, outages and kills, at seeded moments; the truth at the end."""
     dice = random.Random(seed)
-    options = {"fee_asset": dice.choice(["", "BNB"]), "fill_names": dice.choice([True, False])} | options
+    options = {
+        "fee_asset": dice.choice(["", "BNB"]),
+        "fill_names": dice.choice([True, False]),
+        "bare": dice.choice([False, True]),
+    } | options
 
     async def story() -> Session:
         session = Session(instrument or dice.choice([NEVER, USDM]), seed, some_faults(dice), strict=strict, **options)
