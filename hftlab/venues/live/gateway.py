@@ -1,26 +1,28 @@
 """The gateway: the policy between the engine's requests and a venue's orders, once for every venue."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
 from hftlab.instrument import Instrument
-from hftlab.types import FREE, LIVE
+from hftlab.types import LIVE
 from hftlab.venues.live.book_of_orders import Book, Order
 from hftlab.venues.live.deadman import DeadMan
 from hftlab.venues.live.gateway_answers import Answers
 from hftlab.venues.live.gateway_asks import Asks
 from hftlab.venues.live.gateway_clock import VenueClock
+from hftlab.venues.live.gateway_exit import Exit
 from hftlab.venues.live.gateway_facts import Facts
-from hftlab.venues.live.gateway_halt import Cleared, clear
+from hftlab.venues.live.gateway_halt import Cleared
 from hftlab.venues.live.gateway_money import Money
 from hftlab.venues.live.gateway_policy import Policy
 from hftlab.venues.live.gateway_resolve import EARLIER, Resolver
 from hftlab.venues.live.gateway_restart import Known, orders_of
 from hftlab.venues.live.gateway_sender import Sender
+from hftlab.venues.live.gateway_tasks import Tasks
 from hftlab.venues.live.gateway_teller import Teller
 from hftlab.venues.live.ids import Ids
 from hftlab.venues.live.limiter import Limiter
@@ -63,8 +65,7 @@ class Gateway:
         self.tag = tag
         self._loop = asyncio.get_running_loop()
         self._wire, self._say, self._on_alarm, self._clock_ns = wire, say, on_alarm, clock_ns
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._failed: asyncio.Future[None] = self._loop.create_future()
+        self._tasks = Tasks(f"the gateway to {wire.venue}", say, on_alarm)
         self._submitting = self._started = self._halted = False
         self.stream_up = False
         self._linked = False  # what the engine was told last
@@ -76,7 +77,7 @@ class Gateway:
         self.facts = Facts(self.book, self.teller, self, self._loop.time)
         self.asks = Asks(self.limiter, policy, say)
         self.clock = VenueClock(wire, self.asks, policy, clock_ns, say, on_alarm)
-        self.resolver = Resolver(wire, self.book, self.facts, self.sender, self.asks, policy, self._spawn, say)
+        self.resolver = Resolver(wire, self.book, self.facts, self.sender, self.asks, policy, self._tasks.spawn, say)
         self.resolver.clock_offset_ns = lambda: self.clock.offset_ns
         self.dead_man = DeadMan(wire, self.asks, policy.dead_man_s, say)
         self._answers = Answers(self.facts, self.sender, self.limiter, say=say, alarm=on_alarm)
@@ -95,6 +96,7 @@ class Gateway:
             say=say,
             alarm=on_alarm,
         )
+        self._exit = Exit(wire, self.book, self.sender, self.resolver, policy, say)
         self.reconciler.looked = self._tell_link
         self._remember(known, kept)
         self._restored = orders_of(markets, known, self.book.ids, replaces=wire.amends == "replace")
@@ -129,8 +131,7 @@ class Gateway:
             if order.status != LIVE:
                 self.facts.doubt(order)
         while not (await self.reconciler.look() and self.settled) and not self.reconciler.alarms:
-            if self._failed.done():
-                await self._failed
+            self._tasks.check()
             await asyncio.sleep(self.policy.retry_min_s)
         self._started = True
         self.sender.closed = self._halted
@@ -152,11 +153,11 @@ class Gateway:
         An error in any of these ends the session: it is told through `say` and `on_alarm`, and raised.
         """
         for work in (self._watch(), self.reconciler.run(lambda: self.stream_up), self.clock.run(), self.dead_man.run()):
-            self._spawn(work)
+            self._tasks.spawn(work)
         try:
-            await self._failed
+            await self._tasks.failure()
         finally:
-            await self._stop_tasks()
+            await self._tasks.stop()
 
     async def halt(self) -> Cleared:
         """Cancel everything of ours and verify it with the venue; returns what was found resting.
@@ -165,20 +166,7 @@ class Gateway:
         with the stream down and budgets used up; goes on for as long as the venue does not answer. Raises what cannot be tried again.
         """
         self._halted = True
-        self.sender.close()
-        for order in list(self.book.working.values()):
-            self._cancel_now(order)
-        account = range(len(self._wire.instruments)) if self.policy.scope == "account" else ()
-        return await clear(
-            self._wire,
-            lambda state: self.book.ids.parse(state.client_id) is not None,
-            self._cancel_resting,
-            say=self._say,
-            settle_s=self.policy.fills_wait_s,
-            policy=self.policy,
-            unsettled=self._may_rest,
-            account=account,
-        )
+        return await self._exit.halt(account=self.policy.scope == "account")
 
     def reopen(self) -> None:
         """Let new orders leave again after a halt."""
@@ -194,7 +182,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Disconnect; cancels nothing."""
-        await self._stop_tasks()
+        await self._tasks.stop()
         await self._wire.close()
 
     # --- the hot path ---
@@ -259,49 +247,7 @@ class Gateway:
         """Send the cancel that an order is waiting for."""
         self.sender.cancel(order)
 
-    # --- halting ---
-    def _cancel_now(self, order: Order) -> None:
-        order.cancel_wanted = True
-        if order.asked_s > 0:
-            self.sender.cancel_by_id(order.instrument, order.client_id, order.venue_id, order.side, order)
-
-    def _cancel_resting(self, state: OrderState) -> None:
-        name = self.book.name(state.instrument, state.client_id, state.venue_id)
-        order = self.book.orders.get(name[0]) if name is not None else None
-        ours = order if order is not None and order.status != FREE and order.client_id == state.client_id else None
-        self.sender.cancel_by_id(state.instrument, state.client_id, state.venue_id, state.side, ours)
-
-    def _may_rest(self) -> list[str]:
-        """Return what may rest although the venue does not show it: its fate is unknown, or it may still be on its way."""
-        left = [order for order in self.book.working.values() if order.status != FREE and order.end is None]
-        for order in left:
-            if order.asked_s < self._loop.time() - self.policy.recancel_s:
-                self.resolver.ask(order)
-        return [order.client_id for order in left]
-
     # --- supervision ---
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            text = f"the gateway to {self._wire.venue} has failed: {type(error).__name__}: {error}"
-            self._say("error", text)
-            self._on_alarm(text)
-            if not self._failed.done():
-                self._failed.set_exception(error)
-                self._failed.exception()  # it was told above; whoever awaits `run` or `start` has it raised as well
-
-    async def _stop_tasks(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
     async def _watch(self) -> None:
         """Take silence for what it is: after a while, the fate of a request is unknown."""
         while True:

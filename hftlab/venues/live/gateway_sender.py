@@ -179,6 +179,7 @@ class Sender:
         self.sent[request.number] = Sent(request, order, self._loop.time())
         if order is not None:
             order.canceling = order.cancel_wanted = True
+            order.asked_s = self._loop.time()
         self._teller.counts["sent"] += 1
         self._wire.send(request)
 
