@@ -25,7 +25,8 @@ def test_the_first_python_block_makes_a_market(tmp_path):
     assert (tmp_path / "runs" / "run-001" / "spec.yaml").exists()
 
 
-def test_the_other_python_blocks_run():
+def test_the_other_python_blocks_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[1:]
     assert blocks
     for block in blocks:

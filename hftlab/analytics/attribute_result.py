@@ -15,7 +15,7 @@ from hftlab.instrument import Instrument
 if TYPE_CHECKING:
     import pandas as pd
 
-FUNDING = "funding on another position"
+FUNDING = "payments (funding on another position, fees beyond the schedule)"
 _E8 = 100_000_000
 
 

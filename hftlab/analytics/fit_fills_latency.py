@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _POINTS = 400
-_LOG_SD_MAX = 3.0
+_LOG_SD_MIN, _LOG_SD_MAX = 0.05, 3.0
+_NORMAL_95 = 1.6449  # standard deviations from the median to the 95 % quantile
 _ALIKE = 2.0  # spreads of classes that differ by no more than this factor are one jitter
 
 
@@ -41,6 +42,17 @@ def lognormal_above(values: np.ndarray) -> tuple[float, float, float]:
     mu, sd = logs.mean(axis=1), logs.std(axis=1)
     best = int(np.argmax(np.where(sd <= _LOG_SD_MAX, -np.log(sd) - mu, -np.inf)))
     return float(bases[best]), float(np.exp(mu[best] + sd[best] ** 2 / 2)), float(sd[best])
+
+
+def _lognormal_by_quantiles(excess: np.ndarray) -> tuple[float, float]:
+    """Return (mean, log_sd) of the lognormal with the median and the 95 % quantile of the values.
+
+    A venue that stamps in milliseconds, or whose clock lags, shows requests that arrived before they were sent; their logarithms would
+    be the whole estimate, and quantiles do not feel them.
+    """
+    middle, high = (max(float(one), STILL_NS) for one in np.quantile(excess, (0.5, 0.95)))
+    log_sd = min(max(np.log(high / middle) / _NORMAL_95, _LOG_SD_MIN), _LOG_SD_MAX)
+    return middle * float(np.exp(log_sd**2 / 2)), float(log_sd)
 
 
 def feed_share(entry: Samples, report: Samples) -> float:
@@ -85,8 +97,7 @@ def parameters(found: Mapping[str, Samples], *, share: bool) -> dict[str, float]
     lowest = -min(medians[name] for name in alike(left))
     if base < lowest and mean > 0:  # no constant part may be negative
         base = lowest
-        logs = np.log(np.maximum(pooled - base, 1.0))
-        mean, log_sd = float(np.exp(logs.mean() + logs.var() / 2)), float(logs.std())
+        mean, log_sd = _lognormal_by_quantiles(pooled - base)
     constants = {name: max(median + base, 0.0) / 1e6 for name, median in medians.items()}
     return {
         "order_ms": constants["entry"],

@@ -95,7 +95,8 @@ def _venue_text(spec: RunSpec) -> str:
         names = ", ".join(sorted({one.venue for one in spec.instruments}))
         server = spec.feed.server if isinstance(spec.feed, LiveFeed) and spec.feed.server != REAL else "real money"
         return f"{names} ({server})"
-    return f"paper, {'matched' if spec.venue.matched(spec.feed) else 'modelled'} fills"
+    mode = spec.venue.mode if isinstance(spec.venue, LiveVenue) else "paper"
+    return f"{mode}, {'matched' if spec.venue.matched(spec.feed) else 'modelled'} fills"
 
 
 def driver_of(spec: RunSpec, directory: Path) -> Driver:

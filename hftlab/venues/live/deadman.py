@@ -19,7 +19,7 @@ class DeadMan:
         self._wire, self._asks, self._seconds, self._say = wire, asks, seconds, say
         self._loop = asyncio.get_running_loop()
         self.armed_s = 0.0  # loop time of the last arming
-        self.refused = "" if wire.dead_man else "the venue has none"
+        self.refused = "the venue has none" if not wire.dead_man else "" if seconds > 0 else "none was asked for"
         self._late = False
         self._disarmed = False
 
