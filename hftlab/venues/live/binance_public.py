@@ -50,7 +50,8 @@ class BinancePublic:
         path = f"{self._prefix}/{what}"
         try:
             reply = await self._http.get(path, params={"symbol": symbol, "limit": limit})
-        except httpx.HTTPError as error:
+        # A connection that is reset before httpx first looks at it has lost its socket: anyio then stumbles over None.
+        except (httpx.HTTPError, AttributeError) as error:
             raise VenueDown(f"GET {path}: no answer ({type(error).__name__}: {error})") from error
         used = reply.headers.get(_USED, "")
         if used.isdigit() and int(used) > 0.8 * self._weight_max:  # somebody else at our address asks a lot too

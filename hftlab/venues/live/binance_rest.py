@@ -60,7 +60,8 @@ class BinanceRest:
                 content=text if in_body else None,
                 headers={"Content-Type": "application/x-www-form-urlencoded"} if in_body else None,
             )
-        except httpx.HTTPError as error:
+        # A connection that is reset before httpx first looks at it has lost its socket: anyio then stumbles over None.
+        except (httpx.HTTPError, AttributeError) as error:
             raise VenueDown(f"{method} {path}: no answer ({type(error).__name__}: {error})") from error
         self._note_used(reply.headers)
         return self._read(method, path, reply)
