@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,3 +71,12 @@ def page(browser) -> Iterator[object]:
     yield opened
     opened.close()
     assert not failures, f"scripts on the page threw: {failures}"
+
+
+@pytest.fixture(autouse=True)
+def fresh_dials():
+    """Give each test the whole budget of dials: in life a process has one for its few connections."""
+    yield
+    backoff = sys.modules.get("hftlab.venues.live.backoff")
+    if backoff is not None:
+        backoff.Dials.forget()

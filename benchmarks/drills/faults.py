@@ -21,6 +21,7 @@ from typing import Any
 
 from benchmarks.drills.desk import SYMBOLS, Desk, differences, fresh_environment, spec_of, truth_of
 from hftlab.errors import InputError
+from hftlab.venues.live.backoff import Dials
 from hftlab.venues.server.config import VenueConfig
 from hftlab.venues.server.drills import random_schedule
 from hftlab.venues.server.faults import KINDS, Fault
@@ -44,6 +45,7 @@ def schedule(name: str, seed: int) -> list[Fault]:
 def one(name: str, seed: int, skin: str) -> dict[str, Any]:
     """Run one session through the faults of one seed; return what was seen."""
     folder = Path(tempfile.mkdtemp(prefix="hftlab-drill-"))
+    Dials.forget()  # each session is a process of its own in life, with the venue's whole budget of dials
     try:
         with LoopbackVenue(VenueConfig(skins=(skin,), seed=seed, tls=False)) as venue:
             desk = Desk(folder / "run", spec_of(skin, venue.url), skin).start()

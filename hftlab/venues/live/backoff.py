@@ -65,3 +65,8 @@ class Dials(Budget):
         if cls._shared is None:
             cls._shared = cls(DIALS_MAX, DIALS_PER_S)
         return cls._shared
+
+    @classmethod
+    def forget(cls) -> None:
+        """Begin anew: for tests and drills, where many sessions share a process and their venues are not the same."""
+        cls._shared = None

@@ -11,6 +11,7 @@ import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from hftlab.errors import VenueDown
+from hftlab.venues.live.backoff import Dials
 
 DELAY_S_MIN, DELAY_S_MAX = 0.2, 15.0
 LIFE_S = 23 * 3600.0  # Binance ends every connection after 24 hours
@@ -26,6 +27,16 @@ class Connection(WSListener):
         self._parts: list[bytes] = []
         self._transport: WSTransport | None = None
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    @property
+    def shaken(self) -> bool:
+        """Say whether the handshake was ever completed."""
+        return self._transport is not None
+
+    @property
+    def connected(self) -> bool:
+        """Say whether the handshake was completed and nothing has ended the connection since."""
+        return self._transport is not None and not self.ended.done()
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Remember the socket."""
@@ -170,7 +181,10 @@ class Link:
         connection = Connection(self._heard, self._note_failure)
         url = await self._where()
         try:
+            await Dials.shared().turn()
             await self._connect(connection, url)
+            if not connection.shaken:  # picows returns as if all were well when the connection is lost in the middle of the handshake
+                raise VenueDown(f"no connection to {url.partition('?')[0]}: it was closed during the handshake")
             self._open.add(connection)
             connection.ended.add_done_callback(lambda _: self._open.discard(connection))
             await self._up(connection)

@@ -48,11 +48,6 @@ class Socket(Connection):
         else:
             super().on_ws_frame(transport, frame)
 
-    @property
-    def connected(self) -> bool:
-        """Say whether the handshake was completed and nothing has ended the connection since."""
-        return self._transport is not None and not self.ended.done()
-
     def _pass_on(self, payload: bytes) -> None:
         self._frames_to(self.number, payload)
 
