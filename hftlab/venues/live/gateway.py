@@ -122,7 +122,9 @@ class Gateway:
         long as the venue does not answer; a position that differs without reason ends the wait with an alarm. Raises what the wire
         raises for what cannot be tried again.
         """
-        self.reconciler.since_ns = self._clock_ns() if since_ns is None else since_ns
+        since_ns = self._clock_ns() if since_ns is None else since_ns
+        # What others traded since the last look that agreed is no part of what was kept then.
+        self.reconciler.since_ns = min(since_ns, self.kept.until_ns) if self.kept is not None and self.kept.until_ns else since_ns
         await self.asks.now(self._wire.open)
         for order in self._restored:
             order.asked_s = self._loop.time()

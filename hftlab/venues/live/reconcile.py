@@ -166,11 +166,9 @@ class Reconciler:
     def _keep(self, positions: Sequence[int | None]) -> None:
         """Note what a restart needs to compare with: the venue's position beyond the engine's, and when.
 
-        Not while a fill that names no client may yet turn out to be ours.
+        Not while the venue's id of one of our orders is not known: a fill that names no client may then turn out to be its.
         """
-        recent_ns = self._facts.newest_ns - int(self._policy.overlap_s * 1e9)
-        unnamed = any(not fill.client_id and fill.ts_ns > recent_ns for fill in self._facts.foreign.by_trade.values())
-        if unnamed or any(not order.venue_id for order in self._book.working.values()):
+        if not self._settled() or any(not order.venue_id for order in self._book.working.values()):
             return
         ours = [held + self._facts.teller.net_lots[i] for i, held in enumerate(self._held)]
         beyond = [None if found is None else found - ours[i] for i, found in enumerate(positions)]
