@@ -1,5 +1,6 @@
 """Live sessions for tests: the drills' desk beside a loopback venue, a death without goodbye, and what is read of a journal afterwards."""
 
+import itertools
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from hftlab.venues.server.serve import LoopbackVenue
 
 SKINS = tuple(SYMBOLS)
 WAIT_S = 60.0
+_strangers = itertools.count(1)  # an order has a name, as every client gives it one
 
 
 class Died(BaseException):
@@ -139,6 +141,7 @@ def open_orders(desk: Desk, venue: LoopbackVenue) -> list[Any]:
 def place(venue: LoopbackVenue, skin: str, side: int, qty: str, *, tif: str = "GTC", below: float = 0.0, client_id: str = "") -> Any:
     """Place an order of the account behind the session's back: a taker where `tif` says so, else far `below` the bid (a share of it)."""
     core, account, symbol = venue.cores[skin], venue.account(skin), SYMBOLS[skin]
+    client_id = client_id or f"0x{next(_strangers):032x}"
 
     def act() -> Any:
         lots, touch = core.instruments[symbol].lots(qty), core.touch(symbol)
