@@ -199,6 +199,25 @@ def test_a_venue_that_says_later_is_not_sent_orders_before_but_cancels():
     run(story)
 
 
+def test_a_ban_stops_cancels_too_until_it_is_over():
+    async def story():
+        d = await desk()
+        d.send(SUBMIT, 1)
+        d.send(SUBMIT, 2)
+        await until(lambda: d.kinds == ["ACCEPTED"] * 2)
+        d.wire.faults = Faults(silent=1.0)
+        d.send(SUBMIT, 3)
+        banned = "-1003: Way too many requests; IP banned until 1659146400000."
+        d.gateway.on_event(Answer(d.wire.requests[-1].number, Outcome.NOT_SENT, Reject.RATE, banned, retry_after_s=20.0))
+        d.wire.faults = Faults()
+        d.send(CANCEL, 1)
+        await asyncio.sleep(19)
+        assert [r.kind for r in d.wire.requests] == [SUBMIT] * 3
+        await until(lambda: d.kinds[-1] == "CANCELED")
+
+    run(story)
+
+
 def test_a_cancel_that_surely_did_not_reach_the_venue_is_sent_again():
     async def story():
         d = await desk()

@@ -41,7 +41,7 @@ class Answers:
             return
         limited = answer.reason == Reject.RATE and answer.outcome in {Outcome.REJECTED, Outcome.NOT_SENT}
         if answer.retry_after_s > 0 or limited:
-            banned = sent.request.kind == CANCEL or answer.text.startswith("418")
+            banned = sent.request.kind == CANCEL or "418" in answer.text or "banned" in answer.text.lower()
             self._limiter.stop(answer.retry_after_s or RETRY_S, everything=banned)
             self._say("warn", f"the venue asks for {answer.retry_after_s or RETRY_S:g} s of quiet: {answer.text or 'too many requests'}")
         if answer.reason == Reject.KEYS:
