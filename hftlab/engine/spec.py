@@ -18,6 +18,7 @@ from hftlab.types_exchange import EXCHANGE
 from hftlab.usercode.run import runner
 from hftlab.usercode.travel import restore
 from hftlab.venues.feeds import Feed, Venue, feed_from_dict, venue_from_dict
+from hftlab.venues.live.spec import LiveVenue, live_rule
 
 FILE = "spec.yaml"
 CLEAN = "clean"  # a file of the run directory: the engine left in order
@@ -44,8 +45,9 @@ class RunSpec:
     def state(self) -> State:
         """Return the fresh records of this run."""
         matched = self.venue.matched(self.feed)
+        live = isinstance(self.venue, LiveVenue)
         return build(
-            self.instruments,
+            tuple(live_rule(one) for one in self.instruments) if live else self.instruments,
             self.quoters,
             self.limits,
             fees=self.venue.fees,

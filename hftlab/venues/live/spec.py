@@ -14,6 +14,7 @@ from hftlab.strict import keywords, number
 MODES = ("paper", "shadow", "live")
 SCOPES = ("own orders", "the whole account")
 REAL, TESTNET = "real", "testnet"
+AMENDS_IN_PLACE = ("binance", "binanceusdm")
 _PROXY_NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "WSS_PROXY")
 
 
@@ -117,6 +118,15 @@ class LiveVenue:
             "latency": self.latency.to_dict(),
             "queue": Queue.of(self.queue).to_dict(),
         }
+
+
+def live_rule(instrument: Instrument) -> Instrument:
+    """Return the instrument as it is traded by a LiveVenue.
+
+    Where the only amend is a replacement (Hyperliquid, and most venues of ccxt), what the old order fills unseen while it is replaced comes
+    on top of the new one's full size: more than the engine counts with at worst. There it cancels, and submits anew.
+    """
+    return instrument if instrument.venue in AMENDS_IN_PLACE else Instrument(**(instrument.to_dict() | {"amend": "never"}))
 
 
 def check_server(server: str) -> None:
