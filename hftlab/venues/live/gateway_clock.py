@@ -12,6 +12,7 @@ from hftlab.venues.live.gateway_asks import Asks
 from hftlab.venues.live.gateway_policy import Policy
 from hftlab.venues.live.model import Wire
 
+_DRIFT_NS = 60_000_000_000
 _SAMPLES = 16
 _POINTS = 64
 
@@ -45,11 +46,11 @@ class VenueClock:
 
     @property
     def drift_ppm(self) -> float:
-        """Return how fast the offset changes, in millionths."""
-        if len(self._points) < 2:
-            return 0.0
+        """Return how fast the offset changes, in millionths; NaN before a minute has passed: the error of a trip would be all of it."""
+        if len(self._points) < 2 or self._points[-1][0] - self._points[0][0] < _DRIFT_NS:
+            return float("nan")
         (first_ns, first), (last_ns, last) = self._points[0], self._points[-1]
-        return (last - first) / max(last_ns - first_ns, 1) * 1e6
+        return (last - first) / (last_ns - first_ns) * 1e6
 
     async def sample(self) -> None:
         """Measure once."""
@@ -83,7 +84,7 @@ class VenueClock:
         return {
             "offset_ms": self.offset_ns / 1e6,
             "within_ms": self.round_trip_ns / 2e6,
-            "drift_ppm": self.drift_ppm,
+            "drift_ppm": None if self.drift_ppm != self.drift_ppm else self.drift_ppm,
             "samples": len(self._samples),
             "far": self._far,
         }
