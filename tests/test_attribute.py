@@ -79,8 +79,9 @@ def test_a_wrong_model_is_the_root_of_what_differs(played, change, root):
     (one,) = out.markets
     assert len(one.found) > 20
     assert int(one.found["root"][0]) == root
-    # Of two wrong things only one was changed: it is the root of most, and nothing is left unexplained.
-    assert np.mean(one.found["root"] == root) > 0.5
+    # An order that comes late also stands elsewhere in its queue, so not all is laid to the latency; nothing is left unexplained.
+    assert np.mean(one.found["root"] == root) > 1 / 3
+    assert set(np.unique(one.found["root"])) <= {QUEUE, LATENCY}
     assert out.unexplained == 0
     assert set(np.unique(one.found["cause"])) <= {QUEUE, LATENCY, CHAIN, SIZE}
     assert (one.found["root"] != CHAIN).all()
@@ -149,7 +150,8 @@ def test_recorded_round_trips_leave_less_to_latency(tmp_path, monkeypatch):
     again = replay(tmp_path / "run")
     fit = hl_fit(again)
     drawn, recorded = (attribute(again, fit=fit, **more).markets[0].found for more in ({}, {"latency": fit.recorded}))
-    assert np.count_nonzero(recorded["cause"] == LATENCY) < np.count_nonzero(drawn["cause"] == LATENCY)
+    # By share: how many differences follow from one is chance.
+    assert np.mean(recorded["root"] == LATENCY) < np.mean(drawn["root"] == LATENCY)
 
 
 def hl_fit(again):
