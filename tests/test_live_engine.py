@@ -209,8 +209,9 @@ def test_a_position_that_nothing_explains_halts_the_desk_until_a_person_resumes(
         looks = reconciler.looks
         desk.until(lambda: reconciler.looks >= looks + times, f"{times} looks at the account")
 
-    # Somebody else's trade on the account is a fill that is not ours, and it explains itself, with the fee that it took in coins.
-    place(venue, SPOT, BID, "0.03", tif="IOC")
+    # Somebody else's trade on the account is a fill that is not ours, and it explains itself, with the fee that it took in coins. It is
+    # large enough to trade with our own ask as well: then one trade id is of two fills.
+    place(venue, SPOT, BID, "0.5", tif="IOC")
     looked(3)
     assert (desk.look().state, reconciler.differences) == (ACTIVE, [])
     desk.until(lambda: desk.look().position == truth_of(venue, SPOT, desk.spec).position, "the position is that of our own fills")

@@ -44,7 +44,7 @@ class CcxtAccount:
         found: dict[int, VenueFill] = {}
         while at_ms <= now_ns // 1_000_000:
             page = [self._decoder.fill(row) for row in await self._ask("fetch_my_trades", symbol, at_ms, _PAGE)]
-            fresh = {fill.trade_id: fill for fill in page if fill is not None and fill.trade_id not in found}
+            fresh = {fill.key: fill for fill in page if fill is not None and fill.key not in found}
             found |= fresh
             latest_ms = max((fill.ts_ns // 1_000_000 for fill in fresh.values()), default=0)
             at_ms = max(latest_ms, at_ms + 1) if fresh else at_ms + _SPAN_MS

@@ -47,20 +47,21 @@ class Asker(Protocol):
 class Foreign:
     """Fills that are not ours, as far as we know: their order may yet turn out to be."""
 
-    by_trade: dict[tuple[int, int], VenueFill] = field(default_factory=dict)
+    by_trade: dict[tuple[int, int], VenueFill] = field(default_factory=dict)  # by instrument and `VenueFill.key`
     by_order: dict[tuple[int, str], set[int]] = field(default_factory=lambda: defaultdict(set))
 
     def add(self, fill: VenueFill) -> None:
         """Keep a fill, once."""
-        self.by_trade[fill.instrument, fill.trade_id] = fill
+        self.by_trade[fill.instrument, fill.key] = fill
         if fill.venue_id:
-            self.by_order[fill.instrument, fill.venue_id].add(fill.trade_id)
+            self.by_order[fill.instrument, fill.venue_id].add(fill.key)
         if len(self.by_trade) > FOREIGN_KEPT:
             del self.by_trade[next(iter(self.by_trade))]
 
     def claim(self, instrument: int, venue_id: str) -> list[VenueFill]:
         """Take out the fills of an order that turned out to be ours."""
-        found = (self.by_trade.pop((instrument, trade), None) for trade in sorted(self.by_order.pop((instrument, venue_id), ())))
+        keys = sorted(self.by_order.pop((instrument, venue_id), ()), key=abs)
+        found = (self.by_trade.pop((instrument, key), None) for key in keys)
         return [fill for fill in found if fill is not None]
 
     def since(self, instrument: int, after_ns: int) -> list[VenueFill]:
@@ -100,14 +101,14 @@ class Facts:
         self.newest_ns = max(self.newest_ns, fill.ts_ns)
         name = self.book.name(fill.instrument, fill.client_id, fill.venue_id)
         if name is None:
-            if fill.trade_id not in self.teller.trades[fill.instrument]:
+            if fill.key not in self.teller.trades[fill.instrument]:
                 self.foreign.add(fill)
             self._again(fill, None, 0)
             return
         self._learn(fill.instrument, name, fill.venue_id)
         order_id, generation = name
         order = self.book.orders.get(order_id)
-        if not self.teller.trades[fill.instrument].add(fill.trade_id):
+        if not self.teller.trades[fill.instrument].add(fill.key):
             self.teller.counts["duplicates dropped"] += 1
             self._again(fill, order, generation)
             return
@@ -125,7 +126,7 @@ class Facts:
 
     def _again(self, fill: VenueFill, order: Order | None, generation: int) -> None:
         """Learn from a fill that the journal holds already what the journal does not hold: its fee's asset, its generation."""
-        key = (fill.instrument, fill.trade_id)
+        key = (fill.instrument, fill.key)
         if key in self.journaled:
             self.journaled.discard(key)
             if fill.ts_ns > self.kept_ns:

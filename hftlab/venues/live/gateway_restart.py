@@ -16,7 +16,7 @@ from hftlab.venues.live.model import OrderRequest
 class Known:
     """What the journal says that the replayed state does not: trade ids, payments, generations of amended orders."""
 
-    trades: set[tuple[int, int]] = field(default_factory=set)  # (instrument, trade id)
+    trades: set[tuple[int, int]] = field(default_factory=set)  # (instrument, `VenueFill.key`)
     payments: set[tuple[int, int]] = field(default_factory=set)  # (instrument, number of the payment's key)
     generations: dict[int, int] = field(default_factory=dict)  # order id -> generation
     filled: dict[int, int] = field(default_factory=lambda: defaultdict(int))  # order id -> lots
@@ -37,7 +37,7 @@ class Known:
             instrument, order_id, seq = int(row["instrument"]), int(row["order_id"]), int(row["seq"])
             self.first_ns.setdefault(order_id, int(row["ts_recv_ns"]))
             if row["kind"] == FILL:
-                self.trades.add((instrument, seq))
+                self.trades.add((instrument, int(row["side"]) * seq))
                 self.filled[order_id] += int(row["qty_lots"])
             elif row["kind"] == AMENDED:
                 self.generations[order_id] = seq

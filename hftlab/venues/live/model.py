@@ -69,7 +69,7 @@ class OrderState:
 
 @dataclass(frozen=True, slots=True)
 class VenueFill:
-    """One execution as the venue tells it. `trade_id` is unique per instrument; the same fill may be told many times."""
+    """One execution as the venue tells it; the same fill may be told many times. `trade_id` is the venue's name of the trade."""
 
     trade_id: int
     client_id: str  # "" where the venue does not say (then venue_id names the order)
@@ -83,6 +83,11 @@ class VenueFill:
     fee_asset: str
     ts_ns: int
     leaves_lots: int = -1  # -1: not told with the fill
+
+    @property
+    def key(self) -> int:
+        """Return what names it among the executions of its instrument: both sides of a trade of the account with itself have one trade id."""
+        return self.side * self.trade_id
 
 
 @dataclass(frozen=True, slots=True)
