@@ -317,6 +317,33 @@ def test_a_venue_that_counts_anew_is_believed(venue):
     run(story)
 
 
+@BOTH
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_venue_that_is_reset_just_after_a_snapshot_is_believed(venue, quiet):
+    """Its new diffs look as if the snapshot held them already; were they dropped, the book would stand still, and be trusted."""
+
+    async def story():
+        async with Server(venue, seed=8).running(0.0005) as server:
+            market, honest = server.markets["BTCUSDT"], server.markets["BTCUSDT"].snapshot
+            server.mutate = lambda kind, message: [] if quiet and not market.restarts else [message]
+
+            def snapshot(back=0):
+                body = honest(back)
+                if not market.restarts:
+                    server.paused = True
+                    market.restart()
+                    asyncio.get_running_loop().call_later(3 * LIMITS.quiet_s, setattr, server, "paused", False)
+                return body
+
+            market.snapshot = snapshot
+            async with following(server) as (reader, witness):
+                await until(lambda: witness.gaps[0])
+                assert reader.books[0].counts.inside > 0 or not quiet
+                await until(lambda: witness.sound())
+
+    run(story)
+
+
 def test_many_streams_are_subscribed_in_batches_and_a_ban_is_waited_for():
     async def story():
         limits = Limits(streams_in_url=0, quiet_s=0.3, checked_each=20)

@@ -25,6 +25,7 @@ from hftlab.venues.live.model import StreamStatus
 from hftlab.venues.live.takeover import Takeover
 
 _LOWEST, _HIGHEST = -(1 << 62), 1 << 62
+_INSIDE_NS = 10_000_000_000  # diffs that lag behind a snapshot for longer are of a venue that counts anew
 _RECENT = 4096  # diffs kept to be replayed: minutes of the fastest stream, snapshots take under a second
 
 
@@ -72,6 +73,8 @@ class LiveBook(Takeover):
         self.trusted = False
         self._recent: deque[Kept] = deque(maxlen=_RECENT)
         self._depth_ns = 0  # newest exchange time among the rows of the book
+        self._seen_id, self._seen_ns = -1, 0  # of the newest diff that came, in the book or not
+        self._inside_ns = 0  # exchange time of the first diff that the snapshot already held; 0: none came
         self._last_touch = -1
         self.prints = Prints(market, name, frames.slow)
         self.wanted = asyncio.Event()  # a snapshot is
@@ -123,9 +126,10 @@ class LiveBook(Takeover):
         if found <= REPEATED:
             self.counts.repeated += found == REPEATED
             self.counts.inside += found == INSIDE
-            if found == REPEATED and head[wire.EXCH_NS] > self._depth_ns:
+            if self._counts_anew(found, ids[1], head[wire.EXCH_NS]):
                 self._restarted(recv_ns, ids[1])
             return
+        self._seen_id, self._seen_ns = ids[1], head[wire.EXCH_NS]
         if self.taken is not None:
             self.taken(recv_ns, payload, self.market, DEPTH)
         exch_ns = head[wire.EXCH_NS]
@@ -189,10 +193,21 @@ class LiveBook(Takeover):
         if self.source >= 0:
             self.wanted.set()
 
+    def _counts_anew(self, found: int, last_id: int, exch_ns: int) -> bool:
+        """Say whether a diff that is old by its number is new by its time: the venue was reset, perhaps just after the snapshot."""
+        if exch_ns <= self._seen_ns:
+            return False
+        if last_id < self._seen_id:
+            return True
+        self._seen_id, self._seen_ns = last_id, exch_ns
+        self._inside_ns = self._inside_ns or exch_ns
+        return found == INSIDE and exch_ns - self._inside_ns > _INSIDE_NS
+
     def _restarted(self, recv_ns: int, last_id: int) -> None:
-        """Begin a new chain: a diff that is old by its number and new by its time is of a venue that counts anew."""
+        """Begin a new chain."""
         self.distrust(recv_ns, f"update ids went back from {self.chain.last_id} to {last_id}")
         self.chain, self._last_touch = Chain(self.chain.futures), -1
+        self._seen_id, self._inside_ns = -1, 0
 
     def _forget(self) -> None:
         self._recent.clear()
@@ -221,6 +236,7 @@ class LiveBook(Takeover):
             self.taken(recv_ns, body, self.market, 0)
         self.chain, self._known, rows = joined
         self.trusted = True
+        self._inside_ns = 0
         self.counts.resyncs += 1
         self.streams[DEPTH].resyncs += 1
         self.streams[DEPTH].note = ""
