@@ -101,13 +101,16 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drills latency")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--speed", type=float, default=5.0)
+    parser.add_argument(
+        "--requests-per-s", type=float, default=15.0, help="the engine's own budget; the colder the way, the longer it takes"
+    )
     options = parser.parse_args(arguments)
     fresh_environment()
     market = {"market": str(RECORDING), "speed": options.speed, "loop": True} if RECORDING.is_file() else {"market": "synth"}
     folder = Path(tempfile.mkdtemp(prefix="hftlab-latency-"))
     clocks = Clocks()
     with LoopbackVenue.launch(skins=("binanceusdm",), tls=False, **market) as venue:
-        desk = Desk(folder / "run", spec_of("binanceusdm", venue.url), "binanceusdm").start()
+        desk = Desk(folder / "run", spec_of("binanceusdm", venue.url, requests_per_s=options.requests_per_s), "binanceusdm").start()
         time.sleep(2.0)
         desk.on_loop(lambda: clocks.put_on(desk))
         time.sleep(options.seconds)
