@@ -2,7 +2,7 @@
 
 Routes: `url` (other addresses, plain) and `proxy` (the venue's real addresses, led here by a CONNECT proxy with a throw-away
 certificate; ccxt then raises the classes that it raises in life). A cell is ok, – (there is no such thing) or ✗ and what differed.
-All six sessions run at once, each with an account of its own, on markets that move. A second table is of clients that are not ccxt.
+Both routes of a skin run at once, each with an account of its own, in a market that moves. A second table is of clients that are not ccxt.
 """
 
 import argparse
@@ -77,11 +77,13 @@ async def _watched(d: Desk, watching: Any) -> str:
 
 
 async def everything(venue: Any) -> dict[tuple[str, str], Cells]:
-    """Run all sessions at once, then those that use up a budget."""
+    """Run both routes of each skin at once, then the sessions that use up a budget."""
     witnesses = {skin: venue.call(lambda skin=skin: Witness(venue.cores[skin])) for skin in MARKETS}
-    wanted = [(skin, through) for skin in MARKETS for through in ROUTES]
-    found = dict(zip(wanted, await asyncio.gather(*(session(venue, *one, witnesses[one[0]]) for one in wanted)), strict=True))
-    for one in wanted:
+    found: dict[tuple[str, str], Cells] = {}
+    for skin in MARKETS:
+        cells = await asyncio.gather(*(session(venue, skin, through, witnesses[skin]) for through in ROUTES))
+        found |= {(skin, through): some for through, some in zip(ROUTES, cells, strict=True)}
+    for one in found:
         found[one] |= await limits.rates(*one)
     return found
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from hftlab.venues.server.hashing import hash_levels
-from hftlab.venues.server.model import OrderEvent, Print, Status, Touch
+from hftlab.venues.server.model import Book, DepthDiff, OrderEvent, Print, Status, Touch
 
 T = TypeVar("T")
 MS = 1_000_000  # ns
@@ -22,6 +23,7 @@ STATUS = {
     Status.REJECTED: "rejected",
 }
 AGREE_S = 15.0
+LEVELS = 20  # of Hyperliquid's books
 
 
 class Differs(Exception):
@@ -57,6 +59,9 @@ class Witness:
         self.touches: dict[str, list[Touch]] = {symbol: [core.touch(symbol)] for symbol in core.instruments}
         self.prints: dict[str, list[Print]] = {symbol: list(core.prints(symbol, 10**6)) for symbol in core.instruments}
         self.orders: list[OrderEvent] = []
+        # Hyperliquid's books bear no id. The venue keeps a thousand diffs back, two seconds of a busy market: a client may be later.
+        self.books: dict[str, list[Book]] = {symbol: [core.book(symbol, LEVELS)] for symbol in core.instruments}
+        self._core = core if core.venue == "hyperliquid" else None
         core.listen(self.on_event)
 
     def on_event(self, event: Any) -> None:
@@ -66,6 +71,8 @@ class Witness:
             self.prints[event.symbol].append(event)
         elif isinstance(event, OrderEvent):
             self.orders.append(event)
+        elif isinstance(event, DepthDiff) and self._core is not None:
+            self.books[event.symbol].append(self._core.book(event.symbol, LEVELS))
 
 
 @dataclass
@@ -132,20 +139,12 @@ class Desk:
         one = self.instrument
         return hash_levels(*([(one.ticks(level[0]), one.lots(level[1])) for level in book[side]] for side in ("bids", "asks")))
 
-    def books_at(self, time_ms: int, levels: int) -> dict[str, int]:
-        """Return hash and update id of every book that stood in that millisecond of the venue's clock."""
-
-        def look() -> dict[str, int]:
-            found, back = {}, 0
-            while True:
-                book = self.core.book(self.own, levels, back)
-                if book.ts_ns // MS <= time_ms:
-                    found[hash_levels(book.bids, book.asks)] = book.last_id
-                if book.ts_ns // MS < time_ms or back > 900:
-                    return found
-                back += 1
-
-        return self.ask(look)
+    def books_at(self, time_ms: int) -> set[str]:
+        """Return the hashes of the books, LEVELS deep, that stood in a millisecond of the venue's clock: one where nothing happened in it."""
+        books = self.ask(lambda: list(self.witness.books[self.own]))
+        first = bisect_left(books, time_ms, key=lambda one: one.ts_ns // MS)
+        last = bisect_right(books, time_ms, key=lambda one: one.ts_ns // MS)
+        return {hash_levels(one.bids, one.asks) for one in books[max(0, first - 1) : last]}
 
     def same_order(self, found: Any, *told: str, true: Any = None) -> Any:
         """Hold an order of ccxt against the venue's. What is None was not told, and must not be among `told`."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.drills.conform.desk import MS, Absent, Desk, Differs, known, same
+from benchmarks.drills.conform.desk import LEVELS, MS, Absent, Desk, Differs, known, same
 
 BOOK_IDS = 25
 MINUTE_MS = 60_000
@@ -76,10 +76,10 @@ def _same_touch(d: Desk, found: Any, mark: int) -> str:
 
 
 async def fetch_order_book(d: Desk) -> str:
-    levels = 20 if d.hyperliquid else 100
+    levels = LEVELS if d.hyperliquid else 100
     book = await d.ex.fetch_order_book(d.symbol, levels)
     if d.hyperliquid:
-        known("book", d.hash_of(book), d.books_at(book["timestamp"], levels))
+        known("book", d.hash_of(book), d.books_at(book["timestamp"]))
         return f"{levels} levels by time"
     same("book", d.hash_of(book), d.ask(lambda: d.core.book_hash(d.own, book["nonce"], levels)))
     return f"{levels} levels by id"
@@ -155,7 +155,7 @@ class Books:
             book = await d.ex.watch_order_book(d.symbol)
             name = book["timestamp"] if d.hyperliquid else book["nonce"]
             if d.hyperliquid:
-                good = d.hash_of(book) in d.books_at(name, 20)
+                good = d.hash_of(book) in d.books_at(name)
             else:
                 good = d.hash_of(book) == d.venue.book_hash(d.skin, d.own, name)
             self.seen.add(name)
