@@ -14,7 +14,7 @@ from typing import Any
 
 import ccxt.pro
 
-from benchmarks.drills.conform import errors, limits, market, others, trading
+from benchmarks.drills.conform import account, errors, limits, market, others, trading
 from benchmarks.drills.conform.desk import MARKETS, Absent, Desk, Differs, Witness
 from benchmarks.drills.desk import fresh_environment
 from hftlab.venues.server.config import VenueConfig
@@ -43,10 +43,10 @@ async def cell(work: Any) -> str:
 
 async def session(venue: Any, skin: str, through: str, witness: Witness) -> Cells:
     """Run one client through everything; return its cells."""
-    account = ROUTES.index(through)
-    ex = getattr(ccxt.pro, skin)(venue.ccxt_options(skin, through, account))
-    d, cells = Desk(venue, skin, through, account, witness, ex), Cells()
-    d.books, d.ears = market.Books(d), trading.Ears(d)
+    number = ROUTES.index(through)
+    ex = getattr(ccxt.pro, skin)(venue.ccxt_options(skin, through, number))
+    d, cells = Desk(venue, skin, through, number, witness, ex), Cells()
+    d.books, d.ears = market.Books(d), account.Ears(d)
     watching: Any = None
     try:
         for name, call in market.PUBLIC[:1]:

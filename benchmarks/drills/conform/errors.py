@@ -118,7 +118,13 @@ CASES: tuple[tuple[str, Callable[[Desk], Awaitable[Any]], Refusal, Refusal, Refu
         Refusal("Post only order would have immediately matched, bbo was", INVALID),
     ),
     ("IOC that finds nothing", _ioc, Refusal(EXPIRES), Refusal(EXPIRES), Refusal("could not immediately match", INVALID)),
-    ("FOK that does not fit", _fok, Refusal(EXPIRES), Refusal('"code":-5021', NOT_FILLABLE, INVALID), Refusal("Failed to deserialize", ANY)),
+    (
+        "FOK that does not fit",
+        _fok,
+        Refusal(EXPIRES),
+        Refusal('"code":-5021', NOT_FILLABLE, INVALID),
+        Refusal("Failed to deserialize", ANY),
+    ),
     (
         "insufficient funds",
         _funds,

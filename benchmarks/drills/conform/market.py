@@ -154,12 +154,9 @@ class Books:
         while True:
             book = await d.ex.watch_order_book(d.symbol)
             name = book["timestamp"] if d.hyperliquid else book["nonce"]
-            if d.hyperliquid:
-                good = d.hash_of(book) in d.books_at(name)
-            else:
-                good = d.hash_of(book) == d.venue.book_hash(d.skin, d.own, name)
+            true = d.books_at(name) if d.hyperliquid else {d.venue.book_hash(d.skin, d.own, name)}
             self.seen.add(name)
-            if not good:
+            if d.hash_of(book) not in true:
                 self.wrong.append(name)
 
 
