@@ -4,10 +4,14 @@ What was used is counted over a sliding window as long as the venue's own: whate
 them can hold more than ours. A part of every budget is kept for cancels, and a venue that says "later" is not asked before.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 
 Budgets = Mapping[str, tuple[float, float]]
+
+_LONG_S = 600.0  # in a longer window, requests of one of PARTS parts of it are counted as one, made at its end
+PARTS = 1000
 
 
 class _Window:
@@ -18,6 +22,16 @@ class _Window:
     def __init__(self) -> None:
         self.taken: deque[tuple[float, float]] = deque()
         self.used = 0.0
+
+    def take(self, cost: float, now_s: float, seconds: float) -> None:
+        """Count a cost. A day holds more requests than are worth remembering one by one: those of a while are taken for its last one."""
+        self.used += cost
+        if seconds > _LONG_S:
+            part_s = seconds / PARTS
+            now_s = math.ceil(now_s / part_s) * part_s
+            if self.taken and self.taken[-1][0] == now_s:
+                cost += self.taken.pop()[1]
+        self.taken.append((now_s, cost))
 
     def forget(self, before_s: float) -> None:
         taken = self.taken
@@ -80,9 +94,7 @@ class Limiter:
     def _take(self, costs: Mapping[str, float], budgets: Budgets, now_s: float) -> None:
         for name, cost in costs.items():
             if cost > 0 and name in budgets:
-                window = self._windows.setdefault(name, _Window())
-                window.taken.append((now_s, cost))
-                window.used += cost
+                self._windows.setdefault(name, _Window()).take(cost, now_s, budgets[name][1])
 
     def stop(self, seconds: float, *, everything: bool = False) -> None:
         """Send nothing but cancels for so long, or nothing at all: the venue said so (429; 418 or a cancel that was refused too)."""
