@@ -202,5 +202,3 @@ def _frame(stamp_ns: int, payload: bytes) -> Frame:
 
 def _as_hole(found: re.Match[bytes]) -> bytes:
     return found[0][: found.start(1) - found.start()] + b"%d"
-
-
