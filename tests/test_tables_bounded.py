@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hftlab as hl
+from hftlab.data.binance_messages import Envelope
 from hftlab.types import ASK, BID, EVENT, FILL, FREE, LIVE, MAKER
 from hftlab.venues.live import book_of_orders, foreign
+from hftlab.venues.live.binance_slow import SlowReader
 from hftlab.venues.live.book_of_orders import ENDED_S, Book, Order
 from hftlab.venues.live.foreign import Foreign
 from hftlab.venues.live.gateway_restart import Known
@@ -176,3 +179,17 @@ def test_two_hundred_thousand_requests_of_a_day_are_a_thousand_entries():
     assert len(limit._windows["orders_1d"].taken) <= PARTS + 1
     assert limit.status()["orders_1d"]["used"] == 200_000
     assert limit.take({"orders_1d": 1.0}, cancel=False) > 0
+
+
+# --- texts of numbers ---
+def test_a_readers_texts_of_prices_and_sizes_are_bounded_and_still_right():
+    instrument = hl.Instrument.bundled("binanceusdm:BTC/USDT:USDT")
+    slow = SlowReader((instrument,), (0,))
+    for first in range(0, 60_000, 500):
+        levels = [(f"{(100_000 + number) / 10:.1f}", f"{number / 1000:.3f}") for number in range(first + 1, first + 501)]
+        rows = slow.snapshot(0, Envelope(last_update_id=first, bids=levels, asks=[]), 1, 2)
+        assert rows["price_ticks"][1:].tolist() == list(range(100_001 + first, 100_501 + first))
+        assert rows["qty_lots"][1:].tolist() == list(range(first + 1, first + 501))
+    market = slow._markets[0]
+    assert len(market.prices) <= 1 << 14
+    assert len(market.sizes) <= 1 << 14
