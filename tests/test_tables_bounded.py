@@ -17,10 +17,10 @@ from hftlab.venues.live.foreign import Foreign
 from hftlab.venues.live.gateway_restart import Known
 from hftlab.venues.live.gateway_teller import SEEN_KEPT, Seen
 from hftlab.venues.live.ids import Ids
-from hftlab.venues.live.limiter import PARTS, Limiter
+from hftlab.venues.live.limiter import Limiter
 from hftlab.venues.live.model import VenueFill
 
-DAY_S = 86_400.0
+DAY_S, PARTS = 86_400.0, 1000
 
 
 class Time:

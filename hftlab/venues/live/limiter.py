@@ -4,14 +4,12 @@ What was used is counted over a sliding window as long as the venue's own: whate
 them can hold more than ours. A part of every budget is kept for cancels, and a venue that says "later" is not asked before.
 """
 
-import math
 from collections import deque
 from collections.abc import Callable, Mapping
 
 Budgets = Mapping[str, tuple[float, float]]
 
-_LONG_S = 600.0  # in a longer window, requests of one of PARTS parts of it are counted as one, made at its end
-PARTS = 1000
+_GRAINS = 1000  # parts of a window that are told apart
 
 
 class _Window:
@@ -23,22 +21,22 @@ class _Window:
         self.taken: deque[tuple[float, float]] = deque()
         self.used = 0.0
 
-    def take(self, cost: float, now_s: float, seconds: float) -> None:
-        """Count a cost. A day holds more requests than are worth remembering one by one: those of a while are taken for its last one."""
-        self.used += cost
-        if seconds > _LONG_S:
-            part_s = seconds / PARTS
-            now_s = math.ceil(now_s / part_s) * part_s
-            if self.taken and self.taken[-1][0] == now_s:
-                cost += self.taken.pop()[1]
-        self.taken.append((now_s, cost))
-
     def forget(self, before_s: float) -> None:
         taken = self.taken
         while taken and taken[0][0] <= before_s:
             self.used -= taken.popleft()[1]
         if not taken:
             self.used = 0.0  # the sum of floats does not come back to zero by itself
+
+    def take(self, cost: float, now_s: float, grain_s: float) -> None:
+        """Note what is used; what is used within a grain of time counts from its end, so that a day's window stays small."""
+        taken = self.taken
+        if taken and taken[-1][0] // grain_s == now_s // grain_s:
+            cost_before = taken.pop()[1]
+            taken.append((now_s, cost_before + cost))
+        else:
+            taken.append((now_s, cost))
+        self.used += cost
 
     def wait_s(self, cost: float, size: float, seconds: float, now_s: float) -> float:
         """Return how long until `cost` fits into `size`; an empty window takes anything."""
@@ -76,9 +74,7 @@ class Limiter:
             if cost <= 0 or name not in budgets:
                 continue
             size, seconds = budgets[name]
-            window = self._windows.get(name)
-            if window is None:
-                window = self._windows[name] = _Window()
+            window = self._window(name)
             window.forget(now_s - seconds)
             if window.used and window.used + cost > (size if cancel else size * self._open):
                 wait = max(wait, window.wait_s(cost, size if cancel else size * self._open, seconds, now_s), 1e-3)
@@ -91,10 +87,16 @@ class Limiter:
         """Count `costs` whether or not they fit: getting out is never refused, and what follows waits longer."""
         self._take(costs, self._budgets(), self._now_s())
 
+    def _window(self, name: str) -> _Window:
+        window = self._windows.get(name)
+        if window is None:
+            window = self._windows[name] = _Window()
+        return window
+
     def _take(self, costs: Mapping[str, float], budgets: Budgets, now_s: float) -> None:
         for name, cost in costs.items():
             if cost > 0 and name in budgets:
-                self._windows.setdefault(name, _Window()).take(cost, now_s, budgets[name][1])
+                self._window(name).take(cost, now_s, budgets[name][1] / _GRAINS)
 
     def stop(self, seconds: float, *, everything: bool = False) -> None:
         """Send nothing but cancels for so long, or nothing at all: the venue said so (429; 418 or a cancel that was refused too)."""
