@@ -11,7 +11,7 @@ import hftlab as hl
 from hftlab.data.binance_messages import Envelope
 from hftlab.types import ASK, BID, EVENT, FILL, FREE, LIVE, MAKER
 from hftlab.venues.live import book_of_orders, foreign
-from hftlab.venues.live.binance_slow import SlowReader
+from hftlab.venues.live.binance_slow import _CACHED_MAX, SlowReader
 from hftlab.venues.live.book_of_orders import ENDED_S, Book, Order
 from hftlab.venues.live.foreign import Foreign
 from hftlab.venues.live.gateway_restart import Known
@@ -191,5 +191,5 @@ def test_a_readers_texts_of_prices_and_sizes_are_bounded_and_still_right():
         assert rows["price_ticks"][1:].tolist() == list(range(100_001 + first, 100_501 + first))
         assert rows["qty_lots"][1:].tolist() == list(range(first + 1, first + 501))
     market = slow._markets[0]
-    assert len(market.prices) <= 1 << 14
-    assert len(market.sizes) <= 1 << 14
+    assert len(market.prices) <= _CACHED_MAX
+    assert len(market.sizes) <= _CACHED_MAX

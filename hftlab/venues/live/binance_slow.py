@@ -50,7 +50,7 @@ class Message:
     previous_id: int = -1
 
 
-_CACHED_MAX = 1 << 14  # texts of prices, and of sizes, remembered of one market: a snapshot holds 2,000, a session lasts for days
+_CACHED_MAX = 1 << 12  # texts of prices, and of sizes, remembered of one market: a snapshot holds 2,000, a session lasts for days
 
 
 class _Sizes(SizeGrid):
