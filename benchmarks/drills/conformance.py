@@ -2,6 +2,8 @@
 
 Routes: `url` (other addresses, plain) and `proxy` (the venue's real addresses, led here by a CONNECT proxy with a throw-away
 certificate; ccxt then raises the classes that it raises in life). A cell is ok, – (there is no such thing) or ✗ and what differed.
+ccxt is given options of its own where it would otherwise ask for currencies, margins and kinds of markets that are not there, and its
+limiter is off (`LoopbackVenue.ccxt_options`); one row is of a client without any. No method of it is replaced.
 Both routes of a skin run at once, each with an account of its own, in a market that moves. A second table is of clients that are not ccxt.
 """
 

@@ -158,7 +158,7 @@ CASES: tuple[tuple[str, Callable[[Desk], Awaitable[Any]], Refusal, Refusal, Refu
         _far,
         Refusal("PERCENT_PRICE_BY_SIDE", INVALID),
         Refusal('"code":-4024', BAD),
-        Refusal("", INVALID),
+        Refusal("Order price cannot be more than 80% away", INVALID),
     ),
     (
         "cancel of an unknown order",

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import ccxt.pro as ccxt
+
 from benchmarks.drills.conform.desk import LEVELS, MS, Absent, Desk, Differs, known, same
 
 BOOK_IDS = 25
@@ -24,6 +26,23 @@ async def load_markets(d: Desk) -> str:
 
 def _own_name(d: Desk, market: Any) -> str:
     return str(market["info"]["name"] if d.hyperliquid else market["id"])
+
+
+async def nothing_configured(d: Desk) -> str:
+    """A client that is told the proxy and its keys, and no option at all."""
+    if d.through == "url":
+        raise Absent("its addresses are options")
+    # In life one key is good for spot and futures; here each venue has its own, and ccxt's futures class asks the spot one for currencies.
+    keys = {} if d.skin == "binanceusdm" else d.venue.keys(d.skin, d.account)
+    options = {"httpsProxy": d.venue.proxy_url, "wssProxy": d.venue.proxy_url, "cafile": d.venue.ca_file}
+    ex = getattr(ccxt, d.skin)({**keys, **options})
+    try:
+        book = await ex.watch_order_book(d.symbol)
+        true = d.books_at(book["timestamp"]) if d.hyperliquid else {d.venue.book_hash(d.skin, d.own, book["nonce"])}
+        known("book", d.hash_of(book), true)
+        return f"{len(ex.markets)} markets{'' if keys else ', no keys'}"
+    finally:
+        await ex.close()
 
 
 async def fetch_time(d: Desk) -> str:
@@ -180,6 +199,7 @@ async def watch_ohlcv(d: Desk) -> str:
 
 PUBLIC = (
     ("load_markets", load_markets),
+    ("load_markets, watch_order_book, no options", nothing_configured),
     ("fetch_time", fetch_time),
     ("fetch_ticker", fetch_ticker),
     ("fetch_bids_asks", fetch_bids_asks),
