@@ -9,6 +9,7 @@ from hftlab.venues.server.model import Status
 
 async def fetch_balance(d: Desk) -> str:
     """With orders resting, so that something is locked."""
+    touches = len(d.witness.touches[d.own])
     found = await d.ex.fetch_balance()
     account = d.venue.truth(d.skin)["accounts"][d.key]
     if d.spot:
@@ -16,21 +17,20 @@ async def fetch_balance(d: Desk) -> str:
             near(f"total {asset}", found[asset]["total"], float(total))
             near(f"free {asset}", found[asset]["free"], float(account["free"][asset]))
         return ""
-    (asset, wallet), *_ = account["balances"].items()
-    del wallet  # both show the account's value, which moves with the mark
-    _same_equity(d, found[asset]["total"])
+    asset = next(iter(account["balances"]))  # both venues show the account's value, which moves with the mark
+    _same_equity(d, found[asset]["total"], touches - 1)
     if not 0 < found[asset]["used"] < found[asset]["total"]:
         raise Differs(f"used {found[asset]['used']}, with a position and orders open")
     return ""
 
 
-def _same_equity(d: Desk, found: float) -> None:
-    """Equity is the wallet and the position at one of the marks of late."""
+def _same_equity(d: Desk, found: float, touches: int) -> None:
+    """Equity is the wallet and the position at one of the marks since it was asked for."""
     wallet = float(next(iter(d.venue.truth(d.skin)["accounts"][d.key]["balances"].values())))
     position = d.ask(lambda: d.core.position(d.key, d.own))
     cost = float(d.instrument.money_quote(position.entry_ticklots))
     size = d.qty(position.lots)
-    values = [wallet - cost + size * (d.price(one.bid_ticks) + d.price(one.ask_ticks)) / 2 for one in d.witness.touches[d.own][-200:]]
+    values = [wallet - cost + size * (d.price(one.bid_ticks) + d.price(one.ask_ticks)) / 2 for one in d.witness.touches[d.own][touches:]]
     if not any(abs(found - value) < 1e-5 for value in values):
         raise Differs(f"equity {found}, at the venue {values[-1]}")
 
