@@ -9,7 +9,6 @@ from hftlab.data.levels import side_levels
 from hftlab.instrument import Instrument
 from hftlab.types import ASK, BID, FREE, NEAR_PRICES
 
-
 MINUTE_NS = 60_000_000_000
 
 
