@@ -14,6 +14,7 @@ import numpy as np
 import hftlab as hl
 from hftlab.data.state import build
 from hftlab.kernels import checks, core, orders, risk
+from hftlab.kernels.jit import records
 from hftlab.types import ACCEPTED, AMENDED, ASK, BID, CLEAR, DEPTH, EVENT, LAST, ORDERS, PENDING_AMEND, PENDING_NEW, SNAPSHOT, TRADE
 
 CALLS, WARM_UP, LEVELS, GOAL_NS = 200_000, 5_000, 4, 2_000
@@ -35,7 +36,7 @@ EVERY: dict[str, Any] = {
     "volatility_bps_max": 50,
     "size_volatility_bps": 40,
     "vpin_bucket_qty": "0.1",
-    "vpin_max": 0.99,
+    "vpin_max": 1.0,
     "markout_loss_bps_max": 50,
     "sweep_levels_max": 50,
     "sweep_sigmas_max": 50,
@@ -58,7 +59,7 @@ def _measured(options: dict[str, Any]) -> dict[str, float]:
     for i in (0, 1):
         state.step(core.run, _book(i))
     spans = np.zeros((3, CALLS + WARM_UP), np.int64)
-    _loop(state.desk, state.markets, state.exchanges, state.out, np.zeros(1, EVENT), spans, np.zeros(2, np.int64))
+    _loop(state.desk, state.markets, state.exchanges, state.out, records(np.zeros(1, EVENT)), spans, np.zeros(2, np.int64))
     empty, check, request = spans[:, WARM_UP:]
     clock = float(np.median(empty))
     check = np.maximum(check - clock, 0)
@@ -108,7 +109,7 @@ def _loop(desk, markets, exchanges, out, events, spans, time):
     market = markets[0]
     for n in range(spans.shape[1]):
         _answer(head, market, events[0])
-        head.now_ns += 1_000_000
+        head.now_ns += 10_000
         market.last_recv_ns = head.now_ns
         market.last_exch_ns = head.now_ns
         wish = market.quote

@@ -1,5 +1,6 @@
 """The answer in steps: each threshold at its edge, what each step does to the quotes, and that it does not flutter."""
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,6 +30,17 @@ from hftlab.types import (
     STATE,
     VERDICT_NAMES,
 )
+
+
+@numba.njit
+def _next_grade(grade, share, bounds):
+    return graded.next_grade(grade, share, bounds[0])
+
+
+@numba.njit
+def _temper(desk, markets, quotes):
+    graded.temper(desk[0], markets[0], quotes[0])
+
 
 STEPS = {"widen_at_frac": 0.5, "reduce_at_frac": 0.8, "recover_frac": 0.5, "widen_factor": 3, "position_qty_max": "100"}
 
@@ -102,13 +114,13 @@ def test_no_grade_is_lower_than_its_threshold_says_or_left_within_its_margin(sha
     bounds["widen_at_frac"], bounds["reduce_at_frac"], bounds["recover_frac"] = widen, widen + more, recover
     grade = GRADE_FULL
     for share in shares:
-        before, grade = grade, graded.next_grade(grade, share, bounds[0])
+        before, grade = grade, _next_grade(grade, share, bounds)
         assert grade >= (GRADE_REDUCE if share > widen + more else GRADE_WIDEN if share > widen else GRADE_FULL)
         if grade < before:
             assert share < recover * (widen + more if before == GRADE_REDUCE else widen)
         if grade > before:
             assert share > (widen + more if grade == GRADE_REDUCE else widen)
-        assert graded.next_grade(grade, share, bounds[0]) == grade
+        assert _next_grade(grade, share, bounds) == grade
 
 
 # --- what a step does ------------------------------------------------------------------------------------------------------------
@@ -139,7 +151,7 @@ def test_the_middle_stays_and_a_lone_side_moves_from_fair(wish, made):
     bid, ask = wish
     quote["bid_lots"], quote["ask_lots"] = 10 * (bid is not None), 10 * (ask is not None)
     quote["bid_ticks"], quote["ask_ticks"], quote["fair_ticks"] = bid or 0, ask or 0, 2000.0
-    graded.temper(story.state.desk[0], story.state.markets[0], quote[0])
+    _temper(story.state.desk, story.state.markets, quote)
     assert int(quote["bid_ticks"][0]) == (made[0] or 0)
     assert int(quote["ask_ticks"][0]) == (made[1] or 0)
 
@@ -246,7 +258,7 @@ def test_orders_shrink_in_eighths_above_a_volatility():
         story.state.markets["variance_ticks2_per_s"] = (bps * 2000 / 1e4) ** 2
         quote = records(np.zeros(1, QUOTE))
         quote["bid_lots"] = quote["ask_lots"] = 80
-        graded.temper(story.state.desk[0], story.state.markets[0], quote[0])
+        _temper(story.state.desk, story.state.markets, quote)
         assert (int(quote["bid_lots"][0]), int(quote["ask_lots"][0])) == (lots, lots)
 
 

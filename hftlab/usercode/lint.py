@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.types import BAR, BOOK, CHANGE, DESK, FILL_ROW, LIMITS, MARKET, PARAMS, QUOTE, SAMPLE_ROW, SPEC
+from hftlab.types import BOOK, DESK, LIMITS, MARKET, PARAMS, QUOTE, SPEC
+from hftlab.types_rows import BAR, CHANGE, FILL_ROW, SAMPLE_ROW
 from hftlab.usercode.functions import PARAMETERS, fault, helper, is_kernel, python_function, source_of, used
 
 RECORDS: dict[str, np.dtype] = {
