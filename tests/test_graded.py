@@ -251,6 +251,19 @@ def test_volatility_and_toxic_flow_widen(options, field, value, reason):
     assert state_of(story) == ("WIDEN", f"A/USD: {reason}")
 
 
+def test_a_quoter_on_timers_answers_a_step_and_a_deactivation_at_once():
+    story = Story(quoter(decide_on="timer"), limits(**(STEPS | {"loss_quote_max": 10})))
+    story.book()
+    story.timer()
+    story.answer()
+    story.tell(story.w.row(FILL, 0, BID, 2000, 10, MAKER, 987_655))
+    assert kinds(story.book(1958, 1960)) == (0, 0, 0)
+    assert sum(kinds(story.book(1838, 1840))) > 0
+    story.answer()
+    assert all(int(order["side"]) == ASK for order in story.orders())
+    assert kinds(story.command(DEACTIVATE)) == (0, 0, 1)
+
+
 def test_orders_shrink_in_eighths_above_a_volatility():
     story = Story(quoter(order_qty="0.8"), limits(size_volatility_bps=5))
     story.book()

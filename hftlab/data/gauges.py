@@ -39,7 +39,7 @@ def worst_quote(market: Any, instrument: Instrument) -> float:
 
 def gauges_of(desk: Any, markets: Any, instruments: tuple[Instrument, ...], i: int) -> list[Gauge]:
     """Return the gauges of market `i` and of the desk: six that are always there, then those of the other limits that are set."""
-    more = [*_desk(desk, markets, instruments), *_money(desk, markets[i], instruments[i]), *_market(markets[i])]
+    more = [*_desk(desk, markets, instruments), *_money(desk, markets[i], instruments[i]), *_market(desk, markets[i])]
     return [*_always(desk, markets[i], instruments[i]), *(one for one in more if 0 < one.limit < math.inf)]
 
 
@@ -95,8 +95,10 @@ def _money(desk: Any, market: Any, instrument: Instrument) -> Iterator[Gauge]:
         yield Gauge("share of the book", 100 * _share_of_book(market, sizes), 100 * float(limits["liquidity_frac_max"]), "%")
 
 
-def _market(market: Any) -> Iterator[Gauge]:
+def _market(desk: Any, market: Any) -> Iterator[Gauge]:
     limits = market["limits"]
+    if (seen_ns := int(market["last_recv_ns"])) > 0:
+        yield Gauge("age of the book", (int(desk["now_ns"]) - seen_ns) / 1e9, float(limits["stale_ns_max"]) / 1e9, "s")
     slowest_ms = float(limits["latency_ns_max"]) / 1e6
     mark = abs(float(market["mark_ticks"]))
     yield Gauge("feed latency", float(market["feed_ns"]) / 1e6, slowest_ms, "ms")
