@@ -119,6 +119,22 @@ def test_the_door_refuses_a_wrong_token_and_unknown_commands(run):
     session.stop()
 
 
+def test_limits_are_not_loosened_beyond_their_caps_and_one_market_is_withdrawn_by_command(run):
+    session = start(run)
+    with pytest.raises(CommandRefused, match="looser than the hard cap"):
+        session.set_limits(loss_quote_max=1e9)
+    session.set_limits(loss_quote_max=20, volatility_bps_max=1e6)
+    frame = session.frame()
+    assert float(frame.desk["limits"]["loss_quote_max"]) == 20
+    session.deactivate()
+    frame = session.wait(lambda frame: not frame.orders(), timeout_s=30)
+    assert (frame.active(), frame.state, frame.market_state()) == (False, "ACTIVE", "PAUSED")
+    session.command("activate")
+    session.wait(lambda frame: frame.active() and frame.orders(), timeout_s=30)
+    assert [m["text"] for m in session.frame().engine["messages"] if " is " in m["text"]][-1].endswith("is ACTIVE")
+    session.stop()
+
+
 def test_a_run_directory_in_use_is_refused_and_named(run):
     session = start(run)
     with pytest.raises(RunInUse, match="attach"):

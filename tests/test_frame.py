@@ -7,7 +7,7 @@ import pytest
 from stories import Story, limits, quoter
 from tapes import A
 
-from hftlab.types import ASK, BARS, BID, FILLS, HALT, LADDER, SAMPLES
+from hftlab.types import ASK, BARS, BID, FILLS, HALT, LADDER, SAMPLES, TRADE
 
 
 @pytest.fixture
@@ -40,6 +40,54 @@ def test_gauges_stand_beside_their_limits(story):
     story.book(1799, 1801)
     loss = (1999 - 1800) * 4 * A.ticklot_quote
     assert {g.name: g for g in story.state.frame().gauges()}["daily loss"].amount == pytest.approx(loss)
+
+
+def test_every_limit_that_is_set_has_its_gauge_with_the_sum_that_the_gate_makes():
+    bounds = limits(
+        position_qty_max="1",
+        order_qty_max="0.1",
+        capital_quote=1000,
+        loss_frac_max=0.1,
+        exposure_quote_max=400,
+        leverage_max=2,
+        margin_frac=0.25,
+        risk_per_trade_frac_max=0.02,
+        stop_bps=100,
+        liquidity_frac_max=0.4,
+        concentration_frac_max=1,
+        latency_ms_max=50,
+        volatility_bps_max=20,
+        vpin_bucket_qty="0.1",
+        vpin_max=0.5,
+        markout_loss_bps_max=10,
+        sweep_levels_max=5,
+    )
+    story = Story(quoter(order_qty="0.1", levels=2), bounds)
+    story.tell(story.w.row(TRADE, 0, BID, 2000, 100))
+    story.book(lots=50)
+    story.answer()
+    story.state.markets["variance_ticks2_per_s"] = 4.0
+    story.state.markets["vpin"], story.state.markets["markout_bps"], story.state.markets["feed_ns"] = 0.25, -2.5, 5_000_000
+    gauges = {g.name: g for g in story.state.frame().gauges()}
+    # 2 x 10 lots a side, 10 USD a lot: 200 USD at the worst, 0.1 x 1000 USD = 100 an order, 1 at its stop.
+    wanted = {
+        "daily loss of equity": (0, 10),
+        "exposure": (200, 400),
+        "leverage": (0.2, 2),
+        "margin": (50, 1000),
+        "risk per trade": (0.1, 2),
+        "share of a minute's volume": (100 * 10 / (200 * math.log(2)), 100),
+        "share of the book": (20, 40),
+        "feed latency": (5, 50),
+        "order round trip": (0, 50),
+        "volatility": (10, 20),
+        "toxic flow": (0.25, 0.5),
+        "markout loss": (2.5, 10),
+        "sweep": (1, 5),
+    }
+    for name, (amount, limit) in wanted.items():
+        assert (gauges[name].amount, gauges[name].limit) == (pytest.approx(amount), pytest.approx(limit)), name
+    assert set(gauges) == {*wanted, *(g.name for g in Story().state.frame().gauges()), "age of the book"}
 
 
 def test_a_halt_says_why_and_refusals_are_counted_by_name(story):

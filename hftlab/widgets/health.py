@@ -13,7 +13,7 @@ from hftlab.widgets.page import PageWidget, script
 from hftlab.widgets.panel import HtmlPanel, Panel
 from hftlab.widgets.text import DASH, clock, duration, esc, number
 
-STATE_LEVELS = {"ACTIVE": "ok", "PAUSED": "warn", "REDUCING": "warn", "HALTED": "bad", "STOPPED": "bad"}
+STATE_LEVELS = {"ACTIVE": "ok", "WIDEN": "warn", "PAUSED": "warn", "REDUCING": "warn", "HALTED": "bad", "STOPPED": "bad"}
 VALIDITY_LEVELS = {"valid": "ok", "resync": "warn", "crossed": "bad"}
 EVENT_ROWS = 40
 DEAD_MS = 1000.0  # a frame older than this makes one ask whether the engine lives
