@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hftlab.analytics import portfolio_math as pm
+from hftlab.analytics import portfolio_stress as ss
 from hftlab.analytics.pictures import amount
 from hftlab.analytics.portfolio_book import Desk, Holding, desk_of, moves, rate_of, summed
-from hftlab.analytics.portfolio_stress import stress
 from hftlab.strict import keywords, number
 
 if TYPE_CHECKING:
@@ -106,14 +106,18 @@ def risk_metrics(
     decay: float = pm.DECAY,
     currency: str | None = None,
     rates: Mapping[str, float] | None = None,
-    **scenarios: Any,
+    price_shocks_frac: Sequence[float] = ss.PRICE_SHOCKS_FRAC,
+    volatility_factors: Sequence[float] = ss.VOLATILITY_FACTORS,
+    spread_factors: Sequence[float] = ss.SPREAD_FACTORS,
+    depth_factor: float = ss.DEPTH_FACTOR,
 ) -> RiskMetrics:
     """Return the RiskMetrics of a Report, a Frame, a View or Session, or of a list of these taken together.
 
     Past fair prices come from the sample and bar rings of a frame (some 40 minutes at the usual pace), or from a report's samples;
     moves are taken over steps of `horizon_s`. `decay` is lambda of the EWMA (RiskMetrics 1996) per step. Desks of several currencies
-    need `rates`: the worth of one unit of each in `currency` (default: that of the first desk). `scenarios` are those of
-    `portfolio_stress.stress`: price_shocks_frac, volatility_factors, spread_factors, depth_factor. Raises InputError, UnknownName.
+    need `rates`: the worth of one unit of each in `currency` (default: that of the first desk). The last four are the sizes of the
+    stress scenarios: relative jumps of price, multiples of volatility and spread, and the share of the visible depth in a thin book.
+    Raises InputError, UnknownName.
     """
     horizon_s, decay = number(horizon_s, "horizon_s", 0.001, 1e7), number(decay, "decay", 0.0, 0.9999)
     several = isinstance(source, Sequence) and not isinstance(source, str | bytes)
@@ -144,7 +148,15 @@ def risk_metrics(
         drawdown_quote_max=largest,
         volatility_bps=_named(holdings, np.sqrt(np.diag(covariance)) * 1e4),
         correlation=_square(holdings, pm.correlation_of(covariance)),
-        stress=stress(holdings, rate, covariance, **scenarios),
+        stress=ss.stress(
+            holdings,
+            rate,
+            covariance,
+            price_shocks_frac=price_shocks_frac,
+            volatility_factors=volatility_factors,
+            spread_factors=spread_factors,
+            depth_factor=depth_factor,
+        ),
         notes=_notes(desks, len(table), horizon_s),
     )
 

@@ -213,7 +213,7 @@ def moves(holdings: Sequence[Holding], horizon_s: float) -> tuple[Floats, tuple[
     if any(len(one.ts_ns) == 0 for one in holdings):
         return np.zeros((0, len(holdings))), (0, 0)
     for one in holdings:
-        spacing = int(np.diff(one.ts_ns).min(initial=step))
+        spacing = int(np.diff(one.ts_ns).min()) if len(one.ts_ns) > 1 else 0
         if spacing > step:
             raise InputError(
                 f"horizon_s was {horizon_s:g}, but prices of {one.instrument.name} are known every {spacing / 1e9:g} s only; "

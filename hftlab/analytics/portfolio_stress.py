@@ -7,7 +7,6 @@ import numpy as np
 
 from hftlab.analytics import portfolio_math as pm
 from hftlab.analytics.portfolio_book import Floats, Holding
-from hftlab.strict import keywords
 from hftlab.types import ASK, BID
 
 if TYPE_CHECKING:
@@ -64,7 +63,6 @@ def spread_quote(one: Holding, factor: float) -> float:
     return float(one.moved_quote(one.mark_ticks + factor * (float(levels[0, 0]) - one.mark_ticks)))
 
 
-@keywords
 def stress(
     holdings: Sequence[Holding],
     rates: Floats,
