@@ -25,7 +25,7 @@ from hftlab.instrument import Instrument
 from hftlab.kernels import core
 from hftlab.params import Limits, Quoter
 from hftlab.strict import keywords, number, spread
-from hftlab.types import LAST, LATENCY, SAMPLE
+from hftlab.types import AT_DESK, AT_EXCHANGE, LAST, LATENCY, SAMPLE
 from hftlab.usercode.functions import decide_of
 from hftlab.usercode.run import runner
 
@@ -151,16 +151,20 @@ class _Drill:
         state = self.state()
         times = row_times(events)
         first = int(np.searchsorted(times, scene.shock_ns))
-        written = [state.step(self._run, events[:first])]
+        written = [state.step(self._run, events[:first]).copy()]
         watch = Watch(state, scene.shock_ns)
-        ends = np.flatnonzero((events["flags"][first:] & LAST) != 0) + first + 1
+        # The desk learns and decides with its own copies of the rows only; what the exchange does meanwhile is in them.
+        ours = (events["flags"] & (LAST | AT_EXCHANGE | AT_DESK)) != (LAST | AT_EXCHANGE)
+        ends = np.flatnonzero(ours[first:] & ((events["flags"][first:] & LAST) != 0)) + first + 1
         low = first
         for high in np.unique(np.append(ends, len(events))).tolist():
             while told and told[0][0] <= times[low]:
                 _, make = told.pop(0)
                 written.append(state.step(self._run, make(state)))
                 watch.look()
-            written.append(state.step(self._run, events[low:high]).copy())
+            rows = state.step(self._run, events[low:high])
+            if len(rows):
+                written.append(rows.copy())
             watch.look()
             low = high
         return watch, Report.of(state, np.concatenate(written), rows=len(events), assumptions={"queue": self.queued})

@@ -26,40 +26,54 @@ class Watch:
 
     def __post_init__(self) -> None:
         desk, markets = self.state.desk, self.state.markets
-        self._desk, self._markets, self._resting = desk, markets, self.state.exchanges["resting_count"]
+        self._now, self._state, self._verdicts = desk["now_ns"], desk["state"], desk["verdicts"][0]
+        self._pnl, self._day_open, self._drawdown = desk["pnl_quote"], desk["day_open_pnl_quote"], desk["drawdown_quote"]
+        self._resting = self.state.exchanges["resting_count"]
         self._position, self._open, self._mark = markets["position_lots"], markets["open_lots"], markets["mark_ticks"]
-        self._state, self._verdicts = desk["state"], desk["verdicts"][0]
-        self._counts = self._verdicts.copy()
+        self._units = [one.ticklot_quote for one in self.state.instruments]
         self._started = self._verdicts.copy()
+        self._counts, self._held = self._verdicts.tobytes(), b""
         self._last_state = int(self._state[0])
         self.position_lots = np.zeros(len(markets), np.int64)
         self.reach_lots = np.zeros(len(markets), np.int64)
 
     def look(self) -> None:
-        """Note what is so now."""
-        since = max(int(self._desk["now_ns"][0]) - self.shock_ns, 0)
+        """Note what is so now. It is asked after every message, so what has not changed is not looked at twice."""
+        since = max(int(self._now[0]) - self.shock_ns, 0)
+        pnl = float(self._pnl[0])
+        self.loss_quote = max(self.loss_quote, float(self._day_open[0]) - pnl)
+        self.drawdown_quote = max(self.drawdown_quote, float(self._drawdown[0]))
+        held = self._position.tobytes() + self._open.tobytes()
+        if held != self._held:
+            self._held = held
+            self._look_at_positions()
+        if self._position.any():
+            self._look_at_exposure()
+        counts = self._verdicts.tobytes()
+        if counts != self._counts:
+            for number in np.flatnonzero(self._verdicts != np.frombuffer(self._counts, self._verdicts.dtype)):
+                self.first_ns.setdefault(VERDICT_NAMES[number], since)
+            self._counts = counts
+        state = int(self._state[0])
+        if state != self._last_state:
+            self.transitions.append((since, DESK_STATE_NAMES[self._last_state], DESK_STATE_NAMES[state]))
+            self._last_state = state
+        if self.clear_ns is None and self.first_ns and not self._resting.any():
+            self.clear_ns = since
+
+    def _look_at_positions(self) -> None:
         position, waiting = self._position, self._open
         np.maximum(self.position_lots, np.abs(position), out=self.position_lots)
         reach = np.maximum(np.abs(position + waiting[:, 0]), np.abs(position - waiting[:, 1]))
         np.maximum(self.reach_lots, reach, out=self.reach_lots)
+
+    def _look_at_exposure(self) -> None:
         worth = sum(
-            abs(int(lots)) * abs(one.worth_of(float(mark))) * one.ticklot_quote
-            for one, lots, mark in zip(self.state.instruments, position, self._mark, strict=True)
+            abs(lots * one.worth_of(mark)) * unit
+            for one, lots, mark, unit in zip(self.state.instruments, self._position.tolist(), self._mark.tolist(), self._units, strict=True)
             if lots
         )
         self.exposure_quote = max(self.exposure_quote, float(worth))
-        desk = self._desk[0]
-        self.loss_quote = max(self.loss_quote, float(desk["day_open_pnl_quote"] - desk["pnl_quote"]))
-        self.drawdown_quote = max(self.drawdown_quote, float(desk["drawdown_quote"]))
-        if not np.array_equal(self._verdicts, self._counts):
-            for number in np.flatnonzero(self._verdicts != self._counts):
-                self.first_ns.setdefault(VERDICT_NAMES[number], since)
-            self._counts = self._verdicts.copy()
-        if int(self._state[0]) != self._last_state:
-            before, self._last_state = self._last_state, int(self._state[0])
-            self.transitions.append((since, DESK_STATE_NAMES[before], DESK_STATE_NAMES[self._last_state]))
-        if self.clear_ns is None and self.first_ns and not self._resting.any():
-            self.clear_ns = since
 
     def refusals(self) -> dict[str, int]:
         """Return how often each verdict was given since the shock."""
