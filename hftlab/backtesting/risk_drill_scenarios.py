@@ -58,7 +58,7 @@ class Scenario:
 class Gap(Scenario):
     """The price jumps through the stop: nobody trades in between.
 
-    By default half as far again as it takes to lose the daily limit with the position of that moment, 5 to 50 %.
+    By default half as far again as it takes to lose the daily limit with the position of that moment, 1 to 50 %.
     """
 
     NAME: ClassVar[str] = "gap"
@@ -70,7 +70,7 @@ class Gap(Scenario):
 
     def rows(self, scene: Scene) -> Rows:
         """Move every price at once, for good."""
-        jump_frac = min(max(1.5 * scene.stop_frac, 0.05), 0.5) if self.jump_frac is None else self.jump_frac
+        jump_frac = min(max(1.5 * scene.stop_frac, 0.01), 0.5) if self.jump_frac is None else self.jump_frac
         return moved(scene.rows, [Step(scene.shock_ns, scene.against * jump_frac)])
 
 
