@@ -127,6 +127,13 @@ def test_what_stays_within_the_limits_on_money_needs_no_catching():
     assert outcome.loss_worst_quote > 0
 
 
+def test_a_fat_finger_is_harmless_where_no_order_leaves_that_is_larger_than_allowed():
+    allowed = drill([FatFinger(for_s=2)], order_qty_max="2")["fat finger"]
+    assert (allowed.caught_by, allowed.verdict) == (None, "within limits")
+    assert allowed.order_worst == (1.0,)  # a hundred times 0.01
+    assert drill([FatFinger(for_s=2)], order_qty_max="0.02")["fat finger"].order_worst[0] <= 0.02
+
+
 def test_a_venue_that_halts_is_held_by_its_line_and_the_worst_of_unknown_orders_stays_within_the_limit():
     result = drill([VenueHalt(halt_s=4, reopen_frac=0.05)], position_qty_max="0.03")
     outcome = result["venue halt"]

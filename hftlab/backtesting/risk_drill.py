@@ -25,7 +25,7 @@ from hftlab.instrument import Instrument
 from hftlab.kernels import core
 from hftlab.params import Limits, Quoter
 from hftlab.strict import keywords, number, spread
-from hftlab.types import AT_DESK, AT_EXCHANGE, LAST, LATENCY, SAMPLE
+from hftlab.types import AMEND, AT_DESK, AT_EXCHANGE, LAST, LATENCY, SAMPLE, SUBMIT
 from hftlab.usercode.functions import decide_of
 from hftlab.usercode.run import runner
 
@@ -183,7 +183,7 @@ class _Drill:
             scenario=scenario.NAME,
             words=scenario.WORDS,
             currency=instruments[0].settle,
-            money=scenario.MONEY,
+            harm=scenario.HARM,
             caught_by=caught,
             after_ns=None if caught is None else more[caught],
             seen=more,
@@ -191,6 +191,8 @@ class _Drill:
             position_worst=tuple(float(n) * size for n, size in zip(watch.position_lots, lot, strict=True)),
             reach_worst=tuple(float(n) * size for n, size in zip(watch.reach_lots, lot, strict=True)),
             position_max=tuple(float(n) * size for n, size in zip(state.markets["limits"]["position_lots_max"], lot, strict=True)),
+            order_worst=tuple(_largest_order(report, i, scene.shock_ns) * size for i, size in enumerate(lot)),
+            order_max=tuple(float(n) * size for n, size in zip(state.markets["limits"]["order_lots_max"], lot, strict=True)),
             exposure_worst_quote=watch.exposure_quote,
             loss_worst_quote=watch.loss_quote,
             loss_quote_max=float(limits["loss_quote_max"]),
@@ -201,3 +203,10 @@ class _Drill:
             resting_end=int(state.exchanges["resting_count"].sum()),
             report=report,
         )
+
+
+def _largest_order(report: Report, i: int, shock_ns: int) -> float:
+    """Return the lots of the largest order that was asked for in market `i` from the shock on."""
+    own = report.facts.own
+    asked = own[np.isin(own["kind"], (SUBMIT, AMEND)) & (own["instrument"] == i) & (own["ts_recv_ns"] >= shock_ns)]
+    return float(asked["qty_lots"].max(initial=0))

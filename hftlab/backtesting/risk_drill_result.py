@@ -20,9 +20,9 @@ _ROOM = 1e-9  # a position that equals its limit is within it
 class Outcome:
     """One scenario. Times in ns after the shock, money in `currency`, positions in base units, one a market.
 
-    `caught_by` is the first verdict meant for this scenario, None when none came; `money`: it harms by its cost alone; `seen` all verdicts that came more often than
+    `caught_by` is the first verdict meant for this scenario, None when none came; `harm` what it harms by, where that is one thing; `seen` all verdicts that came more often than
     without the shock, with their first times; `transitions` the changes of state of the desk
-    and its markets: when, from, to, and the limit that is the reason. `reach_worst` is the largest position
+    and its markets: when, from, to, and the limit that is the reason. `order_worst` is the largest order sent; `reach_worst` the largest position
     that all orders that might still rest, those of unknown fate too, could have led to; `clear_ns` is when nothing of ours rested at
     the exchange for the first time after the first refusal; `resting_end` what rests there at the end.
     """
@@ -30,7 +30,7 @@ class Outcome:
     scenario: str
     words: str
     currency: str
-    money: bool
+    harm: str
     caught_by: str | None
     after_ns: int | None
     seen: Mapping[str, int]
@@ -38,6 +38,8 @@ class Outcome:
     position_worst: tuple[float, ...]
     reach_worst: tuple[float, ...]
     position_max: tuple[float, ...]
+    order_worst: tuple[float, ...]
+    order_max: tuple[float, ...]
     exposure_worst_quote: float
     loss_worst_quote: float
     loss_quote_max: float
@@ -55,14 +57,12 @@ class Outcome:
 
     @property
     def harmless(self) -> bool:
-        """Return whether nothing had to catch it: it only costs money, there are limits on that, and it stayed within them."""
+        """Return whether nothing had to catch it: what it harms by, money or the size of an order, has a limit and stayed within it."""
+        if self.harm == "order":
+            return all(worst <= limit * (1 + _ROOM) for worst, limit in zip(self.order_worst, self.order_max, strict=True))
         limits = (self.loss_quote_max, self.drawdown_quote_max)
-        return (
-            self.money
-            and all(isfinite(one) for one in limits)
-            and self.loss_worst_quote <= limits[0]
-            and self.drawdown_worst_quote <= limits[1]
-        )
+        known = self.harm == "money" and all(isfinite(one) for one in limits)
+        return known and self.loss_worst_quote <= limits[0] and self.drawdown_worst_quote <= limits[1]
 
     @property
     def verdict(self) -> str:

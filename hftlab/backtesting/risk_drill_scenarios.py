@@ -37,13 +37,13 @@ class Scene:
 class Scenario:
     """One thing that goes wrong. `NAME` is what it is called, `WORDS` what happens, `CATCHES` the verdicts that are meant for it.
 
-    `MONEY`: it does harm by what it costs and by nothing else, so that a cost within the limits is no harm.
+    `HARM` is what it does harm by, where that is one thing: "money" (a cost within the limits is none), "order" (an order within them).
     """
 
     NAME: ClassVar[str] = ""
     WORDS: ClassVar[str] = ""
     CATCHES: ClassVar[tuple[str, ...]] = ()
-    MONEY: ClassVar[bool] = False
+    HARM: ClassVar[str] = ""
 
     def rows(self, scene: Scene) -> Rows:
         """Return the rows of the tape as they are in this scenario."""
@@ -64,7 +64,7 @@ class Gap(Scenario):
     NAME: ClassVar[str] = "gap"
     WORDS: ClassVar[str] = "the price jumps against the position, through the stop, and nothing trades in between"
     CATCHES: ClassVar[tuple[str, ...]] = ("daily loss", "drawdown", "volatility")
-    MONEY: ClassVar[bool] = True
+    HARM: ClassVar[str] = "money"
 
     jump_frac: float | None = None
 
@@ -81,7 +81,7 @@ class FlashCrash(Scenario):
     NAME: ClassVar[str] = "flash crash"
     WORDS: ClassVar[str] = "takers run through the book against the position, then the price comes back"
     CATCHES: ClassVar[tuple[str, ...]] = ("sweep", "volatility", "toxic flow", "markout", "reducing", "position", "daily loss", "drawdown")
-    MONEY: ClassVar[bool] = True
+    HARM: ClassVar[str] = "money"
 
     depth_frac: float = 0.10
     fall_s: float = 2.0
@@ -128,6 +128,7 @@ class FatFinger(Scenario):
         "leverage",
         "margin",
     )
+    HARM: ClassVar[str] = "order"
 
     factor: float = 100.0
     for_s: float = 5.0
@@ -189,7 +190,7 @@ class VolatilityBurst(Scenario):
     NAME: ClassVar[str] = "volatility burst"
     WORDS: ClassVar[str] = "prices jump to and fro for ten seconds"
     CATCHES: ClassVar[tuple[str, ...]] = ("volatility", "sweep", "toxic flow", "markout", "reducing", "position", "daily loss", "drawdown")
-    MONEY: ClassVar[bool] = True
+    HARM: ClassVar[str] = "money"
 
     step_frac: float = 0.004
     for_s: float = 10.0
@@ -208,7 +209,7 @@ class ToxicFlow(Scenario):
     NAME: ClassVar[str] = "toxic flow"
     WORDS: ClassVar[str] = "takers come from one side only, and the price follows each of them"
     CATCHES: ClassVar[tuple[str, ...]] = ("toxic flow", "markout", "sweep", "volatility", "reducing", "position", "daily loss", "drawdown")
-    MONEY: ClassVar[bool] = True
+    HARM: ClassVar[str] = "money"
 
     drift_frac: float = 0.02
     for_s: float = 20.0

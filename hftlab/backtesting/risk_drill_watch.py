@@ -69,6 +69,8 @@ class Watch:
         count = int(self._changes_count[0])
         for number in range(self._changes, count):
             row = self.state.desk["changes"][0][number % CHANGES]
+            if row["market"] >= 0 and self.transitions and self.transitions[-1][2] == "HALTED":
+                continue  # what a market would do is of no account while the desk is halted
             before, after = (DESK_STATE_NAMES[int(row[name])] for name in ("before", "after"))
             why = VERDICT_NAMES[int(row["verdict"])] if row["verdict"] else ""
             self.transitions.append((max(int(row["ts_ns"]) - self.shock_ns, 0), before, after, why))
