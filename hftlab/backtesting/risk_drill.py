@@ -25,7 +25,7 @@ from hftlab.instrument import Instrument
 from hftlab.kernels import core
 from hftlab.params import Limits, Quoter
 from hftlab.strict import keywords, number, spread
-from hftlab.types import AMEND, AT_DESK, AT_EXCHANGE, LAST, LATENCY, SAMPLE, SUBMIT
+from hftlab.types import AT_DESK, AT_EXCHANGE, LAST, LATENCY, SAMPLE
 from hftlab.usercode.functions import decide_of
 from hftlab.usercode.run import runner
 
@@ -191,7 +191,7 @@ class _Drill:
             position_worst=tuple(float(n) * size for n, size in zip(watch.position_lots, lot, strict=True)),
             reach_worst=tuple(float(n) * size for n, size in zip(watch.reach_lots, lot, strict=True)),
             position_max=tuple(float(n) * size for n, size in zip(state.markets["limits"]["position_lots_max"], lot, strict=True)),
-            order_worst=tuple(_largest_order(report, i, scene.shock_ns) * size for i, size in enumerate(lot)),
+            order_worst=tuple(float(n) * size for n, size in zip(watch.order_lots, lot, strict=True)),
             order_max=tuple(float(n) * size for n, size in zip(state.markets["limits"]["order_lots_max"], lot, strict=True)),
             exposure_worst_quote=watch.exposure_quote,
             loss_worst_quote=watch.loss_quote,
@@ -203,10 +203,3 @@ class _Drill:
             resting_end=int(state.exchanges["resting_count"].sum()),
             report=report,
         )
-
-
-def _largest_order(report: Report, i: int, shock_ns: int) -> float:
-    """Return the lots of the largest order that was asked for in market `i` from the shock on."""
-    own = report.facts.own
-    asked = own[np.isin(own["kind"], (SUBMIT, AMEND)) & (own["instrument"] == i) & (own["ts_recv_ns"] >= shock_ns)]
-    return float(asked["qty_lots"].max(initial=0))

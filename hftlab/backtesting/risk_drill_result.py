@@ -22,7 +22,7 @@ class Outcome:
 
     `caught_by` is the first verdict meant for this scenario, None when none came; `harm` what it harms by, where that is one thing; `seen` all verdicts that came more often than
     without the shock, with their first times; `transitions` the changes of state of the desk
-    and its markets: when, from, to, and the limit that is the reason. `order_worst` is the largest order sent; `reach_worst` the largest position
+    and its markets: when, from, to, and the limit that is the reason. `order_worst` is the largest order; `reach_worst` the largest position
     that all orders that might still rest, those of unknown fate too, could have led to; `clear_ns` is when nothing of ours rested at
     the exchange for the first time after the first refusal; `resting_end` what rests there at the end.
     """

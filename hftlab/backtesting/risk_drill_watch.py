@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hftlab.data.state import State
-from hftlab.types import CHANGES, DESK_STATE_NAMES, VERDICT_NAMES
+from hftlab.types import CHANGES, DESK_STATE_NAMES, FREE, VERDICT_NAMES
 
 
 @dataclass
@@ -20,6 +20,7 @@ class Watch:
     clear_ns: int | None = None  # when nothing of ours rested for the first time after something was refused
     position_lots: Any = None
     reach_lots: Any = None  # position if every order that may rest were filled
+    order_lots: Any = None  # the largest order, as it stands or as it is asked to be
     exposure_quote: float = 0.0
     loss_quote: float = 0.0
     drawdown_quote: float = 0.0
@@ -36,6 +37,7 @@ class Watch:
         self._changes = int(self._changes_count[0])
         self.position_lots = np.zeros(len(markets), np.int64)
         self.reach_lots = np.zeros(len(markets), np.int64)
+        self.order_lots = np.zeros(len(markets), np.int64)
 
     def look(self) -> None:
         """Note what is so now. It is asked after every message, so what has not changed is not looked at twice."""
@@ -64,6 +66,9 @@ class Watch:
         np.maximum(self.position_lots, np.abs(position), out=self.position_lots)
         reach = np.maximum(np.abs(position + waiting[:, 0]), np.abs(position - waiting[:, 1]))
         np.maximum(self.reach_lots, reach, out=self.reach_lots)
+        orders = self.state.markets["orders"]
+        largest = np.maximum(orders["leaves_lots"], orders["wish_lots"]) * (orders["status"] != FREE)
+        np.maximum(self.order_lots, largest.max(axis=1), out=self.order_lots)
 
     def _look_at_states(self) -> None:
         count = int(self._changes_count[0])
