@@ -136,7 +136,11 @@ def _others(levels: Sequence[tuple[int, int]], own: Ints, side: int) -> Ints:
 
 def _of_report(report: Report) -> Desk:
     rows = report.samples[report.samples["kind"] == SAMPLE]
-    holdings, series, notes = [], [], []
+    holdings, series, notes = (
+        [],
+        [],
+        ["a report does not know which orders of ours still rest: price shocks are those of the position alone."],
+    )
     for i, instrument in enumerate(report.instruments):
         mine = rows[rows["instrument"] == i]
         fair, ts_ns = mine["price_ticks"].view(np.float64), mine["ts_recv_ns"]
