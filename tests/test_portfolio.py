@@ -109,6 +109,20 @@ def test_a_normal_world_is_judged_right_by_both_measures():
     assert pm.cvar_historical(pnl) == pytest.approx(3 * 2.0627, rel=0.02)  # phi(z) / 5 %
 
 
+def test_the_loss_is_beyond_value_at_risk_as_often_as_kupiec_allows():
+    # Kupiec 1995: of 255 days, 7 to 20 beyond a VaR 95 are no evidence against it (95 % region). 40 worlds of 250 + 255 moves.
+    inside = {"historical": 0, "normal": 0}
+    for seed in range(40):
+        moves_ = np.random.default_rng(seed).standard_normal(505)
+        windows = np.lib.stride_tricks.sliding_window_view(moves_[:-1], 250)
+        beyond = -np.quantile(windows, 1 - pm.LEVEL, axis=1)
+        assert pm.var_historical(windows[0]) == pytest.approx(beyond[0])
+        inside["historical"] += 7 <= int((moves_[250:] < -beyond).sum()) <= 20
+        forecasts = [pm.var_normal(np.ones(1), pm.ewma_covariance(w[:, None], 0.97)) for w in windows]
+        inside["normal"] += 7 <= int((moves_[250:] < -np.array(forecasts)).sum()) <= 20
+    assert min(inside.values()) >= 34, inside
+
+
 # --- laws ---------------------------------------------------------------------------------------------------------------------
 
 
