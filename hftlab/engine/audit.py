@@ -33,7 +33,7 @@ FIELDS = (
     "replayed",
     "took_ms",
 )
-TEXT_CHARS = 300
+TEXT_CHARS = 600
 _TAIL_BYTES = 1024  # a line is seldom longer; more is read when it is
 _SECRET = re.compile(r"[A-Za-z0-9_\-+/=]{40,}")  # a token has 43 of these; no word and no number of ours has 40
 

@@ -122,7 +122,7 @@ class _Collected:
 def text_of(frame: Frame, more: dict[str, float]) -> bytes:
     """Return the text for Prometheus. `more` holds what the frame does not know, by metric name: health, age, the door's own counts."""
     registry = CollectorRegistry()
-    registry.register(_Collected([*_desk(frame, more), *_markets(frame), *_labelled(frame)]))  # type: ignore[arg-type]
+    registry.register(_Collected([*_desk(frame, more), *_markets(frame), *_labelled(frame)]))
     return generate_latest(registry)
 
 

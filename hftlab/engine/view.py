@@ -17,6 +17,7 @@ from hftlab.data import journal as jn
 from hftlab.data.frame import Frame
 from hftlab.data.snapshot import SnapshotReader
 from hftlab.engine.spec import load_spec, read_instruments
+from hftlab.engine.trail import AuditTrail
 from hftlab.errors import CommandRefused, DataError, EngineDied, EngineUnreachable
 from hftlab.instrument import Instrument
 from hftlab.params import QUOTERS
@@ -51,7 +52,7 @@ def log_tail(directory: Path, lines: int = 12) -> str:
     return text.strip() or "(the log is empty)"
 
 
-class View:
+class View(AuditTrail):
     """A read-only handle: it opens files read-only and holds nothing to command with."""
 
     def __init__(self, run: str | Path) -> None:
@@ -234,6 +235,7 @@ def _written(state: Any, run: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def slider(name: str, value: float, instrument: Instrument) -> dict[str, Any]:
+    """Return how a slider shows one live parameter: name, label, unit, value, min, max, step, log; human units."""
     rule = TUNABLE[name]
     low, high = (value / 10, value * 10) if value > 0 else (rule.low, 10.0)
     step = float(instrument.lot_size) if rule.sized else (1.0 if rule.whole else (high - low) / 100)

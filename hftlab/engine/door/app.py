@@ -1,13 +1,12 @@
 """The application: every route in one list. The gate stands in front of all of them."""
 
-import time
-from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
-
 import asyncio
 import contextlib
 import logging
+import time
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,6 +14,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
+from hftlab.engine.audit import scrub
 from hftlab.engine.door import models as m
 from hftlab.engine.door.board import Board
 from hftlab.engine.door.calls import Calls
@@ -44,11 +44,11 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def make_app(board: Board, calls: Calls, tokens: Tokens) -> FastAPI:
-    """Return the application in front of an engine."""
+def make_app(board: Board, calls: Calls, tokens: Tokens, clock_s: Callable[[], float] = time.monotonic) -> FastAPI:
+    """Return the application in front of an engine. `clock_s`: the stopwatch of the rates."""
 
     @asynccontextmanager
-    async def life(app: FastAPI) -> Any:
+    async def life(_: FastAPI) -> Any:
         tasks = [asyncio.create_task(board.follow()), asyncio.create_task(_renew(tokens))]
         yield
         for task in tasks:
@@ -71,7 +71,7 @@ def make_app(board: Board, calls: Calls, tokens: Tokens) -> FastAPI:
     app.state.board, app.state.calls, app.state.tokens = board, calls, tokens
     app.include_router(read_routes())
     app.include_router(control_routes())
-    app.add_middleware(Gate, tokens=tokens, audit=board.audit, tally=board.tally, clock_s=time.monotonic)
+    app.add_middleware(Gate, tokens=tokens, audit=board.audit, tally=board.tally, clock_s=clock_s)
     _tell_errors(app, calls)
     return app
 
@@ -88,7 +88,7 @@ def _tell_errors(app: FastAPI, calls: Calls) -> None:
     def answer(request: Request, refusal: Refused) -> JSONResponse:
         calls.refused(request, refusal)
         headers = {name.decode(): value.decode() for name, value in refusal.headers}
-        return JSONResponse(problem(refusal.status, refusal.kind, refusal.text), refusal.status, headers)
+        return JSONResponse(problem(refusal.status, refusal.kind, scrub(refusal.text)), refusal.status, headers)
 
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> JSONResponse:

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-KEY_CHARS = 128
-
 
 class Bucket:
     """Lets `per_s` calls a second through, and `burst` at once. `clock_s` is a stopwatch."""
@@ -32,7 +30,7 @@ class Buckets:
     """One bucket a name, for the last `most` names that were seen."""
 
     def __init__(self, per_s: float, burst: float, clock_s: Callable[[], float], most: int = 256) -> None:
-        self._made = lambda: Bucket(per_s, burst, clock_s)
+        self._per_s, self._burst, self._clock_s = per_s, burst, clock_s
         self._buckets: OrderedDict[Any, Bucket] = OrderedDict()
         self._most = most
 
@@ -42,7 +40,7 @@ class Buckets:
     def take(self, name: Any) -> float:
         """Take one of a name's; return 0.0, or after how many seconds there will be one."""
         if name not in self._buckets:
-            self._buckets[name] = self._made()
+            self._buckets[name] = Bucket(self._per_s, self._burst, self._clock_s)
             if len(self._buckets) > self._most:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(name)

@@ -17,7 +17,7 @@ from hftlab.engine.clock import wall_now_ns
 from hftlab.engine.door.bounds import Buckets
 from hftlab.engine.door.tokens import Scope, Token, Tokens
 
-ASGI = Callable[..., Awaitable[None]]
+ASGI = Callable[..., Awaitable[Any]]
 Message = MutableMapping[str, Any]
 
 HOSTS = ("127.0.0.1", "localhost")
@@ -206,7 +206,7 @@ async def _body(headers: dict[str, str], receive: ASGI) -> bytes:
     try:
         async with asyncio.timeout(BODY_S):
             while True:
-                message: Any = await receive()
+                message = await receive()
                 if message["type"] != "http.request":
                     raise Refused(400, "Disconnected", "the client left before its request was complete")
                 body += message.get("body", b"")
@@ -218,7 +218,7 @@ async def _body(headers: dict[str, str], receive: ASGI) -> bytes:
         raise Refused(408, "BodyLate", f"the body was not there after {BODY_S:g} s") from None
 
 
-def _replay(body: bytes) -> ASGI:
+def _replay(body: bytes) -> Callable[[], Awaitable[Message]]:
     """Return a `receive` that gives the body once more."""
     first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
     never = asyncio.Event()
@@ -230,7 +230,7 @@ def _replay(body: bytes) -> ASGI:
         await never.wait()
         return {"type": "http.disconnect"}
 
-    return receive  # type: ignore[return-value]
+    return receive
 
 
 def _with_headers(send: ASGI) -> ASGI:

@@ -40,7 +40,7 @@ def _about(router: APIRouter) -> None:
             m.Link(method=method, path=route.path, what=route.summary or "")
             for route in request.app.routes
             if isinstance(route, APIRoute)
-            for method in sorted(route.methods)
+            for method in sorted(route.methods or ())
         ]
         links.append(m.Link(method="WS", path="/ws", what="The overview, frame by frame."))
         return m.Root(
@@ -103,7 +103,7 @@ def _trade(router: APIRouter) -> None:
 
 def _pages(router: APIRouter) -> None:
     @router.get("/dashboard", summary="A page of status for a browser; it asks every 2 s.", response_class=HTMLResponse)
-    async def dashboard(request: Request) -> HTMLResponse:
+    async def dashboard() -> HTMLResponse:
         return dashboard_page()
 
     @router.get("/docs", summary="This interface, as a page.", response_class=HTMLResponse)

@@ -27,9 +27,11 @@ class Door:
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._tokens = Tokens(directory, wall_now_ns, life_s)
         self._audit = AuditLog(directory)
-        board = Board(directory, self._audit)
+        self._board = Board(directory, self._audit)
+        self._calls = Calls(engine, self._audit)
+        self.app = make_app(self._board, self._calls, self._tokens)
         config = uvicorn.Config(
-            make_app(board, Calls(engine, self._audit), self._tokens),
+            self.app,
             log_config=None,
             access_log=False,
             lifespan="on",
