@@ -19,8 +19,8 @@ from hftlab.engine.door import models as m
 from hftlab.engine.door.board import Board
 from hftlab.engine.door.calls import Calls
 from hftlab.engine.door.gate import Gate, Refused, problem
-from hftlab.engine.door.routes_control import control_routes
-from hftlab.engine.door.routes_read import read_routes
+from hftlab.engine.door.routes_control import add_control_routes
+from hftlab.engine.door.routes_read import add_read_routes
 from hftlab.engine.door.tokens import Tokens
 
 log = logging.getLogger("hftlab.engine")
@@ -69,8 +69,8 @@ def make_app(board: Board, calls: Calls, tokens: Tokens, clock_s: Callable[[], f
         redirect_slashes=False,
     )
     app.state.board, app.state.calls, app.state.tokens = board, calls, tokens
-    app.include_router(read_routes())
-    app.include_router(control_routes())
+    add_read_routes(app.router)
+    add_control_routes(app.router)
     app.add_middleware(Gate, tokens=tokens, audit=board.audit, tally=board.tally, clock_s=clock_s)
     _tell_errors(app, calls)
     return app

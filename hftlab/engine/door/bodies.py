@@ -22,7 +22,7 @@ def _usable(value: float | str | None) -> float | str | None:
 
 
 Value = Annotated[StrictInt | StrictFloat | Annotated[StrictStr, Field(max_length=40)] | None, AfterValidator(_usable)]
-Name = Annotated[str, Field(max_length=40, min_length=1)]
+Name = Annotated[str, Field(max_length=40, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 Market = Annotated[int, Field(ge=0, le=1000, strict=True, description="number of the market, from 0")]
 
 

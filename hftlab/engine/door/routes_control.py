@@ -30,9 +30,8 @@ def calls_of(request: Request) -> Calls:
     return calls
 
 
-def control_routes() -> APIRouter:
-    """Return the routes that only the control token opens."""
-    router = APIRouter()
+def add_control_routes(router: APIRouter) -> None:
+    """Add the routes that only the control token opens."""
     for name, what in (
         ("halt", "Cancel everything and stay so, over restarts too, until resume. Goes before whatever waits."),
         ("resume", "Quote again, also after a halt."),
@@ -48,8 +47,6 @@ def control_routes() -> APIRouter:
         end_ns = request.app.state.tokens.rotate()
         await calls_of(request).note(request, body, "rotate tokens")
         return m.Rotated(end_ns=end_ns)
-
-    return router
 
 
 def _simple(router: APIRouter, path: str, name: str, what: str) -> None:

@@ -23,13 +23,16 @@ def board_of(request: Request) -> Board:
     return board
 
 
-def read_routes() -> APIRouter:
-    """Return the routes that the read token opens."""
-    router = APIRouter()
+def _other(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """Describe an answer that is no JSON, beside the errors, which are."""
+    return {200: {"content": {media_type: {"schema": {"type": "string"}}}, "description": "as it says"}}
+
+
+def add_read_routes(router: APIRouter) -> None:
+    """Add the routes that the read token opens."""
     _about(router)
     _trade(router)
     _pages(router)
-    return router
 
 
 def _about(router: APIRouter) -> None:
@@ -102,11 +105,13 @@ def _trade(router: APIRouter) -> None:
 
 
 def _pages(router: APIRouter) -> None:
-    @router.get("/dashboard", summary="A page of status for a browser; it asks every 2 s.", response_class=HTMLResponse)
+    @router.get(
+        "/dashboard", summary="A page of status for a browser; it asks every 2 s.", response_model=None, responses=_other("text/html")
+    )
     async def dashboard() -> HTMLResponse:
         return dashboard_page()
 
-    @router.get("/docs", summary="This interface, as a page.", response_class=HTMLResponse)
+    @router.get("/docs", summary="This interface, as a page.", response_model=None, responses=_other("text/html"))
     async def docs(request: Request) -> HTMLResponse:
         return docs_page(request.app.openapi())
 
