@@ -70,7 +70,7 @@ class Rig:
     def lines(self) -> list[dict]:
         """The audit trail, once what was asked for is on the disk."""
         done = threading.Event()
-        self.audit.add({"call": "flush"}, done.set)
+        self.audit.add({"call": "flush", "ok": True}, done.set)
         assert done.wait(30)
         return [one for one in read_calls(self.folder) if one["call"] != "flush"]
 
