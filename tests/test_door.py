@@ -311,8 +311,8 @@ def test_a_value_nobody_foresaw_is_refused_and_the_engine_lives(desk, client):
         assert answer.status_code == 422, (value, answer.text)
         assert answer.json()["error"]
     assert desk._thread.is_alive()
-    assert client.post("/limits", json={"values": {"position_qty_max": "0.06"}}).status_code == 200
-    assert client.get("/limits").json()[0]["limits"]["position_qty_max"] == 0.06
+    assert client.post("/limits", json={"values": {"position_qty_max": "0.04"}}).status_code == 200
+    assert client.get("/limits").json()[0]["limits"]["position_qty_max"] == 0.04
 
 
 def test_parameters_are_read_and_set_in_human_units(desk, client):

@@ -4,9 +4,11 @@ import json
 import re
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 from door_rig import rig, until
+from sessions import BTC
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -177,7 +179,9 @@ def test_what_is_answered_is_what_the_frame_says(desk):
             "instrument": "sim:BTC/USDT",
             "quoter": "FixedSpread",
             "python": None,
-            "active": False,
+            "active": True,
+            "state": "ACTIVE",
+            "unquoted_because": "",
             "orders": 0,
             "fills": 0,
             "position_qty": 0,
@@ -185,6 +189,28 @@ def test_what_is_answered_is_what_the_frame_says(desk):
         }
         client.post("/trading/resume")
         until(lambda: len(desk.board.frame().orders()) == 2)
+
+
+def test_one_strategy_is_switched_off_and_on_again_and_the_other_goes_on(tmp_path):
+    with rig(tmp_path / "run", instruments=(BTC, replace(BTC, symbol="ETH/USDT", base="ETH"))) as own, own.client() as client:
+        until(lambda: own.board.frame().orders(0) and client.get("/strategies").json()[0]["active"])
+        assert [one["name"] for one in client.get("/strategies").json()] == ["FixedSpread-0", "FixedSpread-1"]
+        assert client.post("/strategies/FixedSpread-0/deactivate", json={"who": "ana"}).status_code == 200
+        until(lambda: not own.board.frame().orders(0))
+        assert [one["active"] for one in client.get("/strategies").json()] == [False, True]
+        assert client.get("/risk").json()["state"] == "ACTIVE"
+        assert client.post("/strategies/FixedSpread-0/activate").status_code == 200
+        until(lambda: own.board.frame().orders(0))
+        assert [one["command"] for one in own.lines()] == ["deactivate", "activate"]
+
+
+def test_a_limit_is_tightened_through_the_door_and_never_loosened_beyond_its_cap(own):
+    with own.client() as client:
+        assert client.post("/limits", json={"values": {"loss_quote_max": 100}}).status_code == 200
+        assert client.get("/limits").json()[0]["limits"]["loss_quote_max"] == 100.0
+        refused = client.post("/limits", json={"values": {"position_qty_max": "0.06"}})
+        assert (refused.status_code, refused.json()["type"]) == (422, "CommandRefused")
+        assert "looser than the hard cap 0.05" in refused.json()["error"]
 
 
 # --- the stream ------------------------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ MARKET_GAUGES = {
     "hftlab_feed_age_seconds": "age of the book, session time",
     "hftlab_book_valid": "1 while the book may be trusted",
     "hftlab_fair_price": "fair price, quote currency",
+    "hftlab_vpin_ratio": "toxicity of the flow, 0 to 1",
     "hftlab_spread_price": "best ask less best bid, quote currency",
 }
 COUNTERS = {
@@ -168,6 +169,7 @@ def _markets(frame: Frame) -> Iterator[Metric]:
             "hftlab_feed_age_seconds": feed_age_s(frame, i),
             "hftlab_book_valid": int(frame.validity(i) == VALIDITY_NAMES[0]),
             "hftlab_fair_price": frame.fair(i),
+            "hftlab_vpin_ratio": "toxicity of the flow, 0 to 1",
             "hftlab_spread_price": ask - bid,
         }
         for name, value in values.items():

@@ -22,7 +22,7 @@ from hftlab.engine.figures import Figures
 from hftlab.engine.inbox import Command, Inbox
 from hftlab.engine.spec import RunSpec
 from hftlab.errors import HftlabError
-from hftlab.types import CANCEL, DESK_STATE_NAMES, EVENT, LAST, STOPPED, SUBMIT, TIMER
+from hftlab.types import CANCEL, EVENT, LAST, STOPPED, SUBMIT, TIMER
 from hftlab.venues.base import Source
 from hftlab.venues.feeds import PaperVenue, ReplayFeed, SynthFeed
 from hftlab.venues.sources import ReplaySource, SynthSource, load_tape, lost_orders, market_rows
@@ -204,11 +204,8 @@ class Driver:
         if command.name == "stop":
             self._stopping.append(command)
             return
-        desk = self.state.desk
-        self._answer(
-            command,
-            {"ok": True, "rows": int(desk["rows"][0]), "state": DESK_STATE_NAMES[int(desk["state"][0])], "row": row, "count": len(rows)},
-        )
+        rows_run, state = int(self.state.desk["rows"][0]), self.state.frame(copy=False).state
+        self._answer(command, {"ok": True, "rows": rows_run, "state": state, "row": row, "count": len(rows)})
 
     def _refuse(self, command: Command, now_ns: int, error: str, kind: str) -> None:
         self._log_message(self.figures.say(now_ns, f"refused {_text(command)} by {command.who}: {error}", "warn"))

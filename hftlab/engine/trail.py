@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hftlab.data import journal as jn
+from hftlab.data.frame import reason_text
 from hftlab.data.state import State
 from hftlab.engine.audit import read_calls
 from hftlab.engine.spec import load_spec
@@ -18,6 +19,7 @@ from hftlab.types import (
     CANCEL,
     CANCEL_REJECTED,
     CANCELED,
+    DEACTIVATE,
     DESK_STATE_NAMES,
     FILL,
     KIND_NAMES,
@@ -29,17 +31,17 @@ from hftlab.types import (
     REJECTED,
     SET_LIMITS,
     SET_PARAMS,
+    STATE,
     SUBMIT,
     TIMER,
     UNKNOWN,
-    VERDICT_NAMES,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("time", "row", "what", "instrument", "side", "price", "qty", "order_id", "who", "why", "text")
-_SHOWN = (SUBMIT, AMEND, CANCEL, FILL, REJECTED, CANCELED, CANCEL_REJECTED, UNKNOWN, PAYMENT)
+_SHOWN = (SUBMIT, AMEND, CANCEL, FILL, REJECTED, CANCELED, CANCEL_REJECTED, UNKNOWN, PAYMENT, STATE)
 _PRICED = (SUBMIT, AMEND, FILL)
 
 
@@ -79,16 +81,14 @@ def _entries(directory: Path) -> Iterator[dict[str, Any]]:
     first = 0
     for rows in jn.parts(directory / "journal"):
         for start, end in itertools.pairwise(_cuts(rows, told_too=told_too)):
-            part, before = rows[start:end], int(state.desk["state"][0])
-            head, number = part[0], first + start
-            if head["kind"] >= PAUSE and head["kind"] <= SET_LIMITS:
+            part, number = rows[start:end], first + start
+            head = part[0]
+            if PAUSE <= head["kind"] <= DEACTIVATE:
                 yield _command(head, number, state, known.get(number))
             elif told_too and head["kind"] in _SHOWN and head["kind"] != FILL:
                 yield _event(head, number, state)
             written = state.step(run, part)
             yield from (_event(one, first + end - 1, state) for one in written[np.isin(written["kind"], _SHOWN)])
-            if int(state.desk["state"][0]) != before:
-                yield _changed(state, before, first + end - 1)
             for n in range(number, first + end):
                 yield from (_call(call, int(rows[n - first]["ts_recv_ns"])) for call in refused.pop(n, ()))
         first += len(rows)
@@ -107,9 +107,9 @@ def _refused_after(calls: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]
 
 
 def _cuts(rows: np.ndarray, *, told_too: bool) -> list[int]:
-    """Return where rows are cut: at commands, and at timers, so that a change of state is seen when it comes, to a tenth of a second."""
+    """Return where rows are cut: at commands, which stand before what they led to, and at timers, so that row numbers are near."""
     kind = rows["kind"]
-    cut = (kind == TIMER) | ((kind >= PAUSE) & (kind <= SET_LIMITS))
+    cut = (kind == TIMER) | ((kind >= PAUSE) & (kind <= DEACTIVATE))
     if told_too:
         cut |= (kind >= ACCEPTED) & (kind <= PAYMENT) & (kind != FILL)
     at = np.flatnonzero(cut)
@@ -146,6 +146,8 @@ def _command(row: Any, number: int, state: State, call: Mapping[str, Any] | None
 
 def _event(row: Any, number: int, state: State) -> dict[str, Any]:
     instrument, kind = state.instruments[int(row["instrument"])], int(row["kind"])
+    if kind == STATE:
+        return _changed(row, number, None if int(row["seq"]) else instrument.name)
     priced = kind in _PRICED
     return _entry(
         int(row["ts_recv_ns"]),
@@ -159,9 +161,8 @@ def _event(row: Any, number: int, state: State) -> dict[str, Any]:
     )
 
 
-def _changed(state: State, before: int, number: int) -> dict[str, Any]:
-    desk = state.desk[0]
-    verdict = int(desk["halt_verdict"])
-    why = f": {VERDICT_NAMES[verdict]}" if verdict and verdict != NO_HALTED else ""
-    text = f"{DESK_STATE_NAMES[before]} to {DESK_STATE_NAMES[int(desk['state'])]}{why}"
-    return _entry(int(desk["now_ns"]), number, "STATE", text=text)
+def _changed(row: Any, number: int, instrument: str | None) -> dict[str, Any]:
+    after, before, verdict = (int(row[name]) for name in ("qty_lots", "leaves_lots", "order_id"))
+    why = f": {reason_text(verdict, row['price_ticks'].view(np.float64))}" if verdict and verdict != NO_HALTED else ""
+    text = f"{DESK_STATE_NAMES[before]} to {DESK_STATE_NAMES[after]}{why}"
+    return _entry(int(row["ts_recv_ns"]), number, "STATE", instrument=instrument, text=text)

@@ -7,8 +7,9 @@ from typing import Any
 from hftlab.data.frame import Frame
 from hftlab.engine.door import models as m
 from hftlab.engine.metrics import Rates
+from hftlab.limits import RULES, human
 from hftlab.tunable import TUNABLE, to_human
-from hftlab.types import BID, LIMIT_NAMES
+from hftlab.types import BID
 
 FILLS_SHOWN = 100
 
@@ -121,7 +122,7 @@ def risk(frame: Frame) -> m.Risk:
         for i in range(len(frame.instruments))
         for one in frame.gauges(i)
     ]
-    return m.Risk(state=frame.state, state_reason=frame.halt_reason, gauges=gauges, refusals=frame.refusals())
+    return m.Risk(state=frame.state, state_reason=frame.state_reason, gauges=gauges, refusals=frame.refusals())
 
 
 def strategies(frame: Frame, spec: Mapping[str, Any]) -> list[m.Strategy]:
@@ -134,7 +135,9 @@ def strategies(frame: Frame, spec: Mapping[str, Any]) -> list[m.Strategy]:
             instrument=frame.instruments[i].name,
             quoter=str(spec["quoters"][i]["type"]),
             python=str(python["class"]) if python else None,
-            active=frame.state in ("ACTIVE", "WIDEN", "REDUCING"),
+            active=frame.active(i),
+            state=frame.market_state(i),
+            unquoted_because=frame.unquoted_because(i),
             orders=int(frame.markets[i]["working"]),
             fills=int(frame.markets[i]["fills_count"]),
             position_qty=frame.position(i),
@@ -151,30 +154,17 @@ def names(spec: Mapping[str, Any]) -> list[str]:
 
 
 def limits(frame: Frame) -> list[m.MarketLimits]:
-    """Return the limits in force, in human units, by the names that `set_limits` takes."""
+    """Return the limits in force, in human units, by the names that `set_limits` takes. Those of the desk stand with the first market."""
     return [
         m.MarketLimits(
-            market=i, instrument=instrument.name, limits=dict(_limit(frame.markets[i], instrument, name) for name in LIMIT_NAMES)
+            market=i,
+            instrument=instrument.name,
+            limits={
+                name: finite(human(name, frame.markets[i]["limits"], instrument)) for name, rule in RULES.items() if i == 0 or not rule.desk
+            },
         )
         for i, instrument in enumerate(frame.instruments)
     ]
-
-
-def _limit(market: Any, instrument: Any, name: str) -> tuple[str, float | None]:
-    value = float(market["limits"][name])
-    for ending, human, factor in (
-        ("_ticklots_max", "_quote_max", instrument.ticklot_quote),
-        ("_lots_max", "_qty_max", float(instrument.lot_size)),
-        ("_ns_max", "_s_max", 1e-9),
-    ):
-        if name.endswith(ending):
-            return name.removesuffix(ending).removesuffix("_quote") + human, _set(value * factor)
-    return name, _set(value)
-
-
-def _set(value: float) -> float | None:
-    """Return a limit, rounded to what people wrote; None for one that nothing reaches."""
-    return float(f"{value:.12g}") if math.isfinite(value) and value < 1e17 else None
 
 
 def parameters(frame: Frame, spec: Mapping[str, Any], live: Mapping[str, Any], slider: Any) -> list[m.MarketParameters]:

@@ -222,6 +222,8 @@ class Strategy(BaseModel):
     quoter: str
     python: str | None
     active: bool
+    state: str
+    unquoted_because: str
     orders: int
     fills: int
     position_qty: float
