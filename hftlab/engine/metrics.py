@@ -169,7 +169,6 @@ def _markets(frame: Frame) -> Iterator[Metric]:
             "hftlab_feed_age_seconds": feed_age_s(frame, i),
             "hftlab_book_valid": int(frame.validity(i) == VALIDITY_NAMES[0]),
             "hftlab_fair_price": frame.fair(i),
-            "hftlab_vpin_ratio": "toxicity of the flow, 0 to 1",
             "hftlab_spread_price": ask - bid,
         }
         for name, value in values.items():
