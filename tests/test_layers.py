@@ -35,7 +35,7 @@ FLOORS = {
     "hftlab.usercode": 3,
     "hftlab.engine": 4,
     "hftlab.backtesting": 4,
-    "hftlab.engine.api": 5,
+    "hftlab.engine.door": 5,
     "hftlab.engine.__main__": 6,  # a command, like the cli
     "hftlab.widgets": 5,
     "hftlab.followers": 5,
@@ -191,6 +191,6 @@ def test_the_readers_of_this_file_see_what_they_look_for():
     found = [name for _, name in imports(up, "hftlab.kernels.book", is_package=False)]
     assert found == ["hftlab.widgets.pump.Pump", "hftlab.engine.session", "asyncio"]
     assert [floor_of(name) for name in found] == [5, 4, None]
-    assert floor_of("hftlab.engine.api") == 5
+    assert floor_of("hftlab.engine.door.gate") == 5
     clock = ast.parse("import time\nfrom time import time_ns\nx = time.time()\ny = datetime.datetime.now()\n")
     assert {what for _, what in clock_reads(clock, WALL_CLOCK)} == {"time.time_ns", "time.time", "datetime.now"}

@@ -29,6 +29,7 @@ class Journal:
         self._syncer: threading.Thread | None = None
         self._due = threading.Event()
         self._closed = False
+        self.rows = self.synced_rows = self.due_rows = 0  # appended by this process; of them on the disk; of them asked to be
         self._fd = self._open()
         self._size = os.fstat(self._fd).st_size
         torn = self._size % EVENT.itemsize
@@ -46,10 +47,13 @@ class Journal:
         while view:
             view = view[os.write(self._fd, view) :]
         self._size += rows.nbytes
+        self.rows += len(rows)
         if sync:
             os.fdatasync(self._fd)
+            self.synced_rows = self.rows
         if self._size >= self._segment_bytes:
             os.fdatasync(self._fd)
+            self.synced_rows = self.rows
             os.close(self._fd)
             self._number += 1
             self._fd = self._open()
@@ -63,6 +67,7 @@ class Journal:
         if self._syncer is None:
             self._syncer = threading.Thread(target=self._sync_loop, name="journal sync", daemon=True)
             self._syncer.start()
+        self.due_rows = self.rows
         self._due.set()
 
     def _sync_loop(self) -> None:
@@ -71,12 +76,13 @@ class Journal:
             self._due.clear()
             if self._closed:
                 return
-            # A copy of the descriptor: a segment may be closed meanwhile.
-            fd = os.dup(self._fd)
+            # A copy of the descriptor: a segment may be closed meanwhile, and then all before it is on the disk.
+            rows, fd = self.due_rows, os.dup(self._fd)
             try:
                 os.fdatasync(fd)
             finally:
                 os.close(fd)
+            self.synced_rows = max(self.synced_rows, rows)
 
     def close(self) -> None:
         """Sync and close."""

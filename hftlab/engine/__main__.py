@@ -5,18 +5,16 @@ import gc
 import json
 import logging
 import os
-import secrets
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from hftlab.engine.clock import wall_now_ns
 from hftlab.engine.figures import Figures
-from hftlab.engine.session import Command, Driver
+from hftlab.engine.inbox import Command
+from hftlab.engine.session import Driver
 from hftlab.engine.spec import CLEAN, RunSpec, load_spec
 from hftlab.engine.view import engine_alive
 from hftlab.errors import HftlabError, RunInUse
@@ -65,15 +63,6 @@ def watch(directory: Path) -> None:
             stderr=stderr,
             start_new_session=True,
         )
-
-
-def write_control(directory: Path, url: str, token: SecretStr) -> None:
-    """Write url and token for the owner's eyes only."""
-    path = directory / "control.json"
-    path.unlink(missing_ok=True)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(fd, "w") as file:
-        json.dump({"url": url, "token": token.get_secret_value(), "pid": os.getpid()}, file)
 
 
 def figures_of(spec: RunSpec) -> Figures:
@@ -128,7 +117,7 @@ def keep_pace(speed: float) -> None:
 
 def serve(directory: Path) -> None:
     """Run the engine of a directory until it is stopped."""
-    from hftlab.engine.api import Door
+    from hftlab.engine.door.server import Door
     from hftlab.engine.worker import Worker
 
     spec = load_spec(directory)
@@ -137,10 +126,8 @@ def serve(directory: Path) -> None:
         watch(directory)
     driver = driver_of(spec, directory)
     driver.publish(wall_now_ns())
-    token = SecretStr(secrets.token_urlsafe(32))
-    door = Door(driver, token)
+    door = Door(driver, directory)
     door.open()
-    write_control(directory, door.url, token)
     signal.signal(signal.SIGTERM, lambda *_: driver.inbox.put(Command("stop", 0, {}, "SIGTERM")))
     worker = Worker(spec, directory, driver) if spec.strategy else None
     # What start-up made lives as long as the process; the collector need not look at it again and again.
@@ -158,7 +145,6 @@ def serve(directory: Path) -> None:
         if worker is not None:
             worker.close()
         door.close()
-        (directory / "control.json").unlink(missing_ok=True)
 
 
 def main() -> int:

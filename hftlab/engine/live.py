@@ -15,8 +15,9 @@ import numpy as np
 
 from hftlab.engine.clock import wall_now_ns
 from hftlab.engine.figures import Figures
+from hftlab.engine.inbox import Command
 from hftlab.engine.lines import Line, lines_of
-from hftlab.engine.session import IDLE_S, Clock, Command, Driver
+from hftlab.engine.session import IDLE_S, Clock, Driver
 from hftlab.engine.spec import RunSpec
 from hftlab.errors import EngineDied
 from hftlab.types import ACCEPTED, AMENDED, EVENT, FILL, GAP, HALTED, LAST, LINK, PAYMENT, STOPPED
@@ -135,8 +136,7 @@ class LiveDriver(Driver):
         self.publish(wall_now_ns())
         self._journal.close()
         self._snapshot.close()
-        for command in self._stopping:
-            command.answer.put({"ok": True, "rows": int(self.state.desk["rows"][0]), "resting": 0, "state": "STOPPED"})
+        self._answer_stops()
 
     async def _main(self) -> None:
         self.aio = asyncio.get_running_loop()

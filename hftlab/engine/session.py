@@ -5,11 +5,9 @@ publish at 20 Hz. Journal first, then run; so a replay of the journal is the sta
 """
 
 import logging
-import queue
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from hftlab.data.state import State
 from hftlab.engine.clock import wall_now_ns
 from hftlab.engine.commands import rows_of
 from hftlab.engine.figures import Figures
+from hftlab.engine.inbox import Command, Inbox
 from hftlab.engine.spec import RunSpec
 from hftlab.errors import HftlabError
 from hftlab.types import CANCEL, EVENT, LAST, STOPPED, SUBMIT, TIMER
@@ -33,17 +32,8 @@ log = logging.getLogger("hftlab.engine")
 IDLE_S = 0.001
 _LOG_LEVELS = {"info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 FLAT_OUT_NS = 50_000_000  # session time played in one turn when the speed is infinite
-
-
-@dataclass
-class Command:
-    """A command on its way through the loop; `answer` is set when it was journaled and run."""
-
-    name: str
-    market: int
-    values: Mapping[str, Any]
-    who: str
-    answer: "queue.Queue[dict[str, Any]]" = field(default_factory=lambda: queue.Queue(1))
+COMMANDS_A_TURN = 32  # each is synced to the disk: the market must not wait for a flood of them
+OVERTAKEN = "a halt or a stop came after it and went first; send it again if it is still meant"
 
 
 class Clock:
@@ -75,7 +65,8 @@ class Driver:
         self.spec = spec
         self.directory = directory
         self.figures = figures
-        self.inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self.inbox = Inbox()
+        self.told: Callable[[Command, dict[str, Any]], None] | None = None  # hears every command with its answer
         self.wake = threading.Event()
         self.state: State = spec.state()
         self._run = spec.run()
@@ -100,6 +91,7 @@ class Driver:
         self._publish_ns = int(spec.publish_ms * 1e6)
         self._next_publish_ns = 0
         self._last_turn_ns = 0
+        self._owed = (0, 0)  # rows that the disk was asked for and had not written yet, and since when (wall clock)
         opening = self._opening(restarted=before > 0)
         if len(opening):
             self._process(opening, sync=False)
@@ -145,8 +137,16 @@ class Driver:
         self.publish(wall_now_ns())
         self._journal.close()
         self._snapshot.close()
+        self._answer_stops()
+
+    def _answer_stops(self) -> None:
         for command in self._stopping:
-            command.answer.put({"ok": True, "rows": int(self.state.desk["rows"][0]), "resting": 0, "state": "STOPPED"})
+            self._answer(command, {"ok": True, "rows": int(self.state.desk["rows"][0]), "resting": 0, "state": "STOPPED"})
+
+    def _answer(self, command: Command, answer: dict[str, Any]) -> None:
+        command.answer.put(answer)
+        if self.told is not None:
+            self.told(command, answer)
 
     def turn(self) -> None:
         """Do one turn."""
@@ -160,8 +160,11 @@ class Driver:
         if len(rows):
             self.figures.lag(rows)
             self._process(rows, sync=False)
-        while not self.inbox.empty():
-            self._command(self.inbox.get(), now_ns)
+        for command, overtaken in self.inbox.take(COMMANDS_A_TURN):
+            if overtaken:
+                self._refuse(command, now_ns, OVERTAKEN, "Overtaken")
+            else:
+                self._command(command, now_ns)
         gap_ns = wall_ns - self._last_turn_ns if self._last_turn_ns else 0
         self._last_turn_ns = wall_ns
         self.figures.turn(wall_ns, gap_ns, len(rows))
@@ -184,22 +187,30 @@ class Driver:
 
     def _command(self, command: Command, now_ns: int) -> None:
         now_ns = max(now_ns, int(self.state.desk["now_ns"][0]))
-        text = command.name + "".join(f" {k}={v}" for k, v in command.values.items())
         try:
             rows = rows_of(command.name, command.market, command.values, self.state, now_ns)
         except HftlabError as error:
-            self._log_message(self.figures.say(now_ns, f"refused {text} by {command.who}: {error}", "warn"))
-            command.answer.put({"ok": False, "error": str(error), "type": type(error).__name__})
+            self._refuse(command, now_ns, str(error), type(error).__name__)
             return
+        except Exception as error:  # why: no row was made yet, so nothing is half done; a value nobody foresaw must not end the engine
+            log.exception("a command could not be read")
+            self._refuse(command, now_ns, f"{command.name} could not be read: {type(error).__name__}: {error}", type(error).__name__)
+            return
+        row = int(self.state.desk["rows"][0])
         self._process(rows, sync=True)
         level = "warn" if command.name in ("halt", "flatten", "stop") else "info"
-        self._log_message(self.figures.say(now_ns, f"{text} by {command.who}", level))
+        self._log_message(self.figures.say(now_ns, f"{_text(command)} by {command.who}", level))
         # Published before it is answered: whoever was told finds it in the next frame that they read.
         self.publish(wall_now_ns())
         if command.name == "stop":
             self._stopping.append(command)
-        else:
-            command.answer.put({"ok": True, "rows": int(self.state.desk["rows"][0]), "state": int(self.state.desk["state"][0])})
+            return
+        rows_run, state = int(self.state.desk["rows"][0]), self.state.frame(copy=False).state
+        self._answer(command, {"ok": True, "rows": rows_run, "state": state, "row": row, "count": len(rows)})
+
+    def _refuse(self, command: Command, now_ns: int, error: str, kind: str) -> None:
+        self._log_message(self.figures.say(now_ns, f"refused {_text(command)} by {command.who}: {error}", "warn"))
+        self._answer(command, {"ok": False, "error": error, "type": kind})
 
     def _nothing_rests(self) -> bool:
         quiet = int(self.state.exchanges["request_count"].sum() + self.state.exchanges["report_count"].sum()) == 0
@@ -212,7 +223,16 @@ class Driver:
         if not self._source_done and self._source.done():
             self._source_done = True
             self._log_message(self.figures.say(int(self.state.desk["now_ns"][0]), "the recording is at its end", "warn"))
-        self._snapshot.publish(self.state.desk, self.state.markets, self.figures.to_dict(), wall_ns)
+        figures = self.figures.to_dict() | {"journal": self._journal_lag(wall_ns)}
+        self._snapshot.publish(self.state.desk, self.state.markets, figures, wall_ns)
+
+    def _journal_lag(self, wall_ns: int) -> dict[str, Any]:
+        """Return how far the disk is behind: rows not synced, and for how long it owes rows that it was asked for."""
+        journal = self._journal
+        if self._owed[0] <= journal.synced_rows:
+            self._owed = (journal.due_rows, wall_ns) if journal.due_rows > journal.synced_rows else (0, 0)
+        overdue_s = (wall_ns - self._owed[1]) / 1e9 if self._owed[1] else 0.0
+        return {"rows": journal.rows, "unsynced_rows": journal.rows - journal.synced_rows, "overdue_s": overdue_s}
 
     def say(self, level: str, text: str) -> None:
         """Put a message on the screen and into the log."""
@@ -232,6 +252,10 @@ def _requests_in(written: np.ndarray) -> np.ndarray:
     kinds = written["kind"].tolist()
     asked = [i for i, kind in enumerate(kinds) if SUBMIT <= kind <= CANCEL]
     return written if len(asked) == len(kinds) else written[asked]
+
+
+def _text(command: Command) -> str:
+    return command.name + "".join(f" {k}={v}" for k, v in command.values.items())
 
 
 def _timer(now_ns: int) -> np.ndarray:

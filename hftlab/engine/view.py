@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hftlab.data import journal as jn
 from hftlab.data.frame import Frame
 from hftlab.data.snapshot import SnapshotReader
 from hftlab.engine.spec import load_spec, read_instruments
+from hftlab.engine.trail import AuditTrail
 from hftlab.errors import CommandRefused, DataError, EngineDied, EngineUnreachable
 from hftlab.instrument import Instrument
 from hftlab.params import QUOTERS
@@ -50,7 +52,7 @@ def log_tail(directory: Path, lines: int = 12) -> str:
     return text.strip() or "(the log is empty)"
 
 
-class View:
+class View(AuditTrail):
     """A read-only handle: it opens files read-only and holds nothing to command with."""
 
     def __init__(self, run: str | Path) -> None:
@@ -137,45 +139,58 @@ class Session(View):
             ) from error
         return dict(control)
 
-    def command(self, name: str, market: int = 0, **values: Any) -> dict[str, Any]:
-        """Send one command; return its acknowledgement, given when it was journaled and run.
+    def command(self, name: str, market: int = 0, *, why: str = "", **values: Any) -> dict[str, Any]:
+        """Send one command; return its acknowledgement, given when it was journaled and run. `why` goes into the audit trail.
 
         Raises CommandRefused with the engine's reason, EngineUnreachable when its door does not answer, EngineDied.
         """
+        body = {"command": name, "market": market, "values": {k: _plain(v) for k, v in values.items()}}
+        return self._post(name, "/command", body, why)
+
+    def _post(self, name: str, path: str, body: dict[str, Any], why: str) -> dict[str, Any]:
+        """Send a call to the door. One whose connection broke is sent once more: by its key the engine knows it again."""
         import httpx
 
-        body = {"command": name, "market": market, "values": {k: _plain(v) for k, v in values.items()}, "who": f"pid {os.getpid()}"}
-        headers = {"authorization": f"Bearer {self._control['token']}"}
-        try:
-            # Loopback only: a proxy of the environment must never see the token.
-            with httpx.Client(trust_env=False, timeout=_HTTP_S) as client:
-                answer = client.post(self._control["url"] + "/command", json=body, headers=headers)
-        except httpx.HTTPError as error:
-            if not self.alive():
-                raise EngineDied(f"the engine of {self.name} has ended; {name} was not confirmed.\n{log_tail(self.directory)}") from None
-            raise EngineUnreachable(
-                f"{name}: no answer from the engine of {self.name} ({type(error).__name__}); it may or may not have acted."
-            ) from None
+        body = body | {"who": f"pid {os.getpid()}", "why": why}
+        key = uuid.uuid4().hex
+        # Loopback only: a proxy of the environment must never see the token.
+        with httpx.Client(trust_env=False, timeout=_HTTP_S) as client:
+            for last in (False, True):
+                headers = {"authorization": f"Bearer {self._control['token']}", "idempotency-key": key}
+                try:
+                    answer = client.post(self._control["url"] + path, json=body, headers=headers)
+                except httpx.HTTPError as error:
+                    if not self.alive():
+                        raise EngineDied(
+                            f"the engine of {self.name} has ended; {name} was not confirmed.\n{log_tail(self.directory)}"
+                        ) from None
+                    if last or isinstance(error, httpx.TimeoutException):
+                        raise EngineUnreachable(
+                            f"{name}: no answer from the engine of {self.name} ({type(error).__name__}); it may or may not have acted."
+                        ) from None
+                    continue
+                if answer.status_code != 401 or last:
+                    break
+                self._control = self._read_control()  # the tokens were renewed
         if answer.status_code != 200:
-            detail = answer.json().get("detail", answer.text)
-            raise CommandRefused(detail["error"] if isinstance(detail, dict) else str(detail))
+            raise CommandRefused(str(answer.json()["error"]))
         return dict(answer.json())
 
-    def pause(self) -> dict[str, Any]:
+    def pause(self, why: str = "") -> dict[str, Any]:
         """Withdraw the quotes; keep watching."""
-        return self.command("pause")
+        return self._post("pause", "/trading/pause", {}, why)
 
-    def resume(self) -> dict[str, Any]:
+    def resume(self, why: str = "") -> dict[str, Any]:
         """Quote again, also after a halt."""
-        return self.command("resume")
+        return self._post("resume", "/trading/resume", {}, why)
 
-    def halt(self) -> dict[str, Any]:
-        """Cancel everything and stay so, over restarts too, until resume."""
-        return self.command("halt")
+    def halt(self, why: str = "") -> dict[str, Any]:
+        """Cancel everything and stay so, over restarts too, until resume. Goes before whatever waits for the engine."""
+        return self._post("halt", "/trading/halt", {}, why)
 
-    def flatten(self) -> dict[str, Any]:
+    def flatten(self, why: str = "") -> dict[str, Any]:
         """Cancel the quotes and take the position to zero."""
-        return self.command("flatten")
+        return self._post("flatten", "/trading/flatten", {}, why)
 
     def set(self, market: int = 0, **params: Any) -> dict[str, Any]:
         """Change parameters of the running quoter, in human units."""
@@ -216,7 +231,7 @@ class Session(View):
 
         quoter = QUOTERS[read_values(self.directory)["quoters"][market]["type"]]
         record = self.frame().markets[market]["params"]
-        return [_slider(name, to_human(name, record, self.instruments[market]), self.instruments[market]) for name in quoter.LIVE]
+        return [slider(name, to_human(name, record, self.instruments[market]), self.instruments[market]) for name in quoter.LIVE]
 
 
 def _written(state: Any, run: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -230,7 +245,8 @@ def _written(state: Any, run: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
         yield state.step(run, rows[start:end])
 
 
-def _slider(name: str, value: float, instrument: Instrument) -> dict[str, Any]:
+def slider(name: str, value: float, instrument: Instrument) -> dict[str, Any]:
+    """Return how a slider shows one live parameter: name, label, unit, value, min, max, step, log; human units."""
     rule = TUNABLE[name]
     low, high = (value / 10, value * 10) if value > 0 else (rule.low, 10.0)
     step = float(instrument.lot_size) if rule.sized else (1.0 if rule.whole else (high - low) / 100)

@@ -11,7 +11,8 @@ import threading
 import time
 from pathlib import Path
 
-from hftlab.engine.session import Command, Driver
+from hftlab.engine.inbox import Command
+from hftlab.engine.session import Driver
 from hftlab.engine.spec import RunSpec, load_spec
 from hftlab.engine.view import Session
 from hftlab.errors import DataError, EngineDied, EngineUnreachable
