@@ -24,6 +24,7 @@ FLOORS = {
     "hftlab.params": 0,
     "hftlab.assumptions": 0,
     "hftlab.config": 0,
+    "hftlab.config_names": 0,
     "hftlab.kernels": 1,
     "hftlab.data": 2,
     "hftlab.venues": 3,

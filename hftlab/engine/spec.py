@@ -40,6 +40,7 @@ class RunSpec:
     bar_s: float = 10.0
     publish_ms: float = 50.0
     tag: str = ""  # in every client order id of this run: by it a restart finds its orders, and nobody else's
+    settings: Mapping[str, Any] = field(default_factory=dict)  # alerts, door and log as asked for (hftlab.config); nothing secret
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def state(self) -> State:
@@ -79,6 +80,7 @@ class RunSpec:
             "bar_s": self.bar_s,
             "publish_ms": self.publish_ms,
             "tag": self.tag,
+            "settings": dict(self.settings),
         }
         (directory / FILE).write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
@@ -138,4 +140,5 @@ def load_spec(directory: Path) -> RunSpec:
         bar_s=values["bar_s"],
         publish_ms=values["publish_ms"],
         tag=values.get("tag", ""),
+        settings=values.get("settings", {}),
     )
