@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from hftlab.config_names import PREFIX, check_names, variable
 from hftlab.errors import FormatError, InputError, UnknownName, did_you_mean
+from hftlab.secret import remember_address
 
 EACH = "each"  # under this name the entries of a list travel, so that a variable can be laid over each of them
 Positive = Annotated[float, Field(gt=0)]
@@ -115,6 +116,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put what is passed, the values of the session's file, last."""
         return env_settings, dotenv_settings, init_settings
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Have the channels' addresses kept out of every log of this process."""
+        for address in self.alert_urls:
+            remember_address(address)
 
     def kept(self) -> dict[str, Any]:
         """Return the sections that the run directory keeps, as plain values; nothing secret is among them."""
