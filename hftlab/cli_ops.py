@@ -54,6 +54,34 @@ def doctor(options: argparse.Namespace) -> int:
     return 1 if counts[FAIL] else 0
 
 
+def latency(options: argparse.Namespace) -> int:
+    """Show where the time goes between the market and a run's orders, and what can be done about it."""
+    import math
+
+    from hftlab.analytics.latency_advice import advise, this_machine
+    from hftlab.engine.view import View
+    from hftlab.errors import HftlabError
+
+    try:
+        view = View(options.run)
+        frame = view.frame()
+        table = view.report().latency() if options.journal else None
+    except HftlabError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    pid = int(frame.engine.get("pid") or 0)
+    machine = this_machine(pid if view.alive() else 0)
+    print(f"{view.name}: {machine.cores} cores, load {machine.load:.1f}, {'running' if view.alive() else 'its last frame'}")
+    for one in advise(frame, machine):
+        times = "  ".join(
+            f"{name} {'–' if math.isnan(ms) else f'{ms:.3g} ms':>9}" for name, ms in (("p50", one.p50_ms), ("p99", one.p99_ms))
+        )
+        print(f"{one.stage:<22}{times}  {one.share:>4.0%}  {one.what_to_do}")
+    if table is not None:
+        print(f"\nby the journal, ms:\n{table.round(3).to_string()}")
+    return 0
+
+
 def add_ops_commands(add: Add) -> None:
     """Add the commands to the parser of `hftlab`."""
     sender = add("alert", alert)
@@ -65,3 +93,6 @@ def add_ops_commands(add: Add) -> None:
     looker.add_argument(
         "--clock-of", default="", metavar="ADDRESS", help="ask this server for its Date, and compare; without it nobody is asked"
     )
+    timer = add("latency", latency)
+    timer.add_argument("run", help="a run directory")
+    timer.add_argument("--journal", action="store_true", help="also replay its journal: order by order, from decision to fill")
