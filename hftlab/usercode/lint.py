@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.types import BAR, BOOK, DESK, FILL_ROW, LIMITS, MARKET, PARAMS, QUOTE, SAMPLE_ROW, SPEC
+from hftlab.types import BOOK, DESK, LIMITS, MARKET, PARAMS, QUOTE, SPEC
+from hftlab.types_rows import BAR, CHANGE, FILL_ROW, SAMPLE_ROW
 from hftlab.usercode.functions import PARAMETERS, fault, helper, is_kernel, python_function, source_of, used
 
 RECORDS: dict[str, np.dtype] = {
@@ -28,6 +29,7 @@ RECORDS: dict[str, np.dtype] = {
     "bar": BAR,
     "fill": FILL_ROW,
     "sample": SAMPLE_ROW,
+    "change": CHANGE,
 }
 """The records that a `decide` can reach, by the name under which `hl.fields` shows them."""
 

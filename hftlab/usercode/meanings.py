@@ -1,6 +1,7 @@
 """What each field of the records means, in one line. `fields.py` adds type and unit; `docs/decide.md` is made of both."""
 
 from hftlab.types import USER_VALUES
+from hftlab.usercode.meanings_risk import LIMITS_MEAN, MARKET_RISK_MEAN
 
 RECORDS_MEAN = {
     "desk": "the portfolio over all markets of the run; read it, never write to it",
@@ -14,13 +15,14 @@ RECORDS_MEAN = {
     "bar": "`market.bars[(market.bars_count - 1) % BARS]`, the last closed time bar of the fair price, or `market.bar_open`",
     "fill": "`market.fills[(market.fills_count - 1) % FILLS]`: the last of our fills",
     "sample": "`market.samples[(market.samples_count - 1) % SAMPLES]`: the last sample",
+    "change": "`desk.changes[(desk.changes_count - 1) % CHANGES]`: the last change of state of the desk or of a market",
 }
 
 _DESK = {
     "now_ns": "the time of this call",
     "rows": "rows consumed before this piece of the run; not for decide, a run may be cut into any pieces",
     "message_open": "1 within a message of several rows; decide is never called there",
-    "state": "ACTIVE 0, PAUSED 1, REDUCING 2, HALTED 3, STOPPED 4; decide is called when ACTIVE",
+    "state": "ACTIVE 0, PAUSED 1, HALTED 3, STOPPED 4; decide is called when ACTIVE",
     "halt_verdict": "why the desk is halted: a place in VERDICT_NAMES",
     "flattening": "1 while the position is worked to zero by command",
     "start_ns": "the time of the first row",
@@ -30,8 +32,8 @@ _DESK = {
     "peak_pnl_quote": "highest P&L so far, at least 0",
     "drawdown_quote": "peak less P&L",
     "limits": "limits of the desk as a whole (record `limits`)",
-    "request_tokens": "requests that may be sent now; refills with time",
-    "tokens_ns": "when the request budget was last refilled",
+    "request_tokens": "requests that may be sent now, by `market.spec.venue`; refills with time",
+    "tokens_ns": "when each request budget was last refilled",
     "next_order_id": "orders submitted so far: ids are made from it",
     "submits": "SUBMIT requests sent",
     "amends": "AMEND requests sent",
@@ -42,6 +44,12 @@ _DESK = {
     "timers": "TIMER rows received",
     "timer_ns": "time of the last TIMER row",
     "verdicts": "refusals of the risk gate, counted by place in VERDICT_NAMES",
+    "grade": "GRADE_FULL 0, GRADE_WIDEN 1, GRADE_REDUCE 2, by the limits of the desk",
+    "grade_verdict": "the limit that is nearest: a place in VERDICT_NAMES",
+    "grade_share": "how much of it is used, 1 at the limit",
+    "told_state": "state of the last STATE row",
+    "changes_count": "changes of state so far",
+    "changes": "ring of the last ones (record `change`)",
     "sample_ns": "spacing of samples",
     "next_sample_ns": "when the next sample is due",
     "bar_ns": "length of a bar",
@@ -186,21 +194,6 @@ _ORDER = {
     "flags": "POST_ONLY, IOC, …",
 }
 
-_LIMITS = {
-    "position_lots_max": "largest position, every open order counted as filled",
-    "order_lots_max": "largest order",
-    "orders_max": "most orders at a time",
-    "notional_ticklots_max": "largest notional",
-    "price_band_bps": "furthest distance of an order from fair",
-    "stale_ns_max": "a book older than this is not quoted on",
-    "capital_quote": "capital that notional and drawdown are held against",
-    "loss_quote_max": "loss of a day that halts the desk",
-    "drawdown_frac_max": "drawdown, of capital and gains, that halts the desk",
-    "requests_per_s_max": "rate at which the request budget refills",
-    "requests_burst": "size of the request budget",
-    "values": "all limits by number",
-}
-
 _SPEC = {
     "ticklot_quote": "worth of one ticklot: tick_size x lot_size x multiplier",
     "inverse_scale": "0 for a linear contract; else a lot is worth -round(inverse_scale / price_ticks)",
@@ -215,6 +208,7 @@ _SPEC = {
     "notional_ticklots_min": "least notional of an order",
     "amend_rule": "what an amend may do: AMEND_*",
     "own_in_book": "1 where the feed shows our own orders",
+    "venue": "number of its venue, whose request budget it shares",
 }
 
 _BAR = {
@@ -251,16 +245,26 @@ _SAMPLE = {
     "pnl_quote": "P&L of this market after fees",
 }
 
+_CHANGE = {
+    "ts_ns": "when it happened",
+    "market": "number of the market; -1: the whole desk",
+    "before": "the state before, as `desk.state`; WIDEN is 5",
+    "after": "the state since",
+    "verdict": "the reason: a place in VERDICT_NAMES; 0: a command, or all is well again",
+    "share": "how much of its limit was used, 1 at the limit",
+}
+
 MEANINGS: dict[str, dict[str, str]] = {
     "desk": _DESK,
-    "market": _MARKET,
+    "market": _MARKET | MARKET_RISK_MEAN,
     "params": _PARAMS,
     "quote": _QUOTE,
     "book": _BOOK,
     "order": _ORDER,
-    "limits": _LIMITS,
+    "limits": LIMITS_MEAN,
     "spec": _SPEC,
     "bar": _BAR,
     "fill": _FILL,
     "sample": _SAMPLE,
+    "change": _CHANGE,
 }
