@@ -31,8 +31,8 @@ OLD_NAMES = {
     "TRADING_PAIR": "HFTLAB_FEED__INSTRUMENT (for example binanceusdm:BTC/USDT:USDT)",
     "BASE_CAPITAL": "HFTLAB_LIMITS__CAPITAL_QUOTE",
     "MAX_POSITION_SIZE": "HFTLAB_LIMITS__POSITION_QTY_MAX (in base units, not in money)",
-    "MAX_RISK_PER_TRADE": "HFTLAB_LIMITS__ORDER_QTY_MAX (in base units, not a fraction)",
-    "MAX_DAILY_LOSS": "HFTLAB_LIMITS__LOSS_QUOTE_MAX (in money, not a fraction)",
+    "MAX_RISK_PER_TRADE": "HFTLAB_LIMITS__RISK_PER_TRADE_FRAC_MAX (with HFTLAB_LIMITS__STOP_BPS)",
+    "MAX_DAILY_LOSS": "HFTLAB_LIMITS__LOSS_QUOTE_MAX (in money) or HFTLAB_LIMITS__LOSS_FRAC_MAX",
     "MAX_ORDERS_PER_SECOND": "HFTLAB_LIMITS__REQUESTS_PER_S_MAX",
     "API_HOST": "nothing: the door listens on the loopback address only",
     "API_PORT": "HFTLAB_DOOR__PORT",
@@ -64,10 +64,11 @@ def variable(*path: str) -> str:
 def known_variables(sections: Mapping[str, Iterable[str]]) -> set[str]:
     """Return every variable there is: of `sections` {section: entries}, of quoters, limits and their parts, and TOP; keys come on top."""
     parts = {"fees": Fees, "latency": Latency, "queue": Queue}
-    paths = [(section, entry) for section, entries in sections.items() for entry in entries]
+    paths: list[tuple[str, ...]] = [(section, entry) for section, entries in sections.items() for entry in entries]
     paths += [("limits", f.name) for f in dataclasses.fields(Limits)]
     paths += [("quoter", f.name) for quoter in QUOTERS.values() for f in dataclasses.fields(quoter) if f.name != "decide"]
     paths += [("quoter", "type")]
+    paths += [("limits", "hard", f.name) for f in dataclasses.fields(Limits) if f.name != "hard"]
     nested = [("venue", part, f.name) for part, made in parts.items() for f in dataclasses.fields(made)]
     whole = [(section,) for section in (*sections, "limits", "quoter")]
     return {variable(*path) for path in (*paths, *nested, *whole)} | TOP.keys() | ENVIRONMENT_ONLY.keys()

@@ -72,7 +72,7 @@ def test_states_of_the_desk_are_told_with_their_reason():
         made.command(command)
         told = look(frame_of(made))["state"]
         assert (told.kind, told.level) == ("risk", level)
-    assert told.text == "the desk is HALTED: halted"
+    assert told.text == "the desk is HALTED"
     made.command(RESUME)
     assert "state" not in look(frame_of(made))
 

@@ -10,7 +10,10 @@ from hftlab.data.frame import Frame, Gauge
 INFO, WARN, ERROR = "info", "warn", "error"
 _STATES = {"HALTED": ERROR, "REDUCING": WARN, "WIDEN": WARN, "PAUSED": INFO}
 _EASED = 0.9  # a gauge that came to its mark is over only below this share of the mark: no flicker at the edge
-_FLOW_HOLD_S = 5.0  # budgets of orders and requests are meant to be used up; being without for so long is worth a word
+# These are of one order or one moment, or budgets that are meant to be used up; at their limit for so long they are worth a word.
+_BRIEF = frozenset(("open orders", "request budget used", "risk per trade", "share of a minute's volume", "share of the book", "sweep"))
+_LATENCY = frozenset(("feed latency", "order round trip"))
+_FLOW_HOLD_S = 5.0
 _BRIEF_HOLD_S = 2.0  # for what may jump for one message
 
 
@@ -61,7 +64,7 @@ class Rules:
     # --- risk ---
     def _risk(self, frame: Frame, wall_ns: int) -> Iterator[Condition]:
         if frame.state in _STATES:
-            why = f": {frame.halt_reason}" if frame.halt_reason else ""
+            why = f": {frame.state_reason}" if frame.state_reason else ""
             yield Condition("state", "risk", _STATES[frame.state], f"the desk is {frame.state}{why}")
         told: set[tuple[str, float, float]] = set()
         for i, instrument in enumerate(frame.instruments):
@@ -74,7 +77,7 @@ class Rules:
 
     def _gauge(self, gauge: Gauge, market: int, symbol: str, wall_ns: int) -> Iterator[Condition]:
         key = f"limit {gauge.name} {market}"
-        flow = "order" in gauge.name or "request" in gauge.name
+        flow = gauge.name in _BRIEF or gauge.name in _LATENCY
         mark = 1.0 if flow else self._section.limit_share
         if not gauge.share >= mark * (_EASED if key in self._marked else 1.0):  # also when it is no number
             self._marked.discard(key)
@@ -84,7 +87,7 @@ class Rules:
             return
         level = ERROR if gauge.share >= 1.0 and not flow else WARN
         text = f"{symbol}: {gauge.name} is at {gauge.share:.0%} of its limit ({abs(gauge.amount):,.6g} of {gauge.limit:,.6g} {gauge.unit})"
-        yield Condition(key, "risk", level, text.replace(" )", ")"), market)
+        yield Condition(key, "latency" if gauge.name in _LATENCY else "risk", level, text.replace(" )", ")"), market)
 
     def _orders(self, frame: Frame, wall_ns: int) -> Iterator[Condition]:
         for i, instrument in enumerate(frame.instruments):
