@@ -19,6 +19,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from hftlab.secret import remember
+
 CONTROL_FILE = "control.json"
 READ_FILE = "read.token"
 LIFE_S = 24 * 3600.0
@@ -78,6 +80,7 @@ class Tokens:
         now_ns = self._clock_ns()
         end_ns = now_ns + self._life_ns
         made = {scope: SecretStr(secrets.token_urlsafe(32)) for scope in Scope}
+        remember(made.values())  # whatever is logged passes by there
         self._known = [one for one in self._known if one.end_ns > now_ns][-2 * len(Scope) :]
         self._known += [Token(scope, digest_of(text.get_secret_value()), end_ns) for scope, text in made.items()]
         self._renew_ns = now_ns + self._life_ns // 2
