@@ -1,0 +1,23 @@
+"""A session to show: a simulated market, offline."""
+
+from pathlib import Path
+
+from hftlab.assumptions import Fees
+from hftlab.engine.process import start
+from hftlab.engine.view import Session
+from hftlab.instrument import Instrument
+from hftlab.params import AvellanedaStoikov, Limits
+from hftlab.venues.feeds import PaperVenue, SynthFeed
+
+
+def demo_run(directory: Path, *, seed: int = 7) -> Session:
+    """Start a paper session on the simulated market and return its handle. Raises RunInUse when one runs there already."""
+    btc = Instrument.bundled("binance:BTC/USDT")
+    return start(
+        SynthFeed(btc, seed=seed, options={"activity": 2.0}),
+        PaperVenue(btc, fees=Fees(maker_bps=0.0, taker_bps=5.0)),
+        AvellanedaStoikov(risk_aversion=0.1, order_qty="0.01"),
+        Limits(position_qty_max="0.05", loss_quote_max=200),
+        run=directory,
+        replace=True,
+    )
