@@ -56,7 +56,9 @@ def add_serve_command(add: Add) -> None:
     viewer.add_argument("--demo", action="store_true", help="start a simulated session to show; it ends with this command")
     viewer.add_argument("--port", type=int, default=VOILA_PORT)
     viewer.add_argument("--viewers", type=int, default=20, help="seats: each costs a process of about 100 MB (default 20)")
-    viewer.add_argument("--ready", type=int, default=1, help="kernels of each page that are kept ready, so that it opens at once (default 1)")
+    viewer.add_argument(
+        "--ready", type=int, default=1, help="kernels of each page that are kept ready, so that it opens at once (default 1)"
+    )
     viewer.add_argument("--theme", choices=("light", "dark"), default="light")
     viewer.add_argument("--gallery", default=str(NOTEBOOKS / "gallery"), help="the folder of saved backtests")
     viewer.add_argument("--user", help="the system user for the viewers, when started as root (default: hftlab-viewer or nobody)")

@@ -68,10 +68,9 @@ def places(cage: Cage) -> list[tuple[Path, int]]:
 def limit(cage: Cage) -> None:
     """Bound memory and processor share of this process and of what it starts."""
     # Of the limits that Linux keeps, this one counts what a process has really asked for; address space counts maps of libraries too.
-    size = cage.memory_mb << 20
-    for kind, value in ((resource.RLIMIT_DATA, size), (resource.RLIMIT_CORE, 0)):
+    for kind, wanted in ((resource.RLIMIT_DATA, cage.memory_mb << 20), (resource.RLIMIT_CORE, 0)):
         _, hard = resource.getrlimit(kind)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(kind, (value, value))
     with contextlib.suppress(OSError):
         os.nice(max(0, cage.niceness - os.nice(0)))

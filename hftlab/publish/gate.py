@@ -4,6 +4,7 @@ A page needs little: to ask which widgets there are and what they show, to say t
 itself lets through more: a comm that makes new widgets, any new value for any trait, an end of the kernel.
 """
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -32,9 +33,9 @@ def parts(data: bytes) -> tuple[str, list[bytes]]:
     if not 6 <= count <= PARTS_MAX or len(data) < 8 * (count + 1):
         raise Refused("not of the v1 subprotocol")
     offsets = [int.from_bytes(data[8 * k : 8 * k + 8], "little") for k in range(1, count + 1)]
-    if offsets[0] != 8 * (count + 1) or offsets[-1] != len(data) or any(a > b for a, b in zip(offsets, offsets[1:], strict=False)):
+    if offsets[0] != 8 * (count + 1) or offsets[-1] != len(data) or any(a > b for a, b in itertools.pairwise(offsets)):
         raise Refused("not of the v1 subprotocol")
-    pieces = [data[a:b] for a, b in zip(offsets, offsets[1:], strict=False)]
+    pieces = [data[a:b] for a, b in itertools.pairwise(offsets)]
     return pieces[0].decode("utf-8", "replace"), pieces[1:]
 
 

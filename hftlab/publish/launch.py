@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from pydantic import SecretStr
 
@@ -24,6 +24,7 @@ from hftlab.publish.confine import PUBLISHED, Cage
 
 READY_S = 120.0
 STOP_S = 20.0
+PATH_MAX = 60  # of our folder: the path of a socket in it may have 107 characters
 USERS = ("hftlab-viewer", "nobody")
 # What a viewer's process finds in its environment besides what is made for it. No token, no key, no path of the owner's.
 PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT")
@@ -144,8 +145,10 @@ class Publisher:
         for name in _LATER:
             _touch(run / name)
         self.user, self.said = viewer_user(run, serving.user)
-        # Short, for the path of a socket may have 107 characters; and open to the viewers' user only.
-        self.private = Path(tempfile.mkdtemp(prefix="hftlab-view-", dir="/tmp" if Path("/tmp").is_dir() else None))
+        self.private = Path(tempfile.mkdtemp(prefix="hftlab-view-"))  # mode 0700
+        if len(str(self.private)) > PATH_MAX:
+            self.private.rmdir()
+            raise InputError(f"{self.private} is too long for the path of a socket. Set TMPDIR to a shorter folder, such as the system's own.")
         if self.user is not None:
             entry = pwd.getpwnam(self.user)
             os.chown(self.private, entry.pw_uid, entry.pw_gid)
@@ -227,7 +230,8 @@ class Publisher:
     def text(self) -> str:
         """Return in words what is shown, and what protects the engine from those who look."""
         held = {0: "this kernel has no Landlock: their files and network are those of their user"}.get(
-            self.landlock, f"shut in by Landlock {self.landlock}: they read {', '.join(PUBLISHED[:3])} … of this run, and write nowhere else"
+            self.landlock,
+            f"shut in by Landlock {self.landlock}: they read {', '.join(PUBLISHED[:3])} … of this run, and write nowhere else",
         )
         return (
             f"{self.run.name}: {self.address}\n"
@@ -266,7 +270,7 @@ class Publisher:
         self.stop()
         shutil.rmtree(self.private, ignore_errors=True)
 
-    def __enter__(self) -> "Publisher":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -159,7 +159,10 @@ def viewer_app(given: dict[str, Any]) -> Any:
         def init_handlers(self) -> list[Any]:
             """Return the handlers that a page needs."""
             kept = [one for one in super().init_handlers() if one[1] not in dropped and "query" not in one[0]]
-            kept = [(pattern, GatedSocket, *rest) if kind is VoilaKernelWebsocketHandler else (pattern, kind, *rest) for pattern, kind, *rest in kept]
+            kept = [
+                (pattern, GatedSocket, *rest) if kind is VoilaKernelWebsocketHandler else (pattern, kind, *rest)
+                for pattern, kind, *rest in kept
+            ]
             page = {"template_paths": self.template_paths, "config": self.config, "voila_configuration": self.voila_configuration}
             names = "|".join(map(re.escape, PAGES))
             ioloop.PeriodicCallback(self.kernel_manager.end_lonely, SWEEP_MS).start()
