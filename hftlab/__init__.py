@@ -43,6 +43,7 @@ _WHERE = {
     "replay": "backtesting.replay",
     "resume": "engine.process",
     "run_file": "engine.config",
+    "save_backtest": "backtesting.gallery",
     "sample": "data.samples",
     "start": "engine.process",
     "stream": "data.streaming",

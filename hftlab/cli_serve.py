@@ -14,13 +14,15 @@ def serve(options: argparse.Namespace) -> int:
     """Show a run to others as read-only pages (Voila) on the loopback address; the engine is not touched."""
     from hftlab.engine.view import engine_alive
     from hftlab.errors import HftlabError
-    from hftlab.publish.demo import demo_run
+    from hftlab.publish.demo import demo_gallery, demo_run
     from hftlab.publish.launch import Publisher, Serving
 
     demo = None
     try:
         if options.demo:
             demo = demo_run(NOTEBOOKS / "runs" / "demo" if options.run is None else Path(options.run))
+            if not Path(options.gallery).is_dir():
+                demo_gallery(Path(options.gallery))
         run = demo.directory if demo is not None else Path(options.run or NOTEBOOKS / "runs" / "first-quote").resolve()
         serving = Serving(
             run=run,
@@ -60,5 +62,5 @@ def add_serve_command(add: Add) -> None:
         "--ready", type=int, default=1, help="kernels of each page that are kept ready, so that it opens at once (default 1)"
     )
     viewer.add_argument("--theme", choices=("light", "dark"), default="light")
-    viewer.add_argument("--gallery", default=str(NOTEBOOKS / "gallery"), help="the folder of saved backtests")
+    viewer.add_argument("--gallery", default=str(NOTEBOOKS / "runs" / "gallery"), help="the folder of saved backtests")
     viewer.add_argument("--user", help="the system user for the viewers, when started as root (default: hftlab-viewer or nobody)")

@@ -1,8 +1,11 @@
-"""A session to show: a simulated market, offline."""
+"""Something to show without a network: a session on a simulated market, and a small search over the shipped sample."""
 
 from pathlib import Path
 
 from hftlab.assumptions import Fees
+from hftlab.backtesting.gallery import save_backtest
+from hftlab.backtesting.run import backtest
+from hftlab.data.samples import sample
 from hftlab.engine.process import start
 from hftlab.engine.view import Session
 from hftlab.instrument import Instrument
@@ -21,3 +24,23 @@ def demo_run(directory: Path, *, seed: int = 7) -> Session:
         run=directory,
         replace=True,
     )
+
+
+def demo_gallery(folder: Path) -> list[Path]:
+    """Keep six backtests of the shipped sample in `folder`: two quoting sizes, three aversions to risk. Returns their paths."""
+    tape = sample()
+    return [
+        save_backtest(
+            backtest(
+                tape,
+                None,
+                AvellanedaStoikov(risk_aversion=aversion, order_qty=qty),
+                Limits(position_qty_max="0.05", loss_quote_max=200),
+                fees=Fees(maker_bps=-0.5, taker_bps=5),
+            ),
+            f"sample, aversion {aversion:g}, {qty}",
+            folder,
+        )
+        for qty in ("0.005", "0.01")
+        for aversion in (0.05, 0.1, 0.4)
+    ]

@@ -148,7 +148,9 @@ class Publisher:
         self.private = Path(tempfile.mkdtemp(prefix="hftlab-view-"))  # mode 0700
         if len(str(self.private)) > PATH_MAX:
             self.private.rmdir()
-            raise InputError(f"{self.private} is too long for the path of a socket. Set TMPDIR to a shorter folder, such as the system's own.")
+            raise InputError(
+                f"{self.private} is too long for the path of a socket. Set TMPDIR to a shorter folder, such as the system's own."
+            )
         if self.user is not None:
             entry = pwd.getpwnam(self.user)
             os.chown(self.private, entry.pw_uid, entry.pw_gid)
