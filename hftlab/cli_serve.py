@@ -1,6 +1,7 @@
 """`hftlab serve`: pages for others to look at a run."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ def serve(options: argparse.Namespace) -> int:
     from hftlab.publish.launch import Publisher, Serving
 
     demo = None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with the pages
     try:
         if options.demo:
             demo = demo_run(NOTEBOOKS / "runs" / "demo" if options.run is None else Path(options.run))

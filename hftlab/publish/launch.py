@@ -212,8 +212,8 @@ class Publisher:
                 **other,
             )
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(given).encode())  # neither a process list nor an environment shows the token
-        self.process.stdin.close()
+        self.process.stdin.write(json.dumps(given).encode() + b"\n")  # neither a process list nor an environment shows the token
+        self.process.stdin.flush()  # and stays open: when we are gone, the server sees its end
         end_s = time.monotonic() + READY_S
         while time.monotonic() < end_s:
             if self.process.poll() is not None:
@@ -261,6 +261,8 @@ class Publisher:
         if process is None:
             return
         process.terminate()
+        assert process.stdin is not None
+        process.stdin.close()
         try:
             process.wait(STOP_S)
         except subprocess.TimeoutExpired:

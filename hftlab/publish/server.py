@@ -106,7 +106,7 @@ def viewer_app(given: dict[str, Any]) -> Any:
             reason = self.gate.passes(incoming_msg, time.monotonic())
             if not reason:
                 super().handle_incoming_message(incoming_msg)
-            elif self.gate.refused[reason] == 1:
+            elif self.gate.refused[reason] == 1 and reason != "comm_close":  # a page says good-bye; its kernel ends anyway
                 self.log.warning("a page sent what does not pass: %s", reason)
 
     class GatedSocket(VoilaKernelWebsocketHandler):
@@ -166,6 +166,9 @@ def viewer_app(given: dict[str, Any]) -> Any:
             page = {"template_paths": self.template_paths, "config": self.config, "voila_configuration": self.voila_configuration}
             names = "|".join(map(re.escape, PAGES))
             ioloop.PeriodicCallback(self.kernel_manager.end_lonely, SWEEP_MS).start()
+            # The launcher holds the other end: when it is gone, however it went, there is something to read, and it is the end.
+            loop = ioloop.IOLoop.current()
+            loop.add_handler(sys.stdin.fileno(), lambda *_: loop.stop(), loop.READ)
             return [
                 ("/", Index),
                 (rf"/voila/render/((?:{names})\.ipynb)", Page, page),
@@ -180,7 +183,7 @@ def viewer_app(given: dict[str, Any]) -> Any:
 
 def main() -> int:
     """Shut in, say how far that went on a line of stdout, and serve until terminated."""
-    given = json.loads(sys.stdin.read())
+    given = json.loads(sys.stdin.buffer.raw.readline())
     version = shut_in(Cage.of(given["cage"]), server=True)
     os.chdir(Cage.of(given["cage"]).private)
     app = viewer_app(given)
