@@ -2,7 +2,6 @@
 
 import json
 import os
-import pwd
 import secrets
 import shutil
 import socket
@@ -21,11 +20,11 @@ from pydantic import SecretStr
 from hftlab.errors import DataError, InputError
 from hftlab.publish import landlock
 from hftlab.publish.confine import PUBLISHED, Cage
+from hftlab.publish.users import PACKAGES, choose
 
 READY_S = 120.0
 STOP_S = 20.0
 PATH_MAX = 60  # of our folder: the path of a socket in it may have 107 characters
-USERS = ("hftlab-viewer", "nobody")
 # What a viewer's process finds in its environment besides what is made for it. No token, no key, no path of the owner's.
 PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT")
 # Written by other parts of the engine when they have something to say. They are made empty here: a page may read only what exists
@@ -60,57 +59,6 @@ def free_port(port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def can_view(user: str, run: Path) -> str:
-    """Return "" when `user` can run this Python and read what the run publishes, else what stands in the way."""
-    files = [str(run / name) for name in ("spec.yaml", "snapshot.bin")]
-    code = f"import sys; sys.path[:0] = {[str(Path(__file__).resolve().parents[2])]!r}; import hftlab, numpy; [open(f, 'rb') for f in {files!r}]"
-    entry = pwd.getpwnam(user)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-c", code],
-            user=entry.pw_uid,
-            group=entry.pw_gid,
-            extra_groups=[],
-            env={},
-            cwd="/",
-            capture_output=True,
-            text=True,
-            timeout=READY_S,
-            check=False,
-        )
-    except OSError as error:
-        return str(error)
-    return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["it could not start"])[-1]
-
-
-def viewer_user(run: Path, wanted: str | None) -> tuple[str | None, str]:
-    """Return the user for the viewers, or None for our own, and a sentence that says which and why. Raises InputError for a wish that fails."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        if wanted is not None and wanted != pwd.getpwuid(os.geteuid()).pw_name:
-            raise InputError(f"only root can start viewers as {wanted}. Leave --user out, or start `hftlab serve` as root.")
-        return None, "as your own user: only root can give them another one"
-    names = [wanted] if wanted is not None else [name for name in USERS if _exists(name)]
-    problems = []
-    for name in names:
-        if not _exists(name):
-            raise InputError(f"there is no user {name}. Make one (useradd --system {name}), or leave --user out.")
-        problem = can_view(name, run)
-        if not problem:
-            return name, f"as the user {name}"
-        problems.append(f"{name} cannot: {problem}")
-    if wanted is not None:
-        raise InputError(f"{problems[0]}. Python, this package and {run} must be readable for {wanted}.")
-    return None, f"as the engine's own user ({'; '.join(problems) or 'no other user was found'})"
-
-
-def _exists(name: str) -> bool:
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        return False
-    return True
-
-
 def viewer_environment(cage: Cage) -> dict[str, str]:
     """Return the whole environment of a viewer's process."""
     private = cage.private
@@ -121,7 +69,7 @@ def viewer_environment(cage: Cage) -> dict[str, str]:
         "HOME": private,
         "TMPDIR": private,
         "PATH": os.defpath,
-        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+        "PYTHONPATH": str(PACKAGES),
         "PYTHONDONTWRITEBYTECODE": "1",
         "NUMBA_DISABLE_JIT": "1",  # a page compiles nothing: no compiler's memory, and no cache that somebody else's engine would load
         "OPENBLAS_NUM_THREADS": "1",
@@ -144,16 +92,15 @@ class Publisher:
             raise DataError(f"{run} has published nothing yet; wanted the directory of a run. `hftlab serve --demo` shows one of its own.")
         for name in _LATER:
             _touch(run / name)
-        self.user, self.said = viewer_user(run, serving.user)
+        self.seat = choose(run, serving.user)
         self.private = Path(tempfile.mkdtemp(prefix="hftlab-view-"))  # mode 0700
         if len(str(self.private)) > PATH_MAX:
             self.private.rmdir()
             raise InputError(
                 f"{self.private} is too long for the path of a socket. Set TMPDIR to a shorter folder, such as the system's own."
             )
-        if self.user is not None:
-            entry = pwd.getpwnam(self.user)
-            os.chown(self.private, entry.pw_uid, entry.pw_gid)
+        if self.seat.other:
+            os.chown(self.private, self.seat.uid, self.seat.gid)
         self.port = free_port(serving.port)
         self.token = SecretStr(secrets.token_urlsafe(24))
         self.serving, self.run = serving, run
@@ -196,20 +143,16 @@ class Publisher:
             "viewers": self.serving.viewers,
             "env": environment,
         }
-        other: dict[str, Any] = {}
-        if self.user is not None:
-            entry = pwd.getpwnam(self.user)
-            other = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
         with (self.private / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "hftlab.publish.server"],
+                [*self.seat.prefix, sys.executable, "-m", "hftlab.publish.server"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 env=environment,
                 cwd=self.private,
                 start_new_session=True,  # Ctrl-C is for us; and its kernels can be ended together
-                **other,
+                **self.seat.options,
             )
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(given).encode() + b"\n")  # neither a process list nor an environment shows the token
@@ -237,7 +180,7 @@ class Publisher:
         )
         return (
             f"{self.run.name}: {self.address}\n"
-            f"viewers run {self.said};\n{held}.\n"
+            f"viewers run {self.seat.said};\n{held}.\n"
             f"Up to {self.serving.viewers} at once, {self.serving.memory_mb} MB each, niceness {self.serving.niceness}. "
             "Who has the address may look; nobody may command. Ctrl-C ends the pages, not the engine."
         )
