@@ -70,7 +70,7 @@ def not_held(rows):
 def test_nothing_comes_through_the_socket_of_a_page(published, opened):
     session, _ = published
     before = va.engine_state(session.directory)
-    rows = va.handshakes(opened) + va.from_the_socket(opened)
+    rows = va.handshakes(opened) + va.from_the_socket(opened) + va.reconnects(opened)
     assert not not_held(rows)
     assert len(rows) > 40
     assert va.engine_state(session.directory) == before

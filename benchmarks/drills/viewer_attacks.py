@@ -184,6 +184,16 @@ def handshakes(page: Page) -> list[Row]:
     return rows
 
 
+def reconnects(page: Page) -> list[Row]:
+    """Come back as the same page while its kernel streams. (Each time the socket before it is closed by the server, for good.)"""
+    everyone = [one for one, state in page.widgets().items() if "_esm" in state["state"]]
+    for _ in range(8):
+        page.beat(everyone)
+        page.again()
+    alive = page.http.get("/").status_code == 200 and bool(page.widgets())
+    return [("socket", "the same page again, eight times", "the server goes on" if alive else "the server hangs", alive)]
+
+
 def over_http(page: Page, token: str) -> list[Row]:
     """Ask for what a page never asks for. Held is an error, or the very page that was there before."""
     rows: list[Row] = []
@@ -252,5 +262,6 @@ __all__ = [
     "handshakes",
     "over_http",
     "pages_with_the_cell",
+    "reconnects",
     "table",
 ]

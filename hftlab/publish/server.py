@@ -81,6 +81,7 @@ def index_page(full: str = "") -> str:
 
 def viewer_app(given: dict[str, Any]) -> Any:
     """Return the Voila application. Voila is imported here: the process is shut in before that."""
+    from jupyter_core.utils import run_sync
     from jupyter_server.auth.decorator import authorized
     from jupyter_server.base.handlers import JupyterHandler
     from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
@@ -95,7 +96,11 @@ def viewer_app(given: dict[str, Any]) -> Any:
     from voila.tornado.treehandler import TornadoVoilaTreeHandler
 
     class GatedConnection(ZMQChannelsWebsocketConnection):
-        """Hands on what the gate lets through."""
+        """Hands on what the gate lets through.
+
+        A socket that was closed has no subprotocol any more. What still comes for it or from it Jupyter takes for the legacy one, and a
+        message with buffers then hangs the whole server, in Jupyter's reader or in Voila's: it is dropped, both ways.
+        """
 
         def __init__(self, **arguments: Any) -> None:
             super().__init__(**arguments)
@@ -103,11 +108,18 @@ def viewer_app(given: dict[str, Any]) -> Any:
 
         def handle_incoming_message(self, incoming_msg: Any) -> None:
             """Pass a message on to the kernel, or drop it."""
+            if self.subprotocol != SUBPROTOCOL:
+                return
             reason = self.gate.passes(incoming_msg, time.monotonic())
             if not reason:
                 super().handle_incoming_message(incoming_msg)
             elif self.gate.refused[reason] == 1 and reason != "comm_close":  # a page says good-bye; its kernel ends anyway
                 self.log.warning("a page sent what does not pass: %s", reason)
+
+        def handle_outgoing_message(self, stream: Any, outgoing_msg: list[Any]) -> None:
+            """Pass a message of the kernel on to the page, while there is one."""
+            if self.subprotocol == SUBPROTOCOL:
+                super().handle_outgoing_message(stream, outgoing_msg)
 
     class GatedSocket(VoilaKernelWebsocketHandler):
         """A websocket of the one subprotocol that cannot hang Voila's reader of headers."""
@@ -175,6 +187,10 @@ def viewer_app(given: dict[str, Any]) -> Any:
                 (r"/api/kernels/(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)", ReadKernel),
                 *kept,
             ]
+
+        def stop(self) -> None:
+            """End all kernels, at once: they hold nothing that would have to be put away."""
+            run_sync(self.kernel_manager.shutdown_all)(now=True)
 
     settings = settings_of(given)
     settings["Voila"]["kernel_websocket_connection_class"] = GatedConnection
