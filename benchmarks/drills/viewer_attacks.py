@@ -229,11 +229,11 @@ def over_http(page: Page, token: str) -> list[Row]:
             )
         )
     theme = re.compile(r'data-jp-theme-name="([^"]*)"')
-    for query in ({"template": "reveal"}, {"theme": "dark"}, {"template": "../../x"}, {"theme": "../../x"}):
+    for query in ({"template": "reveal", "theme": "dark"}, {"template": "../../x", "theme": "../../x"}):
         text = page.http.get("/voila/render/backtest_gallery.ipynb", params=query).text
         same = theme.findall(text) == theme.findall(page.html) and "reveal" not in text
         rows.append(
-            ("http", f"?{next(iter(query.items()))[0]}={next(iter(query.values()))}", "the page as it is" if same else "another page", same)
+            ("http", f"?template={query['template']}&theme={query['theme']}", "the page as it is" if same else "another page", same)
         )
     return rows
 

@@ -75,7 +75,7 @@ def _check_widget(data: Any, *, buffers: bool) -> None:
         return
     if method == "custom":
         said = data.get("content")
-        if isinstance(said, dict) and said.get("k") in SAYINGS:
+        if isinstance(said, dict) and isinstance(said.get("k"), str) and said["k"] in SAYINGS:
             return
         raise Refused(f"custom message {str(said.get('k') if isinstance(said, dict) else said)[:20]}")
     raise Refused(f"method {str(method)[:20]}")
