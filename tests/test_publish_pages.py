@@ -22,7 +22,9 @@ def published(browser, tmp_path_factory):
     session = demo_run(folder / "run")
     try:
         session.wait(lambda frame: len(frame.orders()) == 2, timeout_s=60)
-        serving = Serving(run=session.directory, pages=ROOT / "notebooks" / "dashboards", gallery=folder / "gallery", ready=0, viewers=2)
+        serving = Serving(
+            run=session.directory, pages=ROOT / "notebooks" / "dashboards", gallery=folder / "gallery", ready=0, viewers=2, gone_s=1.0
+        )
         with Publisher(serving) as publisher:
             yield session, publisher
     finally:

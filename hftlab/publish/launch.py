@@ -46,6 +46,7 @@ class Serving:
     memory_mb: int = 1024
     niceness: int = 10
     user: str | None = None
+    gone_s: float = 20.0  # a page whose socket broke may come back for so long; then its kernel ends
 
 
 def free_port(port: int) -> int:
@@ -141,6 +142,7 @@ class Publisher:
             "theme": self.serving.theme,
             "ready": self.serving.ready,
             "viewers": self.serving.viewers,
+            "gone_s": self.serving.gone_s,
             "env": environment,
         }
         with (self.private / "server.log").open("ab") as log:

@@ -20,11 +20,11 @@ PAGES = {
     "market_quality": "Market quality",
     "backtest_gallery": "Backtest gallery",
 }
-SWEEP_MS = 5000.0
+SWEEP_S = 2.0  # how often kernels without a page are looked for
 
 
 def settings_of(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of Voila as traitlets want them. `given`: token, theme, ready, viewers, env, and the cage's JSON."""
+    """Return the settings of Voila as traitlets want them. `given`: token, theme, ready, viewers, gone_s, env, and the cage's JSON."""
     cage = Cage.of(given["cage"])
     return {
         "Voila": {
@@ -58,6 +58,7 @@ def settings_of(given: dict[str, Any]) -> dict[str, Any]:
         },
         "ViewerKernels": {
             "viewer_env": given["env"],
+            "gone_s": given["gone_s"],
             "buffer_offline_messages": False,  # a page that left would be kept in our memory, message by message
             "cull_idle_timeout": 0,
             "autorestart": False,
@@ -177,7 +178,7 @@ def viewer_app(given: dict[str, Any]) -> Any:
             ]
             page = {"template_paths": self.template_paths, "config": self.config, "voila_configuration": self.voila_configuration}
             names = "|".join(map(re.escape, PAGES))
-            ioloop.PeriodicCallback(self.kernel_manager.end_lonely, SWEEP_MS).start()
+            ioloop.PeriodicCallback(self.kernel_manager.end_lonely, 1000.0 * SWEEP_S).start()
             # The launcher holds the other end: when it is gone, however it went, there is something to read, and it is the end.
             loop = ioloop.IOLoop.current()
             loop.add_handler(sys.stdin.fileno(), lambda *_: loop.stop(), loop.READ)
