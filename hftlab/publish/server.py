@@ -4,6 +4,7 @@ Everything that protects is fixed here and in no file: neither options on a comm
 """
 
 import html
+import io
 import json
 import os
 import re
@@ -200,7 +201,7 @@ def viewer_app(given: dict[str, Any]) -> Any:
 
 def main() -> int:
     """Shut in, say how far that went on a line of stdout, and serve until terminated."""
-    given = json.loads(sys.stdin.buffer.raw.readline())
+    given = json.loads(io.FileIO(0, closefd=False).readline())  # no buffer may take what the loop waits for
     version = shut_in(Cage.of(given["cage"]), server=True)
     os.chdir(Cage.of(given["cage"]).private)
     app = viewer_app(given)

@@ -30,9 +30,10 @@ FIGURES = {
 }
 STYLES = """<style>.hft-gallery{max-width:1180px}.hft-gallery .hft-panel{overflow-x:auto;padding:8px 0}
 .hft-gallery table{border-collapse:collapse}.hft-gallery td,.hft-gallery th{padding:2px 8px;text-align:right;white-space:nowrap;border:0}
-.hft-gallery td.l,.hft-gallery th.l{text-align:left}.hft-gallery td.w{white-space:normal;min-width:12em}
+.hft-gallery td.l,.hft-gallery th.l{text-align:left}.hft-gallery td.w{white-space:normal;min-width:6em}
 .hft-gallery .widget-dropdown{width:auto;max-width:100%}.hft-gallery .widget-dropdown select{max-width:230px}
-.hft-gallery svg{max-width:100%;height:auto}</style>"""
+.hft-gallery svg{max-width:100%;height:auto}.hft-gallery,.hft-gallery>.widget-html,.hft-gallery .widget-html-content{width:100%;min-width:0;
+max-width:1180px;height:auto}.hft-gallery .widget-html-content{display:block}</style>"""
 
 
 def figure(kept: Kept, name: str) -> float:
