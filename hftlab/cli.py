@@ -6,18 +6,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-FIRST_NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "01_first_quote.ipynb"
-VIEWER = FIRST_NOTEBOOK.parent / "dashboards" / "viewer.ipynb"
-VOILA_PORT = 8866
+from hftlab.cli_serve import VOILA_PORT
 
-# What Voila must be told before a page is shown to others: no templates from the address line, quiet kernels ended.
-VOILA_OPTIONS = (
-    "--Voila.ip=127.0.0.1",
-    "--VoilaConfiguration.allow_template_override=NO",
-    "--VoilaConfiguration.allow_theme_override=NO",
-    "--MappingKernelManager.cull_interval=30",
-    "--MappingKernelManager.cull_idle_timeout=120",
-)
+FIRST_NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "01_first_quote.ipynb"
 
 
 def lab(options: argparse.Namespace) -> int:
@@ -28,19 +19,6 @@ def lab(options: argparse.Namespace) -> int:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # a container's user; the server still asks for its token and listens on loopback only
     os.execv(sys.executable, command + options.rest)  # noqa: S606  # the terminal and its Ctrl-C belong to JupyterLab from here
-
-
-def serve(options: argparse.Namespace) -> int:
-    """Show a run to others as a read-only Voila page on the loopback address; further options go to Voila as they are."""
-    from hftlab.doctor.world import port_free
-
-    run = Path(options.run).resolve()
-    if not port_free(options.port):
-        sys.exit(f"port {options.port} is in use; pass another one with --port.")
-    command = [sys.executable, "-m", "voila", str(VIEWER), "--no-browser", f"--port={options.port}", *VOILA_OPTIONS, *options.rest]
-    os.environ["HFTLAB_RUN"] = str(run)
-    print(f"{run.name}: http://127.0.0.1:{options.port}/", flush=True)
-    os.execv(sys.executable, command)  # noqa: S606  # the terminal and its Ctrl-C belong to Voila from here
 
 
 def venue(options: argparse.Namespace) -> int:
@@ -98,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser; each command holds its function in `call`."""
     from hftlab.cli_live import add_live_commands
     from hftlab.cli_ops import add_ops_commands
+    from hftlab.cli_serve import add_serve_command
     from hftlab.venues.server.options import add_venue_options
 
     made = argparse.ArgumentParser(prog="hftlab", description="A Jupyter-first market-making laboratory.")
@@ -109,9 +88,7 @@ def parser() -> argparse.ArgumentParser:
         return added
 
     add("lab", lab)
-    viewer = add("serve", serve)
-    viewer.add_argument("run", nargs="?", default="notebooks/runs/first-quote", help="the run directory to show")
-    viewer.add_argument("--port", type=int, default=VOILA_PORT)
+    add_serve_command(add)
     add_venue_options(add("venue", venue))
     add_live_commands(add)
     add_ops_commands(add)
@@ -126,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     made = parser()
     options, rest = made.parse_known_args(arguments)
-    if rest and options.call not in (lab, serve):
+    if rest and options.call is not lab:
         made.error(f"unrecognized arguments: {' '.join(rest)}")
     options.rest = rest
     return int(options.call(options))

@@ -19,6 +19,7 @@ from hftlab.types import (
     MARKET,
     NO_PRICE,
     PAUSED,
+    QUOTER_AS,
     SAMPLES,
 )
 
@@ -29,24 +30,26 @@ CENTRE = 123_602  # ticks: 61 801.0 at a tick of 0.5
 class FakeView:
     """A View whose market walks at random: 5 steps a second, from `history` steps before the start."""
 
-    def __init__(self, *, seed: int = 7, history: int = 1400, clock_ns=time.time_ns) -> None:
+    def __init__(self, *, seed: int = 7, history: int = 1400, clock_ns=time.time_ns, markets: int = 1) -> None:
         self.name = "btc-1"
-        self.instruments = (Instrument.bundled("sim:BTC/USDT"),)
+        self.instruments = tuple(Instrument.bundled(name) for name in ("sim:BTC/USDT", "sim:ETH/USDT")[:markets])
         self.rng = np.random.default_rng(seed)
         self.clock_ns = clock_ns
         self.desk = np.zeros(1, DESK)[0]
-        self.markets = np.zeros(1, MARKET)
+        self.markets = np.zeros(markets, MARKET)
         self.problem: Exception | None = None
         self.messages = [{"ts_ns": clock_ns(), "level": "info", "text": "reconciled: 0 orders, flat"}]
         self.start_ns = clock_ns()
         self._steps = -history
         self._published = -1
         self._value = 0.0
-        self._setup(self.markets[0])
+        for market in self.markets:
+            self._setup(market)
         self._advance()
 
     def _setup(self, market) -> None:
         spec, limits, desk = market["spec"], market["limits"], self.desk
+        market["params"]["kind"], market["quote"]["half_spread_ticks"] = QUOTER_AS, 2.6
         spec["ticklot_quote"], spec["tick_size"], spec["lot_size"] = self.instruments[0].ticklot_quote, 0.5, 0.001
         limits["position_lots_max"], limits["orders_max"], limits["notional_ticklots_max"] = 50, 10, 10_000 * 2000
         market["params"]["fair"] = FAIR_MICRO
@@ -71,7 +74,8 @@ class FakeView:
         if number != self._published:
             self._published = number
             self._advance()
-            self._book(self.markets[0])
+            for market in self.markets:
+                self._book(market)
         self.desk["now_ns"] = now
         published = self.start_ns + number * 50_000_000
         return Frame(self.desk.copy(), self.markets.copy(), self.instruments, published, int(number), self._engine(now))
@@ -88,7 +92,9 @@ class FakeView:
     def _advance(self) -> None:
         while self.start_ns + self._steps * SAMPLE_NS <= self.clock_ns():
             self._steps += 1
-            self._step(self.markets[0], self.start_ns + self._steps * SAMPLE_NS)
+            for market in self.markets:
+                self._step(market, self.start_ns + self._steps * SAMPLE_NS)
+            self._mark_desk()
 
     def _step(self, market, ts: int) -> None:
         rng, state = self.rng, int(self.desk["state"])
@@ -111,6 +117,8 @@ class FakeView:
         row["bid_ticks"], row["ask_ticks"] = ours
         row["position_lots"], row["pnl_quote"] = market["position_lots"], market["pnl_quote"]
         market["samples_count"] += 1
+        market["trades"] += rng.random() < 0.3
+        market["messages"] += 9
         market["quoted_ns"] += SAMPLE_NS if state == ACTIVE and rng.random() < 0.985 else 0
         self.desk["verdicts"][11] += rng.random() < 0.02
         self.desk["request_tokens"] = 14 + 3 * np.sin(ts / 4e9)
@@ -130,7 +138,10 @@ class FakeView:
     def _mark(self, market, fair: float) -> None:
         money = float(market["spec"]["ticklot_quote"])
         pnl = (int(market["cash_ticklots"]) + int(market["position_lots"]) * fair - int(market["fees_ticklots"])) * money
-        market["pnl_quote"] = self.desk["pnl_quote"] = pnl
+        market["pnl_quote"] = pnl
+
+    def _mark_desk(self) -> None:
+        pnl = self.desk["pnl_quote"] = float(self.markets["pnl_quote"].sum())
         self.desk["peak_pnl_quote"] = max(float(self.desk["peak_pnl_quote"]), pnl)
         self.desk["drawdown_quote"] = float(self.desk["peak_pnl_quote"]) - pnl
 
@@ -174,6 +185,11 @@ class FakeSession(FakeView):
         if state is not None:
             self.desk["state"] = state
         self.messages.append({"ts_ns": self.clock_ns(), "level": "warn" if name == "halt" else "info", "text": f"{name} by notebook: done"})
+        return {"ok": True}
+
+    def command(self, name: str, market: int = 0, **values) -> dict:
+        """Send any command by name."""
+        self.calls.append((name, market, values))
         return {"ok": True}
 
     def pause(self) -> dict:

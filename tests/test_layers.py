@@ -46,7 +46,9 @@ FLOORS = {
     "hftlab.cli": 6,
     "hftlab.cli_live": 6,
     "hftlab.cli_ops": 6,
+    "hftlab.cli_serve": 6,
     "hftlab.doctor": 6,
+    "hftlab.publish": 6,
     "hftlab.__main__": 6,
 }
 
@@ -57,9 +59,12 @@ ONLY = {
     "fastapi": ("engine/", "venues/server/"),
     "uvicorn": ("engine/", "venues/server/"),
     "ipywidgets": ("widgets/",),
+    "voila": ("publish/",),
+    "tornado": ("publish/",),
+    "jupyter_server": ("publish/",),
     "bqplot": ("widgets/",),
     "anywidget": ("widgets/",),
-    "traitlets": ("widgets/",),
+    "traitlets": ("widgets/", "publish/"),
 }
 
 # The time of day reaches a run only as rows, so one module reads it for them; the process around it stamps its log and its
@@ -78,7 +83,7 @@ WALL_CLOCK = {
 }
 STOPWATCH = {("time", name) for name in ("monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time", "sleep")}
 WALL_CLOCK_IN = ("engine/session.py", "engine/clock.py", "venues/server/serve.py")
-STOPWATCH_IN = ("engine/", "backtesting/", "venues/", "widgets/", "followers/", "cli.py", "warm.py")
+STOPWATCH_IN = ("engine/", "backtesting/", "venues/", "widgets/", "followers/", "publish/", "cli.py", "warm.py")
 
 HEAVY = ("numba", "pandas", "ipywidgets", "bqplot", "anywidget", "ccxt", "fastapi", "uvicorn", "scipy", "IPython", "httpx", "pydantic")
 

@@ -61,6 +61,12 @@ def board(monkeypatch):
         one.close()
 
 
+def panel_of(desk, kind):
+    """Return the one panel of a kind."""
+    (panel,) = [one for one in desk.panels if type(one) is kind]
+    return panel
+
+
 # --- numbers and text ---
 @given(st.floats(allow_nan=True, allow_infinity=True), st.integers(0, 8), st.booleans())
 def test_a_number_is_a_dash_or_reads_back_and_never_minus_zero(value, decimals, sign):
@@ -315,7 +321,7 @@ STREAM = {"name": "btcusdt@<b>depth", "up": True, "last_ns": 0, "messages": 5, "
 
 def test_the_venue_panel_is_on_the_dashboard_of_a_session_with_a_line_and_of_no_other(view, board):
     desk = board(view)
-    (panel,) = [one for one in desk.panels if isinstance(one, venue.Venue)]
+    panel = panel_of(desk, venue.Venue)
     desk.board.feed(view.frame(), 0.0)
     assert panel.widget.layout.display == "none"
     desk.board.feed(with_line(view, streams=[STREAM], gateways=[gateway()]).frame(), 10.0)
@@ -369,11 +375,12 @@ def test_a_panel_shows_its_own_failure_and_recovers_by_itself(view):
 
 def test_one_broken_panel_does_not_stop_the_others(view, board):
     desk = board(view)
-    desk.panels[4].draw = lambda frame: 1 / 0
+    broken = panel_of(desk, curves.PnlCurve)
+    broken.draw = lambda frame: 1 / 0
     frame = view.frame()
     desk.board.feed(frame, 0.0)
-    assert [type(p).__name__ for p in desk.panels if p.failure] == [type(desk.panels[4]).__name__]
-    assert "61" in desk.panels[-3].html.value  # the fills, which come after it
+    assert [p for p in desk.panels if p.failure] == [broken]
+    assert "61" in panel_of(desk, blotter.Fills).html.value  # which comes after it
 
 
 # --- the pump ---
@@ -411,7 +418,7 @@ def test_the_pump_goes_quiet_without_a_page_and_wakes_with_one(view, board):
     assert one.tick() == 1  # grace: no page has shown up yet
     now[0] += pump.GRACE_S + 1
     assert one.tick() == 0
-    desk.ladder.canvas.beat_s = now[0]
+    panel_of(desk, ladder.Ladder).canvas.beat_s = now[0]
     assert one.tick() == 1
     now[0] += pump.SILENCE_S + 1
     assert one.tick() == 0
@@ -498,26 +505,63 @@ def test_a_halt_does_not_wait_for_a_slow_command(clock, board):
     gate.set()
 
 
-def test_a_slider_sends_what_is_known_and_shows_what_is_acknowledged(clock, board):
+def answered(controls, count):
+    """Wait for so many outcomes and take them in."""
+    assert until(lambda: len(controls._outcomes) >= count)
+    controls.refresh("ACTIVE")
+
+
+@pytest.fixture
+def sliders(clock, board):
+    """Give a session and the controls of its dashboard, which know the parameters."""
     session = FakeSession(clock_ns=clock)
-    desk = board(session)
-    controls = desk.controls
+    controls = board(session).controls
     controls.refresh("ACTIVE")
-    assert until(lambda: len(controls._outcomes) > 0)
-    controls.refresh("ACTIVE")
-    for name, value in (("__class__", 1.0), ("horizon_s", float("nan")), ("horizon_s", "60"), (["x"], 1.0)):
-        controls.page._hear(None, {"k": "set", "name": name, "value": value}, [])
-    controls.page._hear(None, {"k": "command", "name": "__init__"}, [])
-    controls.page._hear(None, {"k": "set", "name": "horizon_s", "value": 60.0}, [])
-    controls.page._hear(None, {"k": "set", "name": "order_qty", "value": 0.06}, [])
-    assert until(lambda: len(controls._outcomes) >= 4)
-    controls.refresh("ACTIVE")
-    assert [call for call in session.calls if call[0] == "set"] == [("set", 0, {"horizon_s": 60.0}), ("set", 0, {"order_qty": 0.06})]
-    shown = {p["name"]: p["value"] for p in controls.params}
-    assert shown["horizon_s"] == 60.0
-    assert shown["order_qty"] == 0.01  # refused
+    answered(controls, 1)
+    return session, controls
+
+
+def test_apply_sends_all_that_was_staged_as_one_command_and_shows_what_was_acknowledged(sliders):
+    session, controls = sliders
+    controls.page._hear(None, {"k": "apply", "id": "1", "values": {"horizon_s": 60.0, "risk_aversion": 0.2}}, [])
+    answered(controls, 1)
+    assert [call for call in session.calls if call[0] == "set"] == [("set", 0, {"horizon_s": 60.0, "risk_aversion": 0.2})]
+    assert {p["name"]: p["value"] for p in controls.params}["horizon_s"] == 60.0
+    assert controls.answer == {"id": "1", "ok": True}
+    assert controls.said.endswith("horizon s → 60, risk aversion → 0.2000: acknowledged")
+
+
+def test_what_the_engine_refuses_stays_staged_and_nothing_of_it_is_applied(sliders):
+    session, controls = sliders
+    controls.page._hear(None, {"k": "apply", "id": "2", "values": {"horizon_s": 60.0, "order_qty": 0.06}}, [])
+    answered(controls, 1)
+    assert {p["name"]: p["value"] for p in controls.params} == session.values == FakeSession().values
+    assert controls.answer == {"id": "2", "ok": False}
     assert "the limit is 0.05" in controls.said
     assert controls.level == "bad"
+
+
+@pytest.mark.parametrize(
+    ("ident", "values"),
+    [
+        ("1", {"__class__": 1.0}),
+        ("1", {"horizon_s": float("nan")}),
+        ("1", {"horizon_s": "60"}),
+        ("1", {"horizon_s": True}),
+        ("1", {"horizon_s": 60.0, "no_such": 1.0}),
+        ("1", {}),
+        ("1", [["horizon_s", 60.0]]),
+        (None, {"horizon_s": 60.0}),
+        ("x" * 1000, {"horizon_s": 60.0}),
+    ],
+)
+def test_an_apply_with_anything_wrong_in_it_is_dropped_as_a_whole(sliders, ident, values):
+    session, controls = sliders
+    controls.page._hear(None, {"k": "apply", "id": ident, "values": values}, [])
+    controls.page._hear(None, {"k": "command", "name": "__init__"}, [])
+    controls.page._hear(None, {"k": "apply", "id": "last", "values": {"levels": 2}}, [])
+    answered(controls, 1)
+    assert session.calls == [("set", 0, {"levels": 2})]
 
 
 def test_a_slider_keeps_its_range_while_the_value_lies_in_it():

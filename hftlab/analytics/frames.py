@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hftlab.analytics.equity import drawdown
 from hftlab.analytics.figures import market_figures, ratio
 from hftlab.analytics.path import HORIZONS_S, HOUR_NS
 from hftlab.analytics.pnl import Identity, Parts
@@ -95,7 +96,7 @@ def drawdown_quote_max(report: "Report") -> float:
     if not len(report.samples):
         return 0.0
     pnl = report.curves()["pnl_quote"].groupby(level="ts").sum().to_numpy()
-    return float((np.maximum.accumulate(np.append(0.0, pnl))[1:] - pnl).max())
+    return float(drawdown(pnl).max())
 
 
 def summary(report: "Report") -> dict[str, Any]:

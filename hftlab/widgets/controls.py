@@ -3,6 +3,7 @@
 import math
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 from hftlab.data.frame import Frame
@@ -15,10 +16,19 @@ from hftlab.widgets.text import amount
 COMMANDS = ("pause", "resume", "flatten", "stop")
 REFRESH_S = 3.0  # somebody else may change parameters too
 ASK_TUNABLE = "read parameters"
+IDENT_MAX = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of an Apply, and which one it was."""
+
+    ident: str
+    outcome: Outcome
 
 
 class ControlsPage(PageWidget):
-    """Buttons and sliders in the page; what it says is put in `inbox`."""
+    """Buttons and sliders in the page. What is moved there is staged there, and comes here when somebody presses Apply."""
 
     _esm = script("controls.js")
 
@@ -30,12 +40,12 @@ class ControlsPage(PageWidget):
         """Queue a command. Anything else than the known commands and parameters is dropped."""
         if message.get("k") == "command" and message.get("name") in COMMANDS:
             self._panel.command(str(message["name"]))
-        elif message.get("k") == "set":
-            self._panel.set_param(message.get("name"), message.get("value"))
+        elif message.get("k") == "apply":
+            self._panel.apply(message.get("id"), message.get("values"))
 
 
 class Controls(Panel):
-    """Pause, resume, flatten, stop, and a slider for each parameter that the session says can be tuned."""
+    """Pause, resume, flatten, stop, and a slider for each parameter that the session says can be tuned: moved, then applied together."""
 
     hz = 5.0
     title = "Quoter"
@@ -43,11 +53,12 @@ class Controls(Panel):
     def __init__(self, session: Any, *, market: int = 0) -> None:
         self.session = session
         self.page = ControlsPage(self)
-        super().__init__(self.page, right="applies on release", market=market)
+        super().__init__(self.page, right="staged until applied", market=market)
         self.health: Health | None = None
         self.params: list[dict[str, Any]] = []
         self.said, self.level = "", "dim"
-        self._outcomes: deque[Outcome] = deque(maxlen=100)  # written by the workers, read by the pump
+        self.answer = {"id": "", "ok": True}  # to the last Apply
+        self._outcomes: deque[Outcome | Applied] = deque(maxlen=100)  # written by the workers, read by the pump
         self._ranges: dict[str, tuple[float, float, float]] = {}
         self._asked_s = -math.inf
         self._asking = False
@@ -62,15 +73,25 @@ class Controls(Panel):
         """Queue pause, resume, flatten or stop."""
         ORDERLY.submit(name, getattr(self.session, name), self._outcomes.append)
 
-    def set_param(self, name: Any, value: Any) -> None:
-        """Queue a new value for a tunable parameter."""
-        known = next((p for p in self.params if p["name"] == name), None)
-        if known is None or not isinstance(value, int | float) or not math.isfinite(value):
+    def apply(self, ident: Any, values: Any) -> None:
+        """Queue ONE set command for all `values` (parameter name to number); the answer to the page carries `ident`.
+
+        Dropped as a whole when anything in it is no number or no tunable parameter: half of a wish is another wish.
+        """
+        labels = {p["name"]: p["label"] for p in self.params}
+        if not isinstance(ident, str) or len(ident) > IDENT_MAX or not isinstance(values, dict) or not values:
             return
-        ORDERLY.submit(
-            f"{known['label']} → {amount(value)}", lambda: self.session.set(market=self.market, **{name: value}), self._outcomes.append
-        )
-        ORDERLY.submit(ASK_TUNABLE, self._ask, self._outcomes.append)
+        for name, value in values.items():
+            if name not in labels or isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                return
+        label = ", ".join(f"{labels[name]} → {amount(value)}" for name, value in values.items())
+        wished = dict(values)
+
+        def command() -> Any:
+            self.session.set(market=self.market, **wished)
+            return self._ask()
+
+        ORDERLY.submit(label, command, lambda outcome: self._outcomes.append(Applied(ident, outcome)))
 
     def _ask(self) -> Any:
         return self.session.tunable(self.market)
@@ -88,12 +109,17 @@ class Controls(Panel):
         if not self._asking and now_s - self._asked_s > REFRESH_S:
             self._asking, self._asked_s = True, now_s
             ORDERLY.submit(ASK_TUNABLE, self._ask, self._outcomes.append)
-        content = {"state": state, "said": self.said, "level": self.level, "params": self.params}
+        content = {"state": state, "said": self.said, "level": self.level, "params": self.params, "answer": self.answer}
         if self.page.take_greeting() or content != self._shown:
             self._shown = content
             self.page.send({"k": "controls", **content})
 
-    def _take(self, outcome: Outcome) -> None:
+    def _take(self, outcome: "Outcome | Applied") -> None:
+        if isinstance(outcome, Applied):
+            self.answer = {"id": outcome.ident, "ok": not outcome.outcome.error}
+            if not outcome.outcome.error:
+                self.params = [plain(p, self._ranges) for p in outcome.outcome.answer]
+            outcome = outcome.outcome
         if outcome.label == ASK_TUNABLE:
             self._asking = False
             if outcome.error:

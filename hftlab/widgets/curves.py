@@ -39,8 +39,8 @@ def thin(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[npt.ND
     return x[keep], y[keep]
 
 
-class Curve(Panel):
-    """One line under the strip. Subclasses say what it shows."""
+class Plot(Panel):
+    """One line over time, the unit of its axis in the heading. Subclasses say what it shows."""
 
     hz = 2.0
     css = ""
@@ -64,14 +64,8 @@ class Curve(Panel):
         )
         super().__init__(self.figure, css=self.css, market=market)
 
-    def draw(self, frame: Frame) -> None:
-        """Send the curve, in one message a widget."""
-        start, end = window_ns(frame, self.market)
-        rows = frame.samples(self.market)
-        rows = rows[rows["ts_ns"] >= start]
-        x, y = self.points(frame, rows)
-        x, y = np.append(x, frame.now_ns / 1e6), np.append(y, self.now(frame))
-        x, y = self.simplify(x, y)
+    def show(self, frame: Frame, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], start: int, end: int) -> None:
+        """Send the points over the times from `start` to `end`, in nanoseconds."""
         low, high = self.bounds(frame, y)
         with self.x_scale.hold_sync(), self.y_scale.hold_sync(), self.line.hold_sync():
             self.x_scale.min, self.x_scale.max = start / 1e6, end / 1e6
@@ -96,6 +90,27 @@ class Curve(Panel):
         return next((d for d in range(8) if np.allclose(ticks, np.round(ticks, d), rtol=0, atol=1e-9)), 8)
 
     @abstractmethod
+    def bounds(self, frame: Frame, y: npt.NDArray[np.float64]) -> tuple[float, float]:
+        """Return the range of the y axis."""
+
+    @abstractmethod
+    def right(self, frame: Frame) -> str:
+        """Return what stands beside the title."""
+
+
+class Curve(Plot):
+    """A line under the strip, over the same times."""
+
+    def draw(self, frame: Frame) -> None:
+        """Send the curve, in one message a widget."""
+        start, end = window_ns(frame, self.market)
+        rows = frame.samples(self.market)
+        rows = rows[rows["ts_ns"] >= start]
+        x, y = self.points(frame, rows)
+        x, y = np.append(x, frame.now_ns / 1e6), np.append(y, self.now(frame))
+        self.show(frame, *self.simplify(x, y), start, end)
+
+    @abstractmethod
     def points(self, frame: Frame, rows: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return x in ms and y of the samples `rows`."""
 
@@ -103,17 +118,9 @@ class Curve(Panel):
     def now(self, frame: Frame) -> float:
         """Return y at the moment of the frame."""
 
-    @abstractmethod
-    def bounds(self, frame: Frame, y: npt.NDArray[np.float64]) -> tuple[float, float]:
-        """Return the range of the y axis."""
-
     def simplify(self, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return fewer points that look the same."""
         return thin(x, y)
-
-    @abstractmethod
-    def right(self, frame: Frame) -> str:
-        """Return what stands beside the title."""
 
 
 class PositionCurve(Curve):

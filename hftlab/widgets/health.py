@@ -1,6 +1,7 @@
 """Is it healthy: the line at the top, the latency histogram, and what just happened."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,26 +9,40 @@ import traitlets as t
 
 from hftlab.data.frame import Frame
 from hftlab.engine.clock import age_ms
-from hftlab.types import NO_HALTED, VERDICT_NAMES
+from hftlab.widgets.given import STATE_LEVELS, state_reason
 from hftlab.widgets.page import PageWidget, script
 from hftlab.widgets.panel import HtmlPanel, Panel
 from hftlab.widgets.text import DASH, clock, duration, esc, number
 
-STATE_LEVELS = {"ACTIVE": "ok", "WIDEN": "warn", "PAUSED": "warn", "REDUCING": "warn", "HALTED": "bad", "STOPPED": "bad"}
 VALIDITY_LEVELS = {"valid": "ok", "resync": "warn", "crossed": "bad"}
 EVENT_ROWS = 40
+SEEN_S = 5.0  # a page says every second which section it shows
 DEAD_MS = 1000.0  # a frame older than this makes one ask whether the engine lives
 
 
 class TopBar(PageWidget):
     """The health line. `controls` is true only where there is a Session: then it has the HALT button."""
 
-    _esm = script("topbar.js")
+    _esm = script("sections.js", "floating.js", "topbar.js")
     controls = t.Bool(False).tag(sync=True)
+    sections = t.List(t.List(t.Unicode())).tag(sync=True)  # key and title of each
 
-    def __init__(self, *, on_halt: Callable[[], None] | None = None) -> None:
+    def __init__(self, *, on_halt: Callable[[], None] | None = None, sections: Sequence[tuple[str, str]] = ()) -> None:
         self._on_halt = on_halt  # None for a View: then no message of a page can halt anything
-        super().__init__(controls=on_halt is not None)
+        self._seen_s: dict[str, float] = {}  # when a page last said that it shows a section
+        super().__init__(controls=on_halt is not None, sections=[list(one) for one in sections])
+
+    def on_beat(self, message: dict[str, Any]) -> None:
+        """Note which section a page shows; "" is a page that only keeps HALT in sight."""
+        key = message.get("section")
+        if key == "" or any(key == known for known, _ in self.sections):
+            self._seen_s[str(key)] = time.monotonic()
+
+    def shown(self, now_s: float) -> frozenset[str] | None:
+        """Return the sections that some page shows, None before the first page has said so."""
+        if not self._seen_s:
+            return None
+        return frozenset(key for key, at_s in tuple(self._seen_s.items()) if now_s - at_s < SEEN_S)
 
     def on_page(self, message: dict[str, Any]) -> None:
         """Pass on a press of HALT."""
@@ -82,8 +97,15 @@ class Health(Panel):
 
     hz = 4.0
 
-    def __init__(self, source: Any, *, market: int = 0, on_halt: Callable[[], None] | None = None) -> None:
-        self.bar = TopBar(on_halt=on_halt)
+    def __init__(
+        self,
+        source: Any,
+        *,
+        market: int = 0,
+        on_halt: Callable[[], None] | None = None,
+        sections: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self.bar = TopBar(on_halt=on_halt, sections=sections)
         self.source, self.run = source, str(source.name)
         self.halt_problem = ""  # why the last HALT did not work; it stays until one does
         super().__init__(self.bar, market=market)
@@ -94,7 +116,7 @@ class Health(Panel):
     def draw(self, frame: Frame) -> None:
         """Send the state of the run."""
         instrument, mode = frame.instruments[self.market], str(frame.engine.get("mode", ""))
-        reason = "" if frame.halt_reason == VERDICT_NAMES[NO_HALTED] else frame.halt_reason  # "halted" says that it was a command
+        reason = state_reason(frame)
         feed = str(frame.engine.get("feed", ""))
         age, problem = age_ms(frame.published_ns), self.halt_problem
         if age > DEAD_MS and not self.source.alive():

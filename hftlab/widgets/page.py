@@ -15,9 +15,9 @@ STATIC = Path(__file__).parent / "static"
 AHEAD_MAX = 60  # frames on their way to a page; more would be seconds of lag in its queue
 
 
-def script(name: str) -> str:
-    """Return the page code of one widget: the shared part and its own."""
-    return "\n".join((STATIC / part).read_text(encoding="utf-8") for part in ("common.js", name))
+def script(*names: str) -> str:
+    """Return the page code of one widget: the shared part and its own, in this order."""
+    return "\n".join((STATIC / part).read_text(encoding="utf-8") for part in ("common.js", *names))
 
 
 STYLE = (STATIC / "desk.css").read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ class Panel(ABC):
 
     hz = 4.0
     title = ""
+    section = ""  # where it stands; only what is in sight is fed
 
     def __init__(self, body: w.Widget, *, right: str = "", css: str = "", market: int = 0) -> None:
         self.market = market

@@ -29,11 +29,19 @@ class Board:
     """What the pump feeds: a source, its panels, and the widgets whose pages send heartbeats."""
 
     def __init__(
-        self, source: Any, panels: Sequence[Panel], pages: Sequence[PageWidget], health: Health, controls: Controls | None = None
+        self,
+        source: Any,
+        panels: Sequence[Panel],
+        pages: Sequence[PageWidget],
+        health: Health,
+        controls: Controls | None = None,
+        keep: Callable[[Frame, float], None] = lambda frame, now_s: None,
     ) -> None:
         self.source, self.panels, self.pages, self.health, self.controls = source, panels, pages, health, controls
+        self.keep = keep  # remembers what the state is too small to keep; asked with every frame, whatever is in sight
         self.since_s = time.monotonic()
         self.number: int | None = None
+        self._shown: frozenset[str] | None = None
         self._trouble_due_s = 0.0
 
     def watched(self, now_s: float) -> bool:
@@ -42,11 +50,19 @@ class Board:
         return now_s - max(beats) < SILENCE_S if beats else now_s - self.since_s < GRACE_S
 
     def feed(self, frame: Frame, now_s: float) -> None:
-        """Hand `frame` to the panels that are due; a frame seen before only to the health line and the controls."""
-        seen = frame.number == self.number and not any(page.greeted for page in self.pages)
-        self.number = frame.number
+        """Hand `frame` to the panels in sight that are due; a frame seen before only to the health line and the controls.
+
+        A section that comes into sight gets its frame at once, also one that was seen before: a run may have ended.
+        """
+        shown = self.health.bar.shown(time.monotonic())
+        news = shown is None or not shown <= (self._shown or frozenset())
+        seen = frame.number == self.number and not news and not any(page.greeted for page in self.pages)
+        self.number, self._shown = frame.number, shown
+        self.keep(frame, now_s)
         for panel in self.panels:
-            if panel.due(now_s) and (not seen or panel is self.health or panel is self.controls):
+            always = panel is self.health or panel is self.controls
+            in_sight = always or shown is None or panel.section in shown
+            if in_sight and (panel.due(now_s) or news) and (always or not seen):
                 panel.update(frame, now_s)
 
     def trouble(self, problem: str, now_s: float) -> None:

@@ -1,12 +1,15 @@
 """Limits: how much of each is used, and what the gate refused. The P&L, split into where it came from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from hftlab.analytics.grade import SAID, Grade, grade
 from hftlab.data.frame import Frame, Gauge
 from hftlab.instrument import Instrument
 from hftlab.types import FILLS
+from hftlab.widgets.given import STATE_LEVELS, state_reason
 from hftlab.widgets.panel import HtmlPanel
 from hftlab.widgets.text import esc, number
 
@@ -36,31 +39,54 @@ def gauge_html(gauge: Gauge, places: int) -> str:
     limit = number(gauge.limit, 0 if gauge.limit == int(gauge.limit) else places) if limited else "no limit"
     unit = f' <span class="hft-dim">{esc(gauge.unit)}</span>' if 0 < len(gauge.unit) <= UNIT_CHARS else ""
     share = min(1.0, gauge.share)
+    used = f' <span class="hft-pct">{number(100 * gauge.share, 0)}%</span>' if limited and np.isfinite(gauge.amount) else ""
     css = level(gauge.share)
     colour = f"hft-level-{css}" if css != "ok" else ""
     return (
         f'<div class="hft-row" title="{esc(gauge.unit)}"><span>{esc(gauge.name)}</span>'
-        f'<span class="hft-n {colour}">{number(gauge.amount, places)} / {limit}{unit}</span></div>'
+        f'<span class="hft-n {colour}">{number(gauge.amount, places)} / {limit}{unit}{used}</span></div>'
         f'<div class="hft-gauge"><i style="width:{100 * share:.1f}%;background:var(--hft-{css})"></i></div>'
     )
 
 
 class Risk(HtmlPanel):
-    """Gauges and refusals by reason."""
+    """The state and its reason, a grade, gauges, and refusals by reason."""
 
     hz = 3.0
     title = "Risk"
 
     def render(self, frame: Frame) -> str:
         """Return gauges, then refusals."""
-        instrument, refused = frame.instruments[self.market], frame.refusals()
-        refusals, total = sorted(refused.items(), key=lambda item: -item[1]), sum(refused.values())
-        self.heading(f"{total} refused" if total else "nothing refused")
-        gauges = "".join(gauge_html(gauge, decimals(gauge, instrument)) for gauge in frame.gauges(self.market))
-        rows = "".join(
-            f'<div class="hft-row"><span>{esc(name)}</span><span class="hft-n">{count}</span></div>' for name, count in refusals[:5]
-        )
-        return gauges + (f'<div class="hft-dim" style="margin-top:2px">refused because of</div>{rows}' if rows else "")
+        instrument, gauges = frame.instruments[self.market], frame.gauges(self.market)
+        self.heading(grade_html(grade(gauges, frame.state)))
+        rows = "".join(gauge_html(gauge, decimals(gauge, instrument)) for gauge in gauges)
+        return state_html(frame) + rows + refusals_html(frame.refusals(), 5)
+
+
+def grade_html(found: Grade | None) -> str:
+    """Return the grade in its colour; pointing at it says how it is made."""
+    if found is None:
+        return '<span title="no limit is set">no grade</span>'
+    css = "ok" if found.points >= 80 else "warn" if found.points >= 60 else "bad"
+    said = f"{SAID} Fullest: {found.fullest}, {100 * found.share:.0f} %." + (f" Unknown: {found.unknown}." if found.unknown else "")
+    return f'<span class="hft-level-{css}" title="{esc(said)}">grade {esc(found)}</span>'
+
+
+def state_html(frame: Frame) -> str:
+    """Return the state of the desk and why."""
+    reason = state_reason(frame)
+    why = f' <span class="hft-dim">{esc(reason)}</span>' if reason else ""
+    return f'<div class="hft-why"><b class="hft-level-{STATE_LEVELS[frame.state]}">● {esc(frame.state)}</b>{why}</div>'
+
+
+def refusals_html(refused: Mapping[str, int], most: int) -> str:
+    """Return how often the gate refused, by reason, the most frequent first."""
+    if not refused:
+        return '<div class="hft-dim">nothing refused</div>'
+    ordered = sorted(refused.items(), key=lambda item: -item[1])
+    rows = "".join(f'<div class="hft-row"><span>{esc(name)}</span><span class="hft-n">{count}</span></div>' for name, count in ordered[:most])
+    more = f'<div class="hft-dim">and {len(ordered) - most} more reasons</div>' if len(ordered) > most else ""
+    return f'<div class="hft-dim hft-row"><span>refused because of</span><span class="hft-n">{sum(refused.values())}</span></div>{rows}{more}'
 
 
 @dataclass(frozen=True)

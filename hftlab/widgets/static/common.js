@@ -48,17 +48,48 @@ function say(model, message) {
 
 const visible = (el) => el.isConnected && !document.hidden && el.getClientRects().length > 0;
 
-// "hello" asks for everything again; "beat" says that somebody looks, and how far this page has come.
-function heartbeat(model, el, received) {
+// "hello" asks for everything again; "beat" says that somebody looks, and how far this page has come. `seen` says whether somebody does,
+// `more` what else a beat tells.
+function heartbeat(model, el, received, { seen = () => visible(el), more = () => ({}) } = {}) {
   let greeted = false;
   const beat = () => {
-    if (!visible(el)) { greeted = false; return; }
-    greeted = say(model, { k: greeted ? "beat" : "hello", n: received() });
+    if (!seen()) { greeted = false; return; }
+    greeted = say(model, { k: greeted ? "beat" : "hello", n: received(), ...more() });
   };
   const timer = setInterval(beat, BEAT_MS);
-  document.addEventListener("visibilitychange", beat);
+  const signals = ["visibilitychange", "hft-section"];
+  signals.forEach((name) => document.addEventListener(name, beat));
   setTimeout(beat, 0);
-  return () => { clearInterval(timer); document.removeEventListener("visibilitychange", beat); };
+  return () => { clearInterval(timer); signals.forEach((name) => document.removeEventListener(name, beat)); };
+}
+
+// A button for a thing that is not done by mistake: where `armed()` holds it asks once more.
+const ARM_MS = 3000;
+function button(parent, text, title, armed, press) {
+  const node = document.createElement("button");
+  node.type = "button";
+  node.textContent = text;
+  node.title = title;
+  let timer = 0;
+  const rest = () => { clearTimeout(timer); timer = 0; node.textContent = text; node.classList.remove("hft-armed"); };
+  node.addEventListener("click", () => {
+    if (armed() && !timer) {
+      node.classList.add("hft-armed");
+      node.textContent = "sure?";
+      timer = setTimeout(rest, ARM_MS);
+      return;
+    }
+    rest();
+    press();
+  });
+  return parent.appendChild(node);
+}
+
+function child(parent, tag, className, text) {
+  const node = document.createElement(tag);
+  node.className = className || "";
+  if (text) node.textContent = text;
+  return parent.appendChild(node);
 }
 
 // The age of what is shown, counted on in the browser: a dead kernel cannot say that it is dead.

@@ -1,26 +1,7 @@
-// Commands and the quoter's sliders. A slider speaks once, when it is let go; what it shows afterwards is what the engine acknowledged.
+// Commands and the quoter's sliders. What is moved is staged: it waits here, marked, until Apply sends all of it as one command or
+// Revert takes it back. Everything that is not marked is what the engine acknowledged.
 
-const ARM_MS = 3000;
-
-function button(parent, text, title, armed, press) {
-  const node = document.createElement("button");
-  node.type = "button";
-  node.textContent = text;
-  node.title = title;
-  let timer = 0;
-  node.addEventListener("click", () => {
-    if (armed() && !timer) {
-      node.classList.add("hft-armed");
-      node.textContent = "sure?";
-      timer = setTimeout(() => { timer = 0; node.textContent = text; node.classList.remove("hft-armed"); }, ARM_MS);
-      return;
-    }
-    clearTimeout(timer); timer = 0;
-    node.textContent = text; node.classList.remove("hft-armed");
-    press();
-  });
-  return parent.appendChild(node);
-}
+const ANSWER_S = 2;
 
 // One press of an arrow key is one step of the parameter, or about a fortieth of a decade.
 const steps = (p) => (p.log ? Math.max(10, Math.round(40 * Math.log10(p.max / p.min))) : Math.min(1000, Math.max(1, Math.round((p.max - p.min) / p.step))));
@@ -36,32 +17,41 @@ function show(p, v) {
 }
 
 class Slider {
-  constructor(parent, param, send) {
+  constructor(parent, param, changed) {
     this.param = param;
-    const box = parent.appendChild(document.createElement("label"));
-    box.className = "hft-slider";
-    box.title = `${param.label}, ${param.min} to ${param.max} ${param.unit}`;
-    const label = box.appendChild(document.createElement("span"));
-    label.textContent = param.label;
-    this.input = box.appendChild(document.createElement("input"));
-    this.value = box.appendChild(document.createElement("span"));
+    this.staged = null;
+    this.box = child(parent, "label", "hft-slider");
+    this.box.title = `${param.label}, ${param.min} to ${param.max} ${param.unit}`;
+    child(this.box, "span", "", param.label);
+    this.input = child(this.box, "input");
+    this.value = child(this.box, "span", "hft-n");
     Object.assign(this.input, { type: "range", min: 0, max: steps(param), step: 1 });
     this.dragging = false;
-    this.input.addEventListener("input", () => { this.dragging = true; this.write(fromSlider(this.param, +this.input.value), "hft-n hft-dim"); });
-    this.input.addEventListener("change", () => { this.dragging = false; send(param.name, fromSlider(this.param, +this.input.value)); });
+    this.input.addEventListener("input", () => {
+      this.dragging = true;
+      const v = fromSlider(this.param, +this.input.value);
+      // Back on the engine's own place of the slider is no wish.
+      this.staged = +this.input.value === Math.round(toSlider(this.param, this.param.value)) ? null : v;
+      this.write();
+      changed();
+    });
+    this.input.addEventListener("change", () => { this.dragging = false; this.write(); });
     this.hear(param);
   }
-  write(v, className) {
-    this.value.textContent = show(this.param, v) + (this.param.unit.length < 4 ? " " + this.param.unit : "");
-    this.value.className = className;
+  write() {
+    const unit = this.param.unit.length < 4 && this.param.unit ? " " + this.param.unit : "", was = show(this.param, this.param.value);
+    const pending = this.staged !== null;
+    this.value.textContent = (pending ? `${was} \u2192 ${show(this.param, this.staged)}` : was) + unit;
+    this.box.classList.toggle("hft-pending", pending);
+    this.input.setAttribute("aria-valuetext", show(this.param, pending ? this.staged : this.param.value) + unit + (pending ? ", not applied" : ""));
+    if (!this.dragging) this.input.value = toSlider(this.param, pending ? this.staged : this.param.value);
   }
   hear(param) {
-    if (this.dragging) return;
     this.param = param;
     this.input.max = steps(param);
-    this.input.value = toSlider(param, param.value);
-    this.write(param.value, "hft-n");
+    this.write();
   }
+  drop() { this.staged = null; this.dragging = false; this.write(); }
 }
 
 export default {
@@ -70,41 +60,81 @@ export default {
     // Arrow keys move the slider, not the notebook.
     el.dataset.lmSuppressShortcuts = "true";
     el.addEventListener("keydown", (event) => event.stopPropagation());
-    let state = "", sliders = {}, signature = "";
+    let sliders = {}, signature = "";
     const send = (message) => {
-      if (say(model, message)) return;
+      if (say(model, message)) return true;
       said.textContent = "not sent: this page has no connection to its kernel";
       said.className = "hft-said hft-level-bad";
+      return false;
     };
     const command = (name) => send({ k: "command", name });
     const row = el.appendChild(document.createElement("div"));
     row.className = "hft-buttons";
     const never = () => false, always = () => true;
     button(row, "Pause", "Cancel quotes and wait; the position stays", never, () => command("pause"));
-    button(row, "Resume", "Quote again; after a halt this asks once more", () => state === "HALTED", () => command("resume"));
+    button(row, "Resume", "Quote again; asks once more", always, () => command("resume"));
     button(row, "Flatten", "Work the position to zero", never, () => command("flatten"));
     button(row, "Stop", "End the run: returns when no order rests", always, () => command("stop"));
     const said = el.appendChild(document.createElement("div"));
     said.className = "hft-said";
     said.setAttribute("role", "status");
-    const list = el.appendChild(document.createElement("div"));
+    const list = child(el, "div");
+    const ends = child(el, "div", "hft-buttons hft-ends");
+    const apply = button(ends, "Apply", "Send what is marked as one command (Enter on a slider)", never, () => sendStaged());
+    const revert = button(ends, "Revert", "Back to what the engine has (Escape on a slider)", never, () => { drop(); looks(); });
+    let sent = null;
+
+    const staged = () => Object.values(sliders).filter((one) => one.staged !== null);
+    const drop = () => { sent = null; for (const one of Object.values(sliders)) one.drop(); };
+    const looks = () => {
+      const count = staged().length, waited = sent ? (performance.now() - sent.at) / 1000 : 0;
+      apply.disabled = !count || Boolean(sent);
+      revert.disabled = !count;
+      apply.textContent = sent ? (waited > ANSWER_S ? `no answer for ${waited.toFixed(0)} s` : "applying\u2026") : count ? `Apply ${count}` : "Apply";
+      ends.hidden = !Object.keys(sliders).length;
+    };
+    const sendStaged = () => {
+      if (sent || !staged().length) return;
+      const values = {};
+      for (const one of staged()) values[one.param.name] = one.staged;
+      const id = `${Math.round(performance.timeOrigin)}.${Math.round(performance.now() * 1000)}`;
+      if (send({ k: "apply", id, values })) sent = { id, values, at: performance.now() };
+      looks();
+    };
+    const answered = (answer) => {
+      if (!sent || answer.id !== sent.id) return;
+      // What was refused stays marked: change it or take it back. What was moved again meanwhile is a new wish.
+      if (answer.ok) for (const one of staged()) if (one.staged === sent.values[one.param.name]) one.drop();
+      sent = null;
+    };
+    list.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") sendStaged();
+      if (event.key === "Escape") { drop(); looks(); }
+    });
 
     const onMessage = (m) => {
       if (m.k !== "controls") return;
-      state = m.state;
       said.textContent = m.said;
       said.className = "hft-said hft-level-" + m.level;
       const now = JSON.stringify(m.params.map((p) => [p.name, p.label, p.unit, p.min, p.max, p.step, p.log]));
       if (now !== signature) {
         signature = now;
+        const wishes = Object.fromEntries(staged().map((one) => [one.param.name, one.staged]));
         list.replaceChildren();
         sliders = {};
-        for (const p of m.params) sliders[p.name] = new Slider(list, p, (name, value) => send({ k: "set", name, value }));
+        for (const p of m.params) {
+          sliders[p.name] = new Slider(list, p, looks);
+          sliders[p.name].staged = wishes[p.name] ?? null;
+        }
       }
       for (const p of m.params) sliders[p.name].hear(p);
+      answered(m.answer);
+      looks();
     };
     model.on("msg:custom", onMessage);
+    const timer = setInterval(() => { if (sent) looks(); }, 500);
     const stops = [onTheme(el, () => {}), heartbeat(model, el, () => 0)];
-    return () => { model.off("msg:custom", onMessage); stops.forEach((stop) => stop()); };
+    looks();
+    return () => { model.off("msg:custom", onMessage); clearInterval(timer); stops.forEach((stop) => stop()); };
   },
 };

@@ -9,56 +9,27 @@ function duration(ms) {
   return s < 120 ? `${s} s` : `${Math.floor(s / 60)} min`;
 }
 
-function span(parent, className, text) {
-  const node = document.createElement("span");
-  node.className = className;
-  node.textContent = text || "";
-  return parent.appendChild(node);
-}
-
-// Output areas of JupyterLab clip, so `position: sticky` finds the wrong scroller: follow the scrolling by hand.
-function stick(el) {
-  const follow = () => {
-    const desk = el.closest(".hft-desk");
-    if (!desk) return;
-    let top = 0;
-    for (let node = desk.parentElement; node; node = node.parentElement) {
-      const how = getComputedStyle(node).overflowY;
-      if ((how === "auto" || how === "scroll") && node.scrollHeight > node.clientHeight + 1) {
-        top = Math.max(top, node.getBoundingClientRect().top);
-      }
-    }
-    const box = desk.getBoundingClientRect();
-    const shift = Math.max(0, Math.min(top - box.top, box.height - el.offsetHeight));
-    el.style.transform = shift ? `translateY(${Math.round(shift)}px)` : "";
-  };
-  document.addEventListener("scroll", follow, { capture: true, passive: true });
-  follow();
-  return () => document.removeEventListener("scroll", follow, { capture: true });
-}
-
 export default {
   render({ model, el }) {
     el.classList.add("hft", "hft-top");
     el.dataset.lmSuppressShortcuts = "true";
-    const bar = document.createElement("div");
-    bar.className = "hft-bar";
-    el.appendChild(bar);
-    const name = span(bar, "hft-run"), market = span(bar, "hft-dim"), mode = span(bar, "hft-badge"), state = span(bar, "hft-state");
+    const bar = child(el, "div", "hft-bar");
+    const name = child(bar, "span", "hft-run"), market = child(bar, "span", "hft-dim"), mode = child(bar, "span", "hft-badge");
+    const home = child(bar, "span", "hft-state-home"), state = child(home, "span", "hft-state");
     const values = {};
     for (const [key, label] of FIELDS) {
-      const cell = span(bar, "hft-field hft-field-" + key);
-      if (label) span(cell, "hft-dim", label + " ");
-      values[key] = span(cell, "hft-n", "\u2013");
+      const cell = child(bar, "span", "hft-field hft-field-" + key);
+      if (label) child(cell, "span", "hft-dim", label + " ");
+      values[key] = child(cell, "span", "hft-n", "\u2013");
     }
-    const age = span(bar, "hft-age hft-n");
-    const notice = span(bar, "hft-notice");
+    const ageHome = child(bar, "span", "hft-age-home"), age = child(ageHome, "span", "hft-age hft-n");
+    const noticeHome = child(bar, "span", "hft-notice-home"), notice = child(noticeHome, "span", "hft-notice");
     const fresh = new Freshness();
     let number = 0, problem = "", pressed = 0, unsent = false;
-    const halt = model.get("controls") ? bar.appendChild(document.createElement("button")) : null;
+    const halt = model.get("controls") ? child(child(bar, "span", "hft-halt-home"), "button", "hft-halt") : null;
     if (halt) {
       el.classList.add("hft-with-halt");
-      Object.assign(halt, { className: "hft-halt", type: "button", title: "Stop quoting now and cancel every order" });
+      Object.assign(halt, { type: "button", title: "Stop quoting now and cancel every order" });
       halt.addEventListener("click", () => {
         pressed = performance.now();
         unsent = !say(model, { k: "halt" });
@@ -101,7 +72,13 @@ export default {
     };
     model.on("msg:custom", onMessage);
     const timer = setInterval(ageing, 200);
-    const stops = [onTheme(el, () => {}), heartbeat(model, el, () => number), stick(el)];
+    const sections = new Sections(el, model.get("sections"));
+    const floating = stick(el, halt ? [state, age, notice, halt] : [], () => name.textContent);
+    const seen = () => visible(el) || (floating.floats() && !document.hidden);
+    // From afar only HALT and the state are looked at: no section is fed.
+    const more = () => { sections.show(); return { section: floating.floats() ? "" : sections.chosen }; };
+    const stops = [onTheme(el, () => {}), heartbeat(model, el, () => number, { seen, more }), floating.stop];
+    setTimeout(() => sections.show(), 0);
     return () => { model.off("msg:custom", onMessage); clearInterval(timer); stops.forEach((stop) => stop()); };
   },
 };
