@@ -128,6 +128,8 @@ class FakeView:
         lots = 10
         market["position_lots"] += side * lots
         market["cash_ticklots"] -= side * lots * price
+        market["bought_lots" if side == BID else "sold_lots"] += lots
+        self.desk["submits"], self.desk["cancels"] = self.desk["submits"] + 2, self.desk["cancels"] + 1
         market["fees_ticklots"] += lots * price // 100_000
         row = market["fills"][int(market["fills_count"]) % FILLS]
         row["ts_ns"], row["recv_ns"], row["price_ticks"], row["qty_lots"] = ts - 90_000_000, ts - 80_000_000, price, lots

@@ -18,7 +18,7 @@ from hftlab.widgets.market import HeatMap, MarketState
 from hftlab.widgets.operations import Alerts, LatencyStages, Log, System
 from hftlab.widgets.page import PageWidget
 from hftlab.widgets.panel import Panel
-from hftlab.widgets.performance import Drawdown, Equity, Execution, Sharpe
+from hftlab.widgets.performance import Drawdown, Equity, Execution, Sharpe, Times
 from hftlab.widgets.pump import PUMP, Board
 from hftlab.widgets.risk import PnlIdentity, Risk
 from hftlab.widgets.strategies import Strategies
@@ -74,7 +74,7 @@ def _risk(parts: Parts) -> Columns:
 
 
 def _pnl(parts: Parts) -> Columns:
-    curves: list[Panel] = [make(parts.history, market=parts.market) for make in (Equity, Drawdown, Sharpe)]
+    curves: list[Panel] = [make(parts.history, market=parts.market) for make in (Equity, Drawdown, Sharpe, Times)]
     return [(curves, "hft-double"), ([Execution(market=parts.market)], "")]
 
 

@@ -56,8 +56,10 @@ class LatencyStages(HtmlPanel):
     def render(self, frame: Frame) -> str:
         """Return a table of the stages."""
         self.heading("from the exchange to our order")
-        rows = [[(name, "l"), (now, "hft-n"), (worst, "hft-n"), (said, "l w hft-dim")] for name, now, worst, said in stages(frame)]
-        return table([("stage", "l"), ("typical", ""), ("worst", ""), ("", "l")], rows)
+        rows = []
+        for name, now, worst, said in stages(frame):
+            rows += [[(name, "l"), (now, "hft-n"), (worst, "hft-n")], [(said, "l w hft-dim hft-under")]]
+        return table([("stage", "l"), ("typical", ""), ("worst", "")], rows)
 
 
 def when(one: dict[str, Any]) -> str:
