@@ -43,7 +43,9 @@ FLATTEN = 67
 SET_PARAMS = 68  # order_id: index into PARAMS.values; price_ticks: the bits of the float64 value
 SET_TARGET = 69  # qty_lots: the wished position; side = 0 withdraws the target
 STOP = 70
-SET_LIMITS = 71  # as SET_PARAMS, into LIMITS.values
+SET_LIMITS = 71  # as SET_PARAMS, into LIMITS.values; those of the first market are the desk's
+ACTIVATE = 72  # one market is quoted again
+DEACTIVATE = 73  # its quotes are withdrawn, and its strategy is not asked
 # Requests: only `risk.permit` writes these rows.
 SUBMIT = 96
 AMEND = 97
@@ -54,6 +56,9 @@ CANCEL = 98
 TOUCH = 113
 # FEE follows a FILL of ours: price_ticks is its fee in ticklots, qty_lots the rest of it in millionths, leaves_lots our position after it.
 FEE = 114
+# STATE: the desk (seq 1) or one market (seq 0) changed its state: qty_lots is the new one, leaves_lots the one before, order_id the
+# verdict that is the reason (0: a command, or all is well again), price_ticks the bits of the share of its limit.
+STATE = 115
 SAMPLE = 112  # price_ticks: bits of fair, leaves_lots: bits of P&L, qty_lots: position, order_id and seq: our bid and ask
 
 KIND_NAMES = {
@@ -72,6 +77,7 @@ IOC = 32
 FOK = 64
 MARKET_ORDER = 128
 MAKER = 256  # a FILL that added liquidity
+TAKING = IOC | FOK | MARKET_ORDER  # orders that take; what is none of them is post-only
 REDUCE_ONLY = 512
 BACKFILL = 1024  # fetched afterwards, not streamed
 
@@ -84,9 +90,11 @@ STATUS_NAMES = ("free", "pending new", "live", "pending amend", "pending cancel"
 VALID, RESYNC, CROSSED = 0, 1, 2
 VALIDITY_NAMES = ("valid", "resync", "crossed")
 
-# State of the desk.
-ACTIVE, PAUSED, REDUCING, HALTED, STOPPED = 0, 1, 2, 3, 4
-DESK_STATE_NAMES = ("ACTIVE", "PAUSED", "REDUCING", "HALTED", "STOPPED")
+# State of the desk. WIDEN and REDUCING are never in `desk.state`: they are grades, which the limits set, and show where the state is ACTIVE.
+ACTIVE, PAUSED, REDUCING, HALTED, STOPPED, WIDEN = 0, 1, 2, 3, 4, 5
+DESK_STATE_NAMES = ("ACTIVE", "PAUSED", "REDUCING", "HALTED", "STOPPED", "WIDEN")
+# Grades of the answer to a limit that comes near.
+GRADE_FULL, GRADE_WIDEN, GRADE_REDUCE = 0, 1, 2
 
 # Verdicts of the risk gate, in the order in which they are checked.
 VERDICT_NAMES = (
@@ -98,14 +106,27 @@ VERDICT_NAMES = (
     "book not valid",
     "stale data",
     "crossed book",
+    "latency",
+    "volatility",
+    "toxic flow",
+    "markout",
+    "sweep",
     "bad quote",
+    "reducing",
     "position",
+    "duplicate position",
     "order size",
     "price band",
     "self cross",
     "min notional",
+    "liquidity",
+    "concentration",
+    "risk per trade",
     "notional",
     "capital",
+    "exposure",
+    "leverage",
+    "margin",
     "open orders",
     "request rate",
 )
@@ -118,14 +139,27 @@ VERDICT_NAMES = (
     NO_BOOK,
     NO_STALE,
     NO_CROSSED,
+    NO_LATENCY,
+    NO_VOLATILITY,
+    NO_TOXIC,
+    NO_MARKOUT,
+    NO_SWEEP,
     NO_BAD_QUOTE,
+    NO_REDUCING,
     NO_POSITION,
+    NO_DUPLICATE,
     NO_ORDER_SIZE,
     NO_PRICE_BAND,
     NO_SELF_CROSS,
     NO_MIN_NOTIONAL,
+    NO_LIQUIDITY,
+    NO_CONCENTRATION,
+    NO_TRADE_RISK,
     NO_NOTIONAL,
     NO_CAPITAL,
+    NO_EXPOSURE,
+    NO_LEVERAGE,
+    NO_MARGIN,
     NO_OPEN_ORDERS,
     NO_REQUEST_RATE,
 ) = range(len(VERDICT_NAMES))
@@ -163,6 +197,9 @@ USER_VALUES = 16  # free numbers for a user's own `decide`
 LEVELS_MAX = 32
 OWN_AT = 1024  # prices, by their last bits: where none of ours rests a row of the book needs no second look
 TIERS = 8  # steps of a fee schedule
+CHANGES = 64  # changes of state kept for viewers
+VPIN_BUCKETS = 50  # as in the paper: see kernels.toxicity
+VENUES = 8  # request budgets: one a venue
 TAKEN = 32  # levels that we took from and the feed still shows
 
 # --- what a person sets, in machine units -------------------------------------------------------------------------------
@@ -205,4 +242,31 @@ LIMIT_NAMES = (
     "drawdown_frac_max",
     "requests_per_s_max",
     "requests_burst",
+    # what follows is off until it is set
+    "loss_frac_max",
+    "exposure_quote_max",
+    "leverage_max",
+    "margin_frac",
+    "risk_per_trade_frac_max",
+    "stop_bps",
+    "liquidity_frac_max",
+    "concentration_frac_max",
+    "one_position",
+    "requests_reserved",
+    "latency_ns_max",
+    "volatility_bps_max",
+    "size_volatility_bps",
+    "vpin_bucket_lots",
+    "vpin_max",
+    "markout_loss_bps_max",
+    "markout_ns",
+    "markout_half_life_s",
+    "sweep_levels_max",
+    "sweep_sigmas_max",
+    "sweep_ns",
+    "pull_ns",
+    "widen_at_frac",
+    "reduce_at_frac",
+    "recover_frac",
+    "widen_factor",
 )

@@ -5,7 +5,6 @@ factor between the two. Both directions (a slider's value in, the running value 
 """
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import field
 from decimal import Decimal
@@ -15,6 +14,7 @@ import numpy as np
 
 from hftlab.errors import InputError, UnknownName, did_you_mean
 from hftlab.instrument import Instrument, Number
+from hftlab.limits import UNLIMITED, Limits
 from hftlab.strict import choice, number, strict
 from hftlab.tunable import TUNABLE, to_machine
 from hftlab.types import (
@@ -23,8 +23,6 @@ from hftlab.types import (
     HORIZON_FINITE,
     HORIZON_ROLLING,
     HORIZON_STATIONARY,
-    LIMITS,
-    ORDERS,
     PARAMS,
     QUOTER_AS,
     QUOTER_FIXED,
@@ -33,10 +31,24 @@ from hftlab.types import (
     USER_VALUES,
 )
 
+__all__ = [
+    "DECIDE_ON",
+    "FAIRS",
+    "HORIZONS",
+    "QUOTERS",
+    "UNLIMITED",
+    "AvellanedaStoikov",
+    "FixedSpread",
+    "Limits",
+    "Quoter",
+    "UserQuoter",
+    "WorkTarget",
+    "quoter_from_dict",
+]
+
 FAIRS = {"mid": FAIR_MID, "micro": FAIR_MICRO}
 HORIZONS = {"rolling": HORIZON_ROLLING, "finite": HORIZON_FINITE, "stationary": HORIZON_STATIONARY}
 DECIDE_ON = {"message": 0, "timer": 1}
-UNLIMITED = math.inf
 
 
 @strict
@@ -171,49 +183,6 @@ class UserQuoter(Quoter):
             raise InputError(f"values has {len(self.values)} entries; wanted at most {USER_VALUES}.")
         for i, (name, value) in enumerate(self.values.items()):
             record[f"user{i}"] = number(value, name)
-
-
-@strict
-class Limits:
-    """Hard stops in human units. A value that is not given has a default that a small account can live with."""
-
-    position_qty_max: Number
-    order_qty_max: Number | None = None
-    orders_max: int = 20
-    notional_quote_max: float = UNLIMITED
-    capital_quote: float = 10_000.0
-    loss_quote_max: float = 500.0
-    drawdown_frac_max: float = 0.05
-    requests_per_s_max: float = 10.0
-    requests_burst: float = 20.0
-    price_band_bps: float = 200.0
-    stale_s_max: float = 5.0
-
-    def record(self, instrument: Instrument) -> np.ndarray:
-        """Return a LIMITS array of shape (1,) in machine units. Raises InputError, OffGridQuantity."""
-        record = np.zeros(1, LIMITS)
-        record["position_lots_max"] = instrument.lots(self.position_qty_max)
-        size = self.position_qty_max if self.order_qty_max is None else self.order_qty_max
-        record["order_lots_max"] = instrument.lots(size)
-        record["orders_max"] = number(self.orders_max, "orders_max", 1, ORDERS)
-        notional = number(self.notional_quote_max, "notional_quote_max", 0)
-        record["notional_ticklots_max"] = notional / instrument.ticklot_quote
-        for name, low, high in (
-            ("capital_quote", 0, math.inf),
-            ("loss_quote_max", 0, math.inf),
-            ("drawdown_frac_max", 0, math.inf),
-            ("requests_per_s_max", 0, 1e6),
-            ("requests_burst", 1, 1e6),
-            ("price_band_bps", 0, 1e6),
-        ):
-            record[name] = number(getattr(self, name), name, low, high)
-        record["stale_ns_max"] = number(self.stale_s_max, "stale_s_max", 0.001) * 1e9
-        return record
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; `Limits(**…)` makes the same limits."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return {k: str(v) if isinstance(v, Decimal) else v for k, v in values.items() if v is not None and v != UNLIMITED}
 
 
 QUOTERS: dict[str, type[Quoter]] = {c.__name__: c for c in (FixedSpread, AvellanedaStoikov, WorkTarget, UserQuoter)}

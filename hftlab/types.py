@@ -11,7 +11,23 @@ Sides are +1 (bid, buy) and -1 (ask, sell); on a `TRADE` row the side is the agg
 import numpy as np
 
 from hftlab.codes import *  # noqa: F403  # one dictionary: whoever knows the records knows the codes
-from hftlab.codes import BARS, FAR, FILLS, LADDER, LEVELS_MAX, LIMIT_NAMES, ORDERS, OWN_AT, PARAM_NAMES, SAMPLES, TIERS
+from hftlab.codes import (
+    BARS,
+    CHANGES,
+    FAR,
+    FILLS,
+    LADDER,
+    LEVELS_MAX,
+    LIMIT_NAMES,
+    ORDERS,
+    OWN_AT,
+    PARAM_NAMES,
+    SAMPLES,
+    TIERS,
+    VENUES,
+    VPIN_BUCKETS,
+)
+from hftlab.types_rows import BAR, CHANGE, FILL_ROW, SAMPLE_ROW
 
 EVENT = np.dtype(
     [
@@ -63,6 +79,7 @@ SPEC = np.dtype(
         ("notional_ticklots_min", "i8"),
         ("amend_rule", "i8"),  # bits AMEND_*
         ("own_in_book", "i8"),  # 1 where the feed shows our own orders (a real or matched venue)
+        ("venue", "i8"),  # whose request budget counts: a number below VENUES
     ]
 )
 
@@ -119,40 +136,6 @@ QUOTE = np.dtype(
     ]
 )
 
-SAMPLE_ROW = np.dtype(
-    [
-        ("ts_ns", "i8"),
-        ("fair_ticks", "f8"),
-        ("best_bid_ticks", "i8"),
-        ("best_ask_ticks", "i8"),
-        ("bid_ticks", "i8"),  # our best working bid, or NO_PRICE
-        ("ask_ticks", "i8"),
-        ("position_lots", "i8"),
-        ("pnl_quote", "f8"),
-    ]
-)
-
-FILL_ROW = np.dtype(
-    [
-        ("ts_ns", "i8"),  # when the exchange matched
-        ("recv_ns", "i8"),  # when we learned of it
-        ("price_ticks", "i8"),
-        ("qty_lots", "i8"),
-        ("order_id", "i8"),
-        ("position_lots", "i8"),  # after the fill
-        ("fee_ticklots", "i8"),
-        ("fee_uticklots", "i8"),
-        ("fair_ticks", "f8"),
-        ("side", "i8"),
-        ("maker", "i8"),
-    ]
-)
-
-BAR = np.dtype(
-    [("ts_ns", "i8"), ("open_ticks", "f8"), ("high_ticks", "f8"), ("low_ticks", "f8"), ("close_ticks", "f8"), ("traded_lots", "f8")]
-)
-"""A time bar of the fair price; `ts_ns` is its end."""
-
 MARKET = np.dtype(
     [
         ("spec", SPEC),
@@ -182,6 +165,35 @@ MARKET = np.dtype(
         ("bbo_compared", "i8"),
         ("bbo_different", "i8"),
         ("funding_e8", "i8"),  # the last funding rate announced, in 1e-8
+        ("feed_ns", "i8"),  # how long the last message took to us, never below zero
+        ("trip_ns", "i8"),  # how long the last request of ours took until its answer
+        ("volume_lots", "f8"),  # prints, fading by the half-life of the intensity; counted from volume_from_ns up to volume_ns
+        ("volume_from_ns", "i8"),
+        ("volume_ns", "i8"),
+        ("sweep_side", "i8"),  # the run of prints of one side that began at sweep_from_ns
+        ("sweep_from_ns", "i8"),
+        ("sweep_from_ticks", "i8"),
+        ("sweep_ticks", "i8"),  # the furthest price of it
+        ("sweep_levels", "i8"),
+        ("vpin", "f8"),  # NaN until VPIN_BUCKETS are full
+        ("vpin_sum_lots", "i8"),
+        ("vpin_count", "i8"),  # full buckets so far
+        ("vpin_open_lots", "i8"),  # volume, and bought less sold, in the open bucket
+        ("vpin_signed_lots", "i8"),
+        ("vpin_lots", "i8", (VPIN_BUCKETS,)),  # |bought less sold| of the last buckets
+        ("markout_bps", "f8"),  # mean of what our fills have made after markout_ns, by time half-life
+        ("markout_sum_bps", "f8"),
+        ("markout_weight", "f8"),
+        ("markout_at_ns", "i8"),
+        ("markout_next", "i8"),  # number of the next fill to look at
+        ("pulled_until_ns", "i8"),  # not quoted before, because of pull_verdict
+        ("pull_verdict", "i8"),
+        ("pulls", "i8"),
+        ("inactive", "i8"),  # 1: deactivated by command
+        ("grade", "i8"),  # GRADE_*, by the limits of this market; for grade_verdict, which stood at grade_share of its limit
+        ("grade_verdict", "i8"),
+        ("grade_share", "f8"),
+        ("told_state", "i8"),  # of the last STATE row
         # what we have
         ("position_lots", "i8"),
         ("cash_ticklots", "i8"),  # minus what was bought, plus what was sold
@@ -242,8 +254,8 @@ DESK = np.dtype(
         ("peak_pnl_quote", "f8"),
         ("drawdown_quote", "f8"),
         ("limits", LIMITS),
-        ("request_tokens", "f8"),
-        ("tokens_ns", "i8"),
+        ("request_tokens", "f8", (VENUES,)),
+        ("tokens_ns", "i8", (VENUES,)),
         ("next_order_id", "i8"),
         ("submits", "i8"),
         ("amends", "i8"),
@@ -253,7 +265,13 @@ DESK = np.dtype(
         ("commands", "i8"),
         ("timers", "i8"),
         ("timer_ns", "i8"),  # time of the last TIMER row
-        ("verdicts", "i8", (32,)),
+        ("verdicts", "i8", (48,)),
+        ("grade", "i8"),  # as in MARKET, by the limits of the desk
+        ("grade_verdict", "i8"),
+        ("grade_share", "f8"),
+        ("told_state", "i8"),
+        ("changes_count", "i8"),
+        ("changes", CHANGE, (CHANGES,)),
         ("sample_ns", "i8"),  # spacing of samples
         ("next_sample_ns", "i8"),
         ("bar_ns", "i8"),

@@ -16,6 +16,8 @@ FLOORS = {
     "hftlab.codes": 0,
     "hftlab.types": 0,
     "hftlab.types_exchange": 0,
+    "hftlab.types_rows": 0,
+    "hftlab.limits": 0,
     "hftlab.strict": 0,
     "hftlab.tunable": 0,
     "hftlab.errors": 0,

@@ -59,7 +59,7 @@ class Origin:
             mine = (rows["instrument"] == instrument) & np.isin(rows["kind"], (DEPTH, CLEAR)) & (rows[clock] <= ts_ns)
             part = rows[mine & ((rows["flags"] & (AT_DESK | AT_EXCHANGE)) != theirs)]
             for side, levels in books.items():
-                _apply(levels, part, side)
+                apply_levels(levels, part, side)
             if not exchange and rows["ts_recv_ns"][-1] > ts_ns:
                 break
         best = []
@@ -69,7 +69,7 @@ class Origin:
         return pd.DataFrame(best, columns=["side", "price_ticks", "qty_lots"])
 
 
-def _apply(levels: dict[int, int], rows: np.ndarray, side: int) -> None:
+def apply_levels(levels: dict[int, int], rows: np.ndarray, side: int) -> None:
     """Bring one side (price -> lots) up to date: the last word on each price since the side was last cleared."""
     clears = np.flatnonzero((rows["kind"] == CLEAR) & ((rows["side"] == side) | (rows["side"] == 0)))
     if len(clears):

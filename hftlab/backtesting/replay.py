@@ -18,7 +18,7 @@ from hftlab.engine.process import attach
 from hftlab.engine.spec import RunSpec, load_spec
 from hftlab.engine.view import View
 from hftlab.errors import DataError
-from hftlab.types import ACCEPTED, AT_DESK, AT_EXCHANGE, CANCEL, EVENT, FEE, PAUSE, PAYMENT, SET_LIMITS, SUBMIT, TIMER
+from hftlab.types import ACCEPTED, AT_DESK, AT_EXCHANGE, CANCEL, DEACTIVATE, EVENT, FEE, PAUSE, PAYMENT, SUBMIT, TIMER
 
 
 @dataclass(frozen=True, repr=False)
@@ -146,7 +146,7 @@ class _Source:
         told = (rows["kind"] >= ACCEPTED) & (rows["kind"] <= PAYMENT)
         self._reports.append(rows[told])
         self._told_ns.append(desk_ns[told])
-        self.steering.append(rows[(rows["kind"] == TIMER) | ((rows["kind"] >= PAUSE) & (rows["kind"] <= SET_LIMITS))])
+        self.steering.append(rows[(rows["kind"] == TIMER) | ((rows["kind"] >= PAUSE) & (rows["kind"] <= DEACTIVATE))])
 
     @property
     def reports(self) -> np.ndarray:

@@ -21,7 +21,7 @@ from hftlab.errors import DataError
 from hftlab.instrument import Instrument
 from hftlab.types import DESK, MARKET
 
-_MAGIC = b"hftlab01"
+_MAGIC = b"hftlab02"
 _HEADER = struct.Struct("<8sqqq")  # magic, counter, slot bytes, markets
 _SLOT = struct.Struct("<qqII")  # number, published_ns, length of engine JSON, checksum
 _ENGINE_BYTES = 1 << 16

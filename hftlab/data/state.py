@@ -15,7 +15,7 @@ from hftlab.kernels.jit import records
 from hftlab.kernels.rng import rng_seed
 from hftlab.params import Limits, Quoter
 from hftlab.strict import spread
-from hftlab.types import DESK, EVENT, FAULT_NAMES, LIMIT_NAMES, MARKET, NEVER_NS, NO_PRICE
+from hftlab.types import DESK, EVENT, FAULT_NAMES, LIMIT_NAMES, MARKET, NEVER_NS, NO_PRICE, VENUES
 from hftlab.types_exchange import EXCHANGE
 
 OUT_ROWS = 1 << 15
@@ -23,13 +23,14 @@ OUT_ROWS = 1 << 15
 
 @dataclass(slots=True)
 class State:
-    """desk: DESK[1], markets: MARKET[m], exchanges: EXCHANGE[m], out: EVENT[OUT_ROWS] whose row 0 counts the rest."""
+    """The records of one run. desk: DESK[1], markets: MARKET[m], exchanges: EXCHANGE[m], out: EVENT[OUT_ROWS] whose row 0 counts the rest."""
 
     desk: Any
     markets: Any
     exchanges: Any
     out: Any
     instruments: tuple[Instrument, ...]
+    caps: Any  # LIMITS[m]: how far each limit may be loosened while it runs
 
     def step(self, run: Any, rows: np.ndarray) -> np.ndarray:
         """Run all `rows`; return a copy of the rows written (requests, fills, samples). Raises KernelFault, UserCodeError."""
@@ -99,7 +100,7 @@ def build(
         _spec(market["spec"], instrument, own_in_book=own_in_book)
         market["traded_ticklots"] = all_fees[i].fill(market["spec"], instrument)
         market["validity"] = 1
-        market["fair_ticks"] = market["mark_ticks"] = np.nan
+        market["fair_ticks"] = market["mark_ticks"] = market["vpin"] = np.nan
         for samples in ("bid_ticks", "ask_ticks"):
             market["samples"][samples] = NO_PRICE
         for book in (market["book"], exchange["book"]):
@@ -108,12 +109,17 @@ def build(
         latencies[i].fill(exchange)
         Queue.of(queues[i]).fill(exchange)
         exchange["rng"] = rng_seed(latencies[i].seed + i)
+    venues = list(dict.fromkeys(one.venue for one in instruments))
+    if len(venues) > VENUES:
+        raise InputError(f"the instruments are of {len(venues)} venues; wanted at most {VENUES} on one desk.")
+    markets["spec"]["venue"] = [venues.index(one.venue) for one in instruments]
     desk["limits"] = markets["limits"][:1]
     desk["sample_ns"], desk["bar_ns"] = int(sample_ms * 1e6), int(bar_s * 1e9)
     exchanges["active"], exchanges["due_ns"] = int(simulate), NEVER_NS
     for name in ("touch_bid_ticks", "touch_ask_ticks", "seen_bid_ticks", "seen_ask_ticks"):
         exchanges[name] = NO_PRICE
-    return State(desk, markets, exchanges, records(np.zeros(OUT_ROWS, EVENT)), tuple(instruments))
+    caps = np.concatenate([limits[i].caps(instrument) for i, instrument in enumerate(instruments)])
+    return State(desk, markets, exchanges, records(np.zeros(OUT_ROWS, EVENT)), tuple(instruments), caps)
 
 
 def _spec(spec: Any, instrument: Instrument, *, own_in_book: bool) -> None:

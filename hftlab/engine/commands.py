@@ -1,23 +1,47 @@
 """Commands: from what a person sends to event rows. Everything is checked before the first row is made."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from hftlab.data.state import LIMIT_INDEX, State
-from hftlab.errors import InputError, UnknownName, did_you_mean
-from hftlab.params import Limits
+from hftlab.errors import CommandRefused, InputError, UnknownName, did_you_mean
+from hftlab.instrument import Instrument
+from hftlab.limits import FIXED, RULES, Limits, human, looser
 from hftlab.strict import number
 from hftlab.tunable import PARAM_INDEX, TUNABLE, to_machine
-from hftlab.types import EVENT, FLATTEN, HALT, LAST, PAUSE, RESUME, SET_LIMITS, SET_PARAMS, SET_TARGET, STOP
+from hftlab.types import (
+    ACTIVATE,
+    DEACTIVATE,
+    EVENT,
+    FLATTEN,
+    HALT,
+    LAST,
+    PAUSE,
+    RESUME,
+    SET_LIMITS,
+    SET_PARAMS,
+    SET_TARGET,
+    STOP,
+)
 
-SIMPLE = {"pause": PAUSE, "resume": RESUME, "halt": HALT, "flatten": FLATTEN, "stop": STOP}
+# Of the whole desk, but for `activate` and `deactivate`, which are of the market they name.
+SIMPLE = {
+    "pause": PAUSE,
+    "resume": RESUME,
+    "halt": HALT,
+    "flatten": FLATTEN,
+    "stop": STOP,
+    "activate": ACTIVATE,
+    "deactivate": DEACTIVATE,
+}
 COMMANDS = (*SIMPLE, "set", "set_limits", "target")
 
 
 def rows_of(name: str, market: int, values: Mapping[str, Any], state: State, now_ns: int) -> np.ndarray:
-    """Return the EVENT rows of a command. Raises UnknownName, InputError: then nothing of it is applied."""
+    """Return the EVENT rows of a command. Raises UnknownName, InputError, CommandRefused: then nothing of it is applied."""
     if name not in COMMANDS:
         raise UnknownName(f"no command {name!r}.{did_you_mean(name, COMMANDS)}")
     if not 0 <= market < len(state.instruments):
@@ -54,18 +78,35 @@ def _target(values: Mapping[str, Any], market: int, state: State, now_ns: int) -
 
 
 def _limits(values: Mapping[str, Any], market: int, state: State, now_ns: int) -> np.ndarray:
-    instrument = state.instruments[market]
-    now = state.markets["limits"][market]
-    given = {"position_qty_max": instrument.qty(int(now["position_lots_max"]))} | dict(values)
-    record = Limits(**given).record(instrument)[0]
-    machine = {"position_qty_max": "position_lots_max", "order_qty_max": "order_lots_max", "notional_quote_max": "notional_ticklots_max"}
+    """Return SET_LIMITS rows. What belongs to the desk is set where the desk's limits are: with the first market."""
+    for name in values:
+        if name not in RULES:
+            raise UnknownName(f"no limit {name!r}.{did_you_mean(name, RULES)}")
     made = []
-    for key in values:
-        name = machine.get(key, "stale_ns_max" if key == "stale_s_max" else key)
-        made.append((SET_LIMITS, _bits(float(record[name])), 0, LIMIT_INDEX[name], 0, market))
+    for home in sorted({0 if RULES[name].desk else market for name in values}):
+        instrument = state.instruments[home]
+        mine = {name: value for name, value in values.items() if (0 if RULES[name].desk else market) == home}
+        now = Limits.of(state.markets["limits"][home], instrument)
+        record = dataclasses.replace(now, **mine).record(instrument)[0]
+        for name in mine:
+            _within_caps(name, record, state.caps[home], instrument)
+            machine = RULES[name].machine
+            made.append((SET_LIMITS, _bits(float(record[machine])), 0, LIMIT_INDEX[machine], 0, home))
     if not made:
         raise InputError("set_limits was given no limit; wanted e.g. loss_quote_max=500.")
     return _rows(made, now_ns)
+
+
+def _within_caps(name: str, record: Any, caps: Any, instrument: Instrument) -> None:
+    rule = RULES[name]
+    wanted, cap = float(record[rule.machine]), float(caps[rule.machine])
+    if rule.looser == FIXED and wanted != cap:
+        raise CommandRefused(f"{name} is how something is measured, {human(name, caps, instrument)}; it stays so while the desk runs.")
+    if looser(rule, wanted, cap):
+        raise CommandRefused(
+            f"{name} was {human(name, record, instrument)}, looser than the hard cap {human(name, caps, instrument)}. Tighten it, or start "
+            f"again with Limits({name}=…), or with hard={{{name!r}: …}} beside a tighter limit."
+        )
 
 
 def _bits(value: float) -> int:

@@ -182,8 +182,19 @@ class Session(View):
         return self.command("set", market, **params)
 
     def set_limits(self, market: int = 0, **limits: Any) -> dict[str, Any]:
-        """Change limits of the running desk, in human units."""
+        """Change limits of the running desk, in human units.
+
+        Raises CommandRefused for a limit looser than its hard cap: what it was at the start, or what `Limits(hard={…})` allows.
+        """
         return self.command("set_limits", market, **limits)
+
+    def activate(self, market: int = 0) -> dict[str, Any]:
+        """Let a deactivated market be quoted again."""
+        return self.command("activate", market)
+
+    def deactivate(self, market: int = 0) -> dict[str, Any]:
+        """Withdraw the quotes of one market and ask its strategy no more; its position stays, the others go on."""
+        return self.command("deactivate", market)
 
     def target(self, qty: Any, market: int = 0) -> dict[str, Any]:
         """Wish for a position in base units, to be worked as a one-sided quote; None withdraws the wish."""

@@ -1,6 +1,8 @@
 """What the risk gate asks: of the desk, of a market, of one order. Pure questions, except for the halt that a loss trips."""
 
-from hftlab.kernels import ledger, own
+import math
+
+from hftlab.kernels import budget, graded, ledger, liquidity, own
 from hftlab.kernels.jit import kernel
 from hftlab.types import (
     ASK,
@@ -10,20 +12,28 @@ from hftlab.types import (
     NO_BAD_QUOTE,
     NO_BOOK,
     NO_CAPITAL,
+    NO_CONCENTRATION,
     NO_CROSSED,
     NO_DAILY_LOSS,
     NO_DRAWDOWN,
+    NO_DUPLICATE,
+    NO_EXPOSURE,
     NO_HALTED,
+    NO_LEVERAGE,
     NO_LINK,
+    NO_LIQUIDITY,
+    NO_MARGIN,
     NO_MIN_NOTIONAL,
     NO_NOTIONAL,
     NO_OPEN_ORDERS,
     NO_ORDER_SIZE,
     NO_POSITION,
     NO_PRICE_BAND,
+    NO_REDUCING,
     NO_REQUEST_RATE,
     NO_SELF_CROSS,
     NO_STALE,
+    NO_TRADE_RISK,
     OK,
     ORDERS,
     RESYNC,
@@ -63,11 +73,19 @@ def watch(desk, markets):
     # A stopped desk stays stopped: it would else wait for a RESUME that it must not take.
     if desk.state == HALTED or desk.state == STOPPED:
         return False
-    if desk.day_open_pnl_quote - pnl > desk.limits.loss_quote_max:
+    loss = desk.day_open_pnl_quote - pnl
+    if loss > desk.limits.loss_quote_max or _is_loss_share_broken(desk, loss):
         trip(desk, NO_DAILY_LOSS)
     elif desk.drawdown_quote > desk.limits.drawdown_frac_max * (desk.limits.capital_quote + max(desk.peak_pnl_quote, 0.0)):
         trip(desk, NO_DRAWDOWN)
     return desk.state == HALTED
+
+
+@kernel
+def _is_loss_share_broken(desk, loss):
+    """Return whether a day's loss is more than its share of the equity with which the day began."""
+    share = desk.limits.loss_frac_max
+    return share < math.inf and loss > share * (desk.limits.capital_quote + desk.day_open_pnl_quote)
 
 
 @kernel
@@ -81,7 +99,11 @@ def quoting_verdict(desk, market):
         return NO_BOOK
     if desk.now_ns - market.last_recv_ns > market.limits.stale_ns_max:
         return NO_STALE
-    return NO_CROSSED if market.validity == CROSSED else quote_verdict(market.quote)
+    if market.validity == CROSSED:
+        return NO_CROSSED
+    if desk.now_ns < market.pulled_until_ns:
+        return market.pull_verdict
+    return quote_verdict(market.quote)
 
 
 @kernel
@@ -115,10 +137,19 @@ def worst_notional(market, extra_bid_lots, extra_ask_lots):
 
 
 @kernel
-def room_lots(market, side, replaced_lots):
-    """Return how much more may be shown on a side before the position limit, counting every open order as filled."""
+def room_lots(desk, market, side, replaced_lots):
+    """Return how much more may be shown on a side before the position limit, counting every open order as filled.
+
+    Where only the position may be reduced the limit is zero: there is room towards it, and none beyond.
+    """
     held = side * market.position_lots + own.open_lots(market, side) - replaced_lots
-    return int(market.limits.position_lots_max) - held
+    return -held if graded.reducing(desk, market) else int(market.limits.position_lots_max) - held
+
+
+@kernel
+def room_verdict(desk, market):
+    """Return the name of the limit that leaves no room."""
+    return NO_REDUCING if graded.reducing(desk, market) else NO_POSITION
 
 
 @kernel
@@ -127,28 +158,65 @@ def order_verdict(desk, markets, i, side, price_ticks, lots, replaced):
     market = markets[i]
     limits = market.limits
     was = own.worst_leaves(market.orders[replaced]) if replaced >= 0 else 0
-    if lots > room_lots(market, side, was):
-        return NO_POSITION
+    if lots > room_lots(desk, market, side, was):
+        return room_verdict(desk, market)
+    if limits.one_position != 0.0 and (side * market.position_lots > 0 or own.open_lots(market, side) - was > 0):
+        return NO_DUPLICATE
     if lots > limits.order_lots_max:
         return NO_ORDER_SIZE
     if abs(price_ticks - market.fair_ticks) > limits.price_band_bps * 1e-4 * abs(market.fair_ticks):
         return NO_PRICE_BAND
     if own.crosses_own(market, side, price_ticks):
         return NO_SELF_CROSS
-    if abs(ledger.value(market.spec, price_ticks)) * lots < market.spec.notional_ticklots_min:
+    notional = abs(ledger.value(market.spec, price_ticks)) * lots
+    if notional < market.spec.notional_ticklots_min:
         return NO_MIN_NOTIONAL
-    more = max(lots - was, 0)
-    bid_lots = more if side == BID else 0
-    ask_lots = more if side == ASK else 0
-    if not worst_notional(market, bid_lots, ask_lots) <= limits.notional_ticklots_max:
-        return NO_NOTIONAL
-    used = 0.0
-    for j in range(markets.shape[0]):
-        this = j == i
-        used += worst_notional(markets[j], bid_lots if this else 0, ask_lots if this else 0) * markets[j].spec.ticklot_quote
     # Asked so that a NaN refuses.
-    if not used <= desk.limits.capital_quote + min(desk.pnl_quote, 0.0):
-        return NO_CAPITAL
+    if limits.liquidity_frac_max < math.inf and not lots <= limits.liquidity_frac_max * liquidity.near_lots(market, side):
+        return NO_LIQUIDITY
+    if limits.concentration_frac_max < math.inf:
+        if not lots <= limits.concentration_frac_max * liquidity.lots_per_min(market, desk.now_ns):
+            return NO_CONCENTRATION
+    if limits.risk_per_trade_frac_max < math.inf:
+        risked = notional * limits.stop_bps * 1e-4 * market.spec.ticklot_quote
+        if not risked <= limits.risk_per_trade_frac_max * equity_quote(desk):
+            return NO_TRADE_RISK
+    # What can only bring the position nearer to zero is let through: with too much on, it is the way to less.
+    if side * market.position_lots >= 0 or own.open_lots(market, side) - was + lots > abs(market.position_lots):
+        verdict = _money_verdict(desk, markets, i, side, max(lots - was, 0))
+        if verdict != OK:
+            return verdict
     if replaced < 0 and (market.working >= limits.orders_max or market.working >= ORDERS):
         return NO_OPEN_ORDERS
-    return OK if desk.request_tokens >= 1.0 else NO_REQUEST_RATE
+    return OK if budget.is_enough(desk, market.spec.venue, desk.limits.requests_reserved) else NO_REQUEST_RATE
+
+
+@kernel
+def equity_quote(desk):
+    """Return capital and P&L."""
+    return desk.limits.capital_quote + desk.pnl_quote
+
+
+@kernel
+def _money_verdict(desk, markets, i, side, more):
+    """Return which limit on money the worst case breaks, of this market and of all together, with `more` lots on one side."""
+    market = markets[i]
+    bid_lots = more if side == BID else 0
+    ask_lots = more if side == ASK else 0
+    if not worst_notional(market, bid_lots, ask_lots) <= market.limits.notional_ticklots_max:
+        return NO_NOTIONAL
+    used = 0.0
+    margin = 0.0
+    for j in range(markets.shape[0]):
+        this = j == i
+        one = worst_notional(markets[j], bid_lots if this else 0, ask_lots if this else 0) * markets[j].spec.ticklot_quote
+        used += one
+        margin += one * markets[j].limits.margin_frac
+    limits = desk.limits
+    if not used <= limits.capital_quote + min(desk.pnl_quote, 0.0):
+        return NO_CAPITAL
+    if used > limits.exposure_quote_max:
+        return NO_EXPOSURE
+    if limits.leverage_max < math.inf and used > limits.leverage_max * equity_quote(desk):
+        return NO_LEVERAGE
+    return NO_MARGIN if margin > 0.0 and margin > equity_quote(desk) else OK

@@ -4,7 +4,7 @@ Partition law: `run(rows)` leaves the same bytes as `run(rows[:k]); run(rows[k:]
 on where a call begins or ends: time is the time of the rows, and all memory is in the records.
 """
 
-from hftlab.kernels import checks, flight, latency, ledger, match, orders, quote, requests, risk
+from hftlab.kernels import checks, flight, graded, latency, ledger, match, orders, pulls, quote, requests, risk
 from hftlab.kernels import desk as dk
 from hftlab.kernels import market as mk
 from hftlab.kernels.jit import borrowed, inlined, kernel
@@ -13,6 +13,7 @@ from hftlab.types import (
     ACTIVE,
     AT_DESK,
     AT_EXCHANGE,
+    DEACTIVATE,
     DEPTH,
     FAULT_INSTRUMENT,
     FAULT_KIND,
@@ -28,7 +29,6 @@ from hftlab.types import (
     ORDERS,
     PAUSE,
     PAYMENT,
-    SET_LIMITS,
     TIMER,
 )
 
@@ -159,6 +159,7 @@ def other_row(desk, markets, exchanges, row, out, decide):
         desk.timer_ns = row.ts_recv_ns
         dk.close_bars(desk, markets)
         for i in range(markets.shape[0]):
+            pulls.overdue(markets[i], desk.now_ns)
             after(desk, markets, exchanges, i, out, decide, True)
         risk.chase(desk, markets, exchanges, out)
     elif ACCEPTED <= row.kind <= LINK:
@@ -167,7 +168,7 @@ def other_row(desk, markets, exchanges, row, out, decide):
         # row our own lots would be taken out of a book that does not hold them yet.
         if (row["flags"] & LAST) != 0:
             after(desk, markets, exchanges, row.instrument, out, decide, False)
-    elif PAUSE <= row.kind <= SET_LIMITS:
+    elif PAUSE <= row.kind <= DEACTIVATE:
         dk.command(desk, markets, row)
         for i in range(markets.shape[0]):
             after(desk, markets, exchanges, i, out, decide, False)
@@ -227,8 +228,14 @@ def after(desk, markets, exchanges, i, out, decide, at_timer):
     mk.revalue(market, desk.now_ns)
     if checks.watch(desk, markets) and desk.state != was_halted:
         risk.cancel_all(desk, markets, exchanges, out)
-    waits = market.params.on_timer != 0 and not at_timer and desk.state == ACTIVE and desk.flattening == 0
-    if waits and checks.quoting_verdict(desk, market) == OK:
+    desk_graded, graded_here = graded.regrade(desk, market)
+    graded.tell(desk, market, i, out)
+    if desk_graded:
+        for j in range(markets.shape[0]):
+            if j != i:
+                _act(desk, markets, exchanges, j, out, decide)
+    waits = market.params.on_timer != 0 and not (at_timer or desk_graded or graded_here) and desk.state == ACTIVE and desk.flattening == 0
+    if waits and market.inactive == 0 and checks.quoting_verdict(desk, market) == OK:
         pass  # the wish of the last timer stands; what became of it is looked at with the next
     else:
         _act(desk, markets, exchanges, i, out, decide)
@@ -253,7 +260,7 @@ def _act(desk, markets, exchanges, i, out, decide):
         risk.flatten(desk, markets, exchanges, i, out)
         dk.end_flattening(desk, markets)
         return
-    if desk.state == ACTIVE and market.fair_ticks == market.fair_ticks:
+    if desk.state == ACTIVE and market.inactive == 0 and market.fair_ticks == market.fair_ticks:
         if market.has_target != 0:
             quote.work_target(market, wish)
         else:

@@ -5,10 +5,12 @@ import numpy as np
 from hftlab.kernels import ledger
 from hftlab.kernels.jit import kernel
 from hftlab.types import (
+    ACTIVATE,
     ACTIVE,
     ASK,
     BARS,
     BID,
+    DEACTIVATE,
     FEE,
     FILL,
     FILLS,
@@ -49,7 +51,10 @@ def command(desk, markets, row):
     elif kind == SET_LIMITS and 0 <= row.order_id < _LIMITS:
         value = np.int64(row.price_ticks).view(np.float64)
         market.limits.values[row.order_id] = value
-        desk.limits.values[row.order_id] = value
+        if row.instrument == 0:
+            desk.limits.values[row.order_id] = value
+    elif kind == ACTIVATE or kind == DEACTIVATE:
+        market.inactive = 1 if kind == DEACTIVATE else 0
     elif kind == SET_TARGET:
         market.has_target = abs(row.side)
         market.target_lots = row.qty_lots

@@ -21,7 +21,9 @@ _HERE = Path(__file__).parent
 def cache_dir() -> Path:
     """Return the directory of the compile cache for exactly these sources, numba and numpy."""
     digest = hashlib.blake2b(digest_size=8)
-    for path in sorted([*_HERE.glob("*.py"), *(_HERE.parent / f"{name}.py" for name in ("codes", "types", "types_exchange"))]):
+    for path in sorted(
+        [*_HERE.glob("*.py"), *(_HERE.parent / f"{name}.py" for name in ("codes", "types", "types_rows", "types_exchange"))]
+    ):
         digest.update(path.read_bytes())
     digest.update(f"{numba.__version__} {np.__version__}".encode())
     root = os.environ.get("HFTLAB_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

@@ -3,7 +3,7 @@
 import math
 
 from hftlab.kernels import book as bk
-from hftlab.kernels import ledger, own, queue, quote
+from hftlab.kernels import ledger, liquidity, own, pulls, queue, quote, toxicity
 from hftlab.kernels.jit import inlined, kernel
 from hftlab.types import (
     BBO,
@@ -38,6 +38,9 @@ def on_row(market, row, now_ns):
         on_depth(market, row)
     elif kind == TRADE:
         quote.update_intensity(market, row, now_ns)
+        liquidity.on_print(market, row, now_ns)
+        toxicity.on_print(market, row)
+        pulls.on_print(market, row, now_ns)
         market.bar_open.traded_lots += row.qty_lots
         if market.own_at[row.price_ticks & (OWN_AT - 1)] != 0:
             _queues_on_trade(market, row)
@@ -69,6 +72,7 @@ def on_depth(market, row):
 @kernel
 def _end_of_message(market, row, now_ns):
     market.messages += 1
+    market.feed_ns = max(now_ns - row.ts_exch_ns, 0)
     if row.kind == TRADE or row.kind == FUNDING:
         return
     market.last_exch_ns = max(market.last_exch_ns, row.ts_exch_ns)
@@ -105,6 +109,8 @@ def revalue(market, now_ns):
             bar.low_ticks = min(bar.low_ticks, fair)
             bar.close_ticks = fair
     ledger.mark(market)
+    toxicity.watch_fills(market, now_ns)
+    pulls.watch(market, now_ns)
 
 
 @kernel

@@ -5,7 +5,7 @@ The life cycle is one table of pairs (status, report); every pair that is not in
 
 import numpy as np
 
-from hftlab.kernels import ledger, own, queue
+from hftlab.kernels import ledger, own, pulls, queue
 from hftlab.kernels.jit import kernel
 from hftlab.types import (
     ACCEPTED,
@@ -143,12 +143,23 @@ def apply_report(desk, market, event):
         else:
             desk.unexpected += 1
         return False
+    _time_answer(desk, market, market.orders[slot], kind)
     side = market.orders[slot].side
     before = own.worst_leaves(market.orders[slot])
     known = _change(desk, market, slot, event)
     after = own.worst_leaves(market.orders[slot]) if market.orders[slot].status != FREE else 0
     own.add_open(market, side, after - before)
     return known
+
+
+@kernel
+def _time_answer(desk, market, order, kind):
+    """Note how long a request took, where a report is the answer to it: what else happens to an order answers nothing."""
+    refused = kind == REJECTED or kind == CANCEL_REJECTED
+    new = order.status == PENDING_NEW and (kind == ACCEPTED or refused)
+    amend = order.status == PENDING_AMEND and (kind == AMENDED or refused)
+    if new or amend or (order.status == PENDING_CANCEL and (kind == CANCELED or refused)):
+        pulls.answered(market, order.sent_ns, desk.now_ns)
 
 
 @kernel

@@ -4,7 +4,7 @@ Checks run in the order of `types.VERDICT_NAMES`. A refusal has a reason and is 
 is one refusal, however often it is asked again. Cancels are never refused.
 """
 
-from hftlab.kernels import checks, flight, orders, own, quote, staging
+from hftlab.kernels import budget, checks, flight, graded, orders, own, quote, staging
 from hftlab.kernels import desk as dk
 from hftlab.kernels.jit import kernel
 from hftlab.types import (
@@ -12,15 +12,12 @@ from hftlab.types import (
     ASK,
     BID,
     CANCEL,
-    FOK,
     FREE,
     IOC,
     LEVELS_MAX,
     LIVE,
     LOST,
-    MARKET_ORDER,
     NO_HALTED,
-    NO_POSITION,
     NO_PRICE,
     NO_REQUEST_RATE,
     NO_SELF_CROSS,
@@ -31,13 +28,12 @@ from hftlab.types import (
     POST_ONLY,
     REDUCE_ONLY,
     SUBMIT,
+    TAKING,
     VALID,
 )
 
 # A taking order of FLATTEN reaches this far through the touch: deep enough to fill, near enough not to be a market order.
 FLATTEN_BPS = 10.0
-# Orders that take, when a wish asks for it; what is none of them is post-only.
-TAKING = IOC | FOK | MARKET_ORDER
 # An order whose fate is unknown is asked to be cancelled at most this often.
 LOST_RETRY_NS = 1_000_000_000
 
@@ -46,18 +42,7 @@ LOST_RETRY_NS = 1_000_000_000
 
 
 @kernel
-def refill(desk):
-    """Let the request budget grow with time."""
-    if desk.tokens_ns == 0:
-        desk.request_tokens = desk.limits.requests_burst
-    else:
-        gained = (desk.now_ns - desk.tokens_ns) * 1e-9 * desk.limits.requests_per_s_max
-        desk.request_tokens = min(desk.request_tokens + gained, desk.limits.requests_burst)
-    desk.tokens_ns = desk.now_ns
-
-
-@kernel
-def _write(desk, exchange, out, kind, order_id, side, price_ticks, lots, flags, instrument):
+def _write(desk, market, exchange, out, kind, order_id, side, price_ticks, lots, flags, instrument):
     out[0].seq += 1
     row = out[out[0].seq]
     row.ts_exch_ns = 0
@@ -71,8 +56,7 @@ def _write(desk, exchange, out, kind, order_id, side, price_ticks, lots, flags, 
     row.side = side
     row["flags"] = flags
     row.instrument = instrument
-    # A cancel may overdraw the budget: getting out is never refused, and what follows waits longer.
-    desk.request_tokens = max(desk.request_tokens - 1.0, -desk.limits.requests_burst)
+    budget.spend(desk, market.spec.venue)
     if exchange.active != 0:
         flight.send(desk, exchange, row)
 
@@ -94,7 +78,7 @@ def cancel(desk, market, exchange, i, slot, out):
             market.slots[key] = 0
     order.sent_ns = desk.now_ns
     desk.cancels += 1
-    _write(desk, exchange, out, CANCEL, order.order_id, order.side, order.price_ticks, order.leaves_lots, 0, i)
+    _write(desk, market, exchange, out, CANCEL, order.order_id, order.side, order.price_ticks, order.leaves_lots, 0, i)
 
 
 @kernel
@@ -137,7 +121,7 @@ def _submit(desk, market, exchange, i, side, level, price_ticks, lots, flags, ou
     order_id = desk.next_order_id * ORDERS + orders.free_slot(market)
     orders.add(market, order_id, side, level, price_ticks, lots, flags, desk.now_ns)
     desk.submits += 1
-    _write(desk, exchange, out, SUBMIT, order_id, side, price_ticks, lots, flags, i)
+    _write(desk, market, exchange, out, SUBMIT, order_id, side, price_ticks, lots, flags, i)
 
 
 @kernel
@@ -151,7 +135,7 @@ def _amend(desk, market, exchange, i, slot, price_ticks, lots, out):
     order.sent_ns = desk.now_ns
     desk.amends += 1
     total = order.qty_lots - order.leaves_lots + lots  # venues want the new total, executed part included
-    _write(desk, exchange, out, AMEND, order.order_id, order.side, price_ticks, total, POST_ONLY, i)
+    _write(desk, market, exchange, out, AMEND, order.order_id, order.side, price_ticks, total, POST_ONLY, i)
 
 
 @kernel
@@ -178,7 +162,9 @@ def permit(desk, markets, exchanges, i, out):
     if verdict != OK:
         wish.bid_lots = 0
         wish.ask_lots = 0
-    refill(desk)
+    else:
+        graded.temper(desk, market, wish)
+    budget.refill(desk, market.spec.venue)
     if wish.bid_lots == 0 and wish.ask_lots == 0 and market.working == 0:
         return
     taking = wish["flags"] & TAKING != 0
@@ -197,8 +183,8 @@ def _pass(desk, markets, exchanges, i, best_bid, best_ask, out, withdrawing):
     market = markets[i]
     wish = market.quote
     differs = False
-    bid_room = checks.room_lots(market, BID, 0)
-    ask_room = checks.room_lots(market, ASK, 0)
+    bid_room = checks.room_lots(desk, market, BID, 0)
+    ask_room = checks.room_lots(desk, market, ASK, 0)
     for level in range(min(max(wish.levels, market.levels_used), LEVELS_MAX)):
         wanted = level < wish.levels
         bid_ticks = staging.level_ticks(wish, BID, level, best_ask)
@@ -233,9 +219,9 @@ def _side(desk, markets, exchanges, i, side, level, price_ticks, lots, out, with
         return
     resting = own.worst_leaves(market.orders[slot]) if slot >= 0 else 0
     if lots > 0:
-        room = checks.room_lots(market, side, resting)
+        room = checks.room_lots(desk, market, side, resting)
         if room <= 0:
-            _refuse(desk, market, key, price_ticks, NO_POSITION)
+            _refuse(desk, market, key, price_ticks, checks.room_verdict(desk, market))
             lots = 0
         else:
             lots = min(lots, room)
@@ -288,8 +274,8 @@ def flatten(desk, markets, exchanges, i, out):
     touch = quote.public_touch(market, -side)
     if touch == NO_PRICE:
         return
-    refill(desk)
+    budget.refill(desk, market.spec.venue)
     lots = min(abs(market.position_lots), max(int(market.limits.order_lots_max), 1))
     price_ticks = touch + side * int(abs(touch) * FLATTEN_BPS * 1e-4 + 1)
-    if desk.request_tokens >= 1.0 and not orders.just_rejected(market, orders.slot_key(side, 0), price_ticks):
+    if budget.is_enough(desk, market.spec.venue, 0.0) and not orders.just_rejected(market, orders.slot_key(side, 0), price_ticks):
         _submit(desk, market, exchanges[i], i, side, 0, price_ticks, lots, IOC, out)

@@ -1,0 +1,81 @@
+"""What a drill sees of a desk: after every message the worst there was, every refusal, every change of state."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hftlab.data.state import State
+from hftlab.types import DESK_STATE_NAMES, VERDICT_NAMES
+
+
+@dataclass
+class Watch:
+    """Watches a State from the shock on. Money in the settlement currency, positions in lots, one a market; times in ns after the shock."""
+
+    state: State
+    shock_ns: int
+    first_ns: dict[str, int] = field(default_factory=dict)  # of each verdict, in the order in which they came
+    transitions: list[tuple[int, str, str]] = field(default_factory=list)
+    clear_ns: int | None = None  # when nothing of ours rested for the first time after something was refused
+    position_lots: Any = None
+    reach_lots: Any = None  # position if every order that may rest were filled
+    exposure_quote: float = 0.0
+    loss_quote: float = 0.0
+    drawdown_quote: float = 0.0
+
+    def __post_init__(self) -> None:
+        desk, markets = self.state.desk, self.state.markets
+        self._now, self._state, self._verdicts = desk["now_ns"], desk["state"], desk["verdicts"][0]
+        self._pnl, self._day_open, self._drawdown = desk["pnl_quote"], desk["day_open_pnl_quote"], desk["drawdown_quote"]
+        self._resting = self.state.exchanges["resting_count"]
+        self._position, self._open, self._mark = markets["position_lots"], markets["open_lots"], markets["mark_ticks"]
+        self._units = [one.ticklot_quote for one in self.state.instruments]
+        self._started = self._verdicts.copy()
+        self._counts, self._held = self._verdicts.tobytes(), b""
+        self._last_state = int(self._state[0])
+        self.position_lots = np.zeros(len(markets), np.int64)
+        self.reach_lots = np.zeros(len(markets), np.int64)
+
+    def look(self) -> None:
+        """Note what is so now. It is asked after every message, so what has not changed is not looked at twice."""
+        since = max(int(self._now[0]) - self.shock_ns, 0)
+        pnl = float(self._pnl[0])
+        self.loss_quote = max(self.loss_quote, float(self._day_open[0]) - pnl)
+        self.drawdown_quote = max(self.drawdown_quote, float(self._drawdown[0]))
+        held = self._position.tobytes() + self._open.tobytes()
+        if held != self._held:
+            self._held = held
+            self._look_at_positions()
+        if self._position.any():
+            self._look_at_exposure()
+        counts = self._verdicts.tobytes()
+        if counts != self._counts:
+            for number in np.flatnonzero(self._verdicts != np.frombuffer(self._counts, self._verdicts.dtype)):
+                self.first_ns.setdefault(VERDICT_NAMES[number], since)
+            self._counts = counts
+        state = int(self._state[0])
+        if state != self._last_state:
+            self.transitions.append((since, DESK_STATE_NAMES[self._last_state], DESK_STATE_NAMES[state]))
+            self._last_state = state
+        if self.clear_ns is None and self.first_ns and not self._resting.any():
+            self.clear_ns = since
+
+    def _look_at_positions(self) -> None:
+        position, waiting = self._position, self._open
+        np.maximum(self.position_lots, np.abs(position), out=self.position_lots)
+        reach = np.maximum(np.abs(position + waiting[:, 0]), np.abs(position - waiting[:, 1]))
+        np.maximum(self.reach_lots, reach, out=self.reach_lots)
+
+    def _look_at_exposure(self) -> None:
+        worth = sum(
+            abs(lots * one.worth_of(mark)) * unit
+            for one, lots, mark, unit in zip(self.state.instruments, self._position.tolist(), self._mark.tolist(), self._units, strict=True)
+            if lots
+        )
+        self.exposure_quote = max(self.exposure_quote, float(worth))
+
+    def refusals(self) -> dict[str, int]:
+        """Return how often each verdict was given since the shock."""
+        more = self._verdicts - self._started
+        return {name: int(n) for name, n in zip(VERDICT_NAMES, more, strict=False) if n}
