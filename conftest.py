@@ -1,6 +1,10 @@
 """For the notebooks under test: an engine that a notebook leaves running on purpose is stopped when the tests end."""
 
+import os
 from pathlib import Path
+
+# Each engine would start a process of alerts; the tests of alerts ask for it.
+os.environ.setdefault("HFTLAB_ALERTS__ON", "false")
 
 NOTEBOOK_RUNS = Path(__file__).parent / "notebooks" / "runs"
 

@@ -169,6 +169,7 @@ def _port_is_free(port: int) -> bool:
 def parser() -> argparse.ArgumentParser:
     """Return the parser; each command holds its function in `call`."""
     from hftlab.cli_live import add_live_commands
+    from hftlab.cli_ops import add_ops_commands
     from hftlab.venues.server.options import add_venue_options
 
     made = argparse.ArgumentParser(prog="hftlab", description="A Jupyter-first market-making laboratory.")
@@ -185,6 +186,7 @@ def parser() -> argparse.ArgumentParser:
     viewer.add_argument("--port", type=int, default=VOILA_PORT)
     add_venue_options(add("venue", venue))
     add_live_commands(add)
+    add_ops_commands(add)
     stopper = add("stop", stop)
     stopper.add_argument("runs", nargs="+", help="run directories")
     stopper.add_argument("--all", action="store_true", help="the folders named hold runs: stop every running one in them")

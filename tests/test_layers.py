@@ -26,6 +26,8 @@ FLOORS = {
     "hftlab.params": 0,
     "hftlab.assumptions": 0,
     "hftlab.config": 0,
+    "hftlab.config_names": 0,
+    "hftlab.secret": 0,
     "hftlab.kernels": 1,
     "hftlab.data": 2,
     "hftlab.venues": 3,
@@ -36,12 +38,14 @@ FLOORS = {
     "hftlab.engine": 4,
     "hftlab.backtesting": 4,
     "hftlab.engine.api": 5,
+    "hftlab.engine.alerts": 5,  # the process that follows an engine
     "hftlab.engine.__main__": 6,  # a command, like the cli
     "hftlab.widgets": 5,
     "hftlab.followers": 5,
     "hftlab.warm": 6,
     "hftlab.cli": 6,
     "hftlab.cli_live": 6,
+    "hftlab.cli_ops": 6,
     "hftlab.__main__": 6,
 }
 

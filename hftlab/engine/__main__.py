@@ -14,29 +14,23 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from hftlab.config import LogSection, Settings
+from hftlab.engine.alerts_process import AlertProcess
 from hftlab.engine.clock import wall_now_ns
 from hftlab.engine.figures import Figures
+from hftlab.engine.log import open_log
 from hftlab.engine.session import Command, Driver
+from hftlab.engine.settings import settings_of
 from hftlab.engine.spec import CLEAN, RunSpec, load_spec
 from hftlab.engine.view import engine_alive
 from hftlab.errors import HftlabError, RunInUse
+from hftlab.secret import remember, scrub
 from hftlab.venues.feeds import SynthFeed
 from hftlab.venues.live.spec import REAL, LiveFeed, LiveVenue
 
 LOCK_S = 60.0
 
 log = logging.getLogger("hftlab.engine")
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as JSON text."""
-        values = {"ts": record.created, "level": record.levelname.lower(), "text": record.getMessage()}
-        if record.exc_info:
-            values["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(values)
 
 
 def lock(directory: Path) -> int:
@@ -126,7 +120,7 @@ def keep_pace(speed: float) -> None:
         log.info("the loop runs at real-time priority")
 
 
-def serve(directory: Path) -> None:
+def serve(directory: Path, settings: Settings) -> None:
     """Run the engine of a directory until it is stopped."""
     from hftlab.engine.api import Door
     from hftlab.engine.worker import Worker
@@ -138,11 +132,13 @@ def serve(directory: Path) -> None:
     driver = driver_of(spec, directory)
     driver.publish(wall_now_ns())
     token = SecretStr(secrets.token_urlsafe(32))
-    door = Door(driver, token)
+    remember([token])
+    door = Door(driver, token, settings.door.port)
     door.open()
     write_control(directory, door.url, token)
     signal.signal(signal.SIGTERM, lambda *_: driver.inbox.put(Command("stop", 0, {}, "SIGTERM")))
     worker = Worker(spec, directory, driver) if spec.strategy else None
+    alerts = AlertProcess(directory, driver.say) if settings.alerts.on else None
     # What start-up made lives as long as the process; the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
@@ -157,6 +153,8 @@ def serve(directory: Path) -> None:
     finally:
         if worker is not None:
             worker.close()
+        if alerts is not None:
+            alerts.close()
         door.close()
         (directory / "control.json").unlink(missing_ok=True)
 
@@ -164,22 +162,26 @@ def serve(directory: Path) -> None:
 def main() -> int:
     """Run the engine of the directory named on the command line."""
     directory = Path(sys.argv[1]).resolve()
-    handler = logging.FileHandler(directory / "log.jsonl")
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # What these say of every request holds signatures and stream keys, which belong into no log.
-    for name in ("uvicorn", "httpx", "httpcore", "picows", "aiohttp", "ccxt"):
-        logging.getLogger(name).setLevel(logging.WARNING)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the notebook's kernel is not meant for us
     try:
+        settings = settings_of(directory)
+    except HftlabError as error:
+        open_log(directory, LogSection())
+        return _refuse(error)
+    open_log(directory, settings.log)
+    try:
         fd = lock(directory)
-        serve(directory)
+        serve(directory, settings)
         os.close(fd)
     except HftlabError as error:
-        log.exception("the engine could not run")
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 2
+        return _refuse(error)
     return 0
+
+
+def _refuse(error: HftlabError) -> int:
+    log.error("the engine could not run", exc_info=error)
+    print(scrub(f"{type(error).__name__}: {error}"), file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

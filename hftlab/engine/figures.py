@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hftlab.data.state import State
+from hftlab.secret import scrub
 from hftlab.types import DESK_STATE_NAMES, NO_HALTED, TIMER, VALIDITY_NAMES, VERDICT_NAMES
 
 _EDGES_US = np.geomspace(1.0, 1e5, 41)
@@ -59,7 +60,7 @@ class Figures:
 
     def say(self, now_ns: int, text: str, level: str = "info") -> dict[str, Any]:
         """Add a message for the screen and return it."""
-        message = {"ts_ns": now_ns, "level": level, "text": text}
+        message = {"ts_ns": now_ns, "level": level, "text": scrub(text)}  # a screen is seen by more people than a log
         self._messages.append(message)
         return message
 

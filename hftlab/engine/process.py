@@ -8,10 +8,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from hftlab.engine.settings import settings_from
 from hftlab.engine.spec import RunSpec, load_spec
 from hftlab.engine.view import Session, View, engine_alive, log_tail
 from hftlab.errors import EngineDied, InputError, RunInUse
@@ -45,11 +46,13 @@ def start(
     timer_ms: float = 100.0,
     sample_ms: float = 250.0,
     bar_s: float = 10.0,
+    settings: Mapping[str, Any] | None = None,
 ) -> Session:
     """Launch an engine in its own process and return the handle that commands it.
 
     `run` names the run directory (under ./runs, or a path); without it a free name is taken. An existing run is refused,
-    unless `replace` is true and no engine runs in it. Raises RunInUse, EngineDied with the engine's last words, InputError.
+    unless `replace` is true and no engine runs in it. `settings` are the sections alerts, door and log of hftlab.config, over which
+    the environment and .env lay theirs. Raises RunInUse, EngineDied with the engine's last words, InputError.
     """
     for value, kind, what in ((feed, Feed, "feed"), (venue, Venue, "venue")):
         if not isinstance(value, kind):
@@ -59,6 +62,7 @@ def start(
     if isinstance(feed, LiveFeed) and isinstance(venue, LiveVenue):
         check_live(feed, venue, all_limits)
     decide = decide_of(quoters)
+    settings_from(settings, "settings")  # for its errors: here they reach the caller
     spec = RunSpec(
         feed=feed,
         venue=venue,
@@ -71,6 +75,7 @@ def start(
         sample_ms=sample_ms,
         bar_s=bar_s,
         tag=secrets.token_hex(3),
+        settings=dict(settings or {}),
     )
     spec.state()  # every parameter is checked here, before anything is written
     if decide is not None:

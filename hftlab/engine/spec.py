@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from hftlab.data.state import State, build
+from hftlab.engine.run_files import CLEAN, FILE, read_instruments, read_values
 from hftlab.errors import DataError
 from hftlab.instrument import Instrument
 from hftlab.kernels import core
@@ -19,9 +20,6 @@ from hftlab.usercode.run import runner
 from hftlab.usercode.travel import restore
 from hftlab.venues.feeds import Feed, Venue, feed_from_dict, venue_from_dict
 from hftlab.venues.live.spec import LiveVenue, live_rule
-
-FILE = "spec.yaml"
-CLEAN = "clean"  # a file of the run directory: the engine left in order
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,7 @@ class RunSpec:
     bar_s: float = 10.0
     publish_ms: float = 50.0
     tag: str = ""  # in every client order id of this run: by it a restart finds its orders, and nobody else's
+    settings: Mapping[str, Any] = field(default_factory=dict)  # alerts, door and log as asked for (hftlab.config); nothing secret
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def state(self) -> State:
@@ -79,6 +78,7 @@ class RunSpec:
             "bar_s": self.bar_s,
             "publish_ms": self.publish_ms,
             "tag": self.tag,
+            "settings": dict(self.settings),
         }
         (directory / FILE).write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
@@ -95,25 +95,6 @@ def layout() -> str:
     """Return a digest of the record layouts: a journal can only be replayed by records of the same shape."""
     text = repr([EVENT, DESK, MARKET, EXCHANGE])
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def read_values(directory: Path) -> dict[str, Any]:
-    """Return the raw values of a run's spec. Raises DataError when there is none or it cannot be read."""
-    path = directory / FILE
-    if not path.is_file():
-        raise DataError(f"{directory} is no run directory: it holds no {FILE}. Runs lie under ./runs unless run=… said otherwise.")
-    try:
-        values = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise DataError(f"{path} is no YAML: {error}") from error
-    if not isinstance(values, dict) or "instruments" not in values:
-        raise DataError(f"{path} is not the spec of a run; wanted the file that hl.start wrote.")
-    return values
-
-
-def read_instruments(directory: Path) -> tuple[Instrument, ...]:
-    """Return what a run trades: all that a viewer needs of its spec."""
-    return tuple(Instrument(**i) for i in read_values(directory)["instruments"])
 
 
 def load_spec(directory: Path) -> RunSpec:
@@ -138,4 +119,8 @@ def load_spec(directory: Path) -> RunSpec:
         bar_s=values["bar_s"],
         publish_ms=values["publish_ms"],
         tag=values.get("tag", ""),
+        settings=values.get("settings", {}),
     )
+
+
+__all__ = ["CLEAN", "FILE", "RunSpec", "layout", "load_spec", "read_instruments", "read_values"]

@@ -16,6 +16,7 @@ from hftlab.data import journal as jn
 from hftlab.data.frame import Frame
 from hftlab.data.snapshot import SnapshotReader
 from hftlab.engine.spec import load_spec, read_instruments
+from hftlab.engine.view_logs import LogsOfView
 from hftlab.errors import CommandRefused, DataError, EngineDied, EngineUnreachable
 from hftlab.instrument import Instrument
 from hftlab.params import QUOTERS
@@ -50,7 +51,7 @@ def log_tail(directory: Path, lines: int = 12) -> str:
     return text.strip() or "(the log is empty)"
 
 
-class View:
+class View(LogsOfView):
     """A read-only handle: it opens files read-only and holds nothing to command with."""
 
     def __init__(self, run: str | Path) -> None:

@@ -17,11 +17,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hftlab.engine.clock import age_ms
+from hftlab.engine.clock import age_ms, wall_now_ns
 from hftlab.engine.lines import sweep_run
 from hftlab.engine.spec import CLEAN
 from hftlab.engine.view import View
 from hftlab.errors import DataError, HftlabError
+from hftlab.secret import scrub
 
 SILENT_S = 10.0  # an engine publishes twenty times a second
 RETRY_S = 2.0
@@ -77,7 +78,7 @@ class Watch:
     def report(self, text: str, **values: Any) -> None:
         """Add a line to watchdog.jsonl."""
         with (self.directory / "watchdog.jsonl").open("a") as file:
-            file.write(json.dumps({"text": text, "pid": os.getpid(), **values}) + "\n")
+            file.write(json.dumps({"ts_ns": wall_now_ns(), "text": scrub(text), "pid": os.getpid(), **values}) + "\n")
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hftlab.errors import InputError
+from hftlab.secret import remember
 from hftlab.venues.live.model import Endpoint
 
 _NONE = SecretStr("")
@@ -22,6 +23,10 @@ class Keys:
     password: SecretStr = _NONE
     wallet: SecretStr = _NONE
     private_key: SecretStr = _NONE
+
+    def __post_init__(self) -> None:
+        # An address is public and belongs into texts; what signs for it is not.
+        remember((self.secret, self.password, self.private_key, self.key))
 
     @classmethod
     def of(cls, key: str = "", secret: str = "", password: str = "", wallet: str = "", private_key: str = "") -> "Keys":
