@@ -189,9 +189,17 @@ class FakeSession(FakeView):
         self.messages.append({"ts_ns": self.clock_ns(), "level": "warn" if name == "halt" else "info", "text": f"{name} by notebook: done"})
         return {"ok": True}
 
-    def command(self, name: str, market: int = 0, **values) -> dict:
-        """Send any command by name."""
-        self.calls.append((name, market, values))
+    def activate(self, market: int = 0) -> dict:
+        """Activate."""
+        return self._switch("activate", market)
+
+    def deactivate(self, market: int = 0) -> dict:
+        """Deactivate."""
+        return self._switch("deactivate", market)
+
+    def _switch(self, name: str, market: int) -> dict:
+        self.calls.append((name, market))
+        self.markets["inactive"][market] = int(name == "deactivate")
         return {"ok": True}
 
     def pause(self) -> dict:

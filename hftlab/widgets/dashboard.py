@@ -10,7 +10,7 @@ from hftlab.errors import UnknownName, did_you_mean
 from hftlab.widgets.blotter import Fills, Orders
 from hftlab.widgets.controls import Controls
 from hftlab.widgets.curves import PnlCurve, PositionCurve
-from hftlab.widgets.exposure import DeskRisk, MarketRisk
+from hftlab.widgets.exposure import DeskRisk, MarketRisk, Portfolio
 from hftlab.widgets.health import Events, Health, Latency
 from hftlab.widgets.history import History
 from hftlab.widgets.ladder import Ladder
@@ -70,7 +70,7 @@ def _market(parts: Parts) -> Columns:
 
 
 def _risk(parts: Parts) -> Columns:
-    return [([DeskRisk(market=parts.market)], ""), ([MarketRisk(market=parts.market)], "hft-double")]
+    return [([DeskRisk(market=parts.market)], ""), ([Portfolio(market=parts.market)], ""), ([MarketRisk(market=parts.market)], "")]
 
 
 def _pnl(parts: Parts) -> Columns:

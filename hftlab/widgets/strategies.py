@@ -89,7 +89,7 @@ class Strategies(Panel):
     def switch(self, name: str, market: int) -> None:
         """Queue activate or deactivate of one market's strategy."""
         if self.session is not None and 0 <= market < self._markets:
-            ORDERLY.submit(f"{name} market {market}", lambda: self.session.command(name, market), self._take)
+            ORDERLY.submit(f"{name} market {market}", lambda: getattr(self.session, name)(market), self._take)
 
     def _take(self, outcome: Outcome) -> None:
         # In the worker's thread: leaves two texts, which the pump sends.

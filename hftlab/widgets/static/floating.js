@@ -29,9 +29,9 @@ function stick(el, moved, label) {
     if (!desk || !el.isConnected) return float(shows(host));
     const list = scrollers(desk), outer = list[list.length - 1], box = desk.getBoundingClientRect();
     const inPage = !outer || outer === document.scrollingElement || outer === document.body;
-    // A cell that is far away may be in the page without a size, or hidden. So is a notebook in a hidden tab, but that has no scroller in
+    // A cell that is far away may be in the page unseen. So is a notebook in a hidden tab, but that has no scroller in
     // sight either: what stands in front of it is not ours to cover.
-    if (!box.width || getComputedStyle(desk).visibility === "hidden") return float(!inPage && shows((host = outer.parentElement)));
+    if (unseen(desk)) return float(!inPage && shows((host = outer.parentElement)));
     host = inPage ? document.body : outer.parentElement;
     let top = 0, bottom = window.innerHeight;
     for (const node of list) {
@@ -43,6 +43,7 @@ function stick(el, moved, label) {
     el.style.transform = shift ? `translateY(${Math.round(shift)}px)` : "";
     float(box.bottom < top + el.offsetHeight / 2 || box.top > bottom - 20);
   };
+  const unseen = (node) => (node.checkVisibility ? !node.checkVisibility({ opacityProperty: true, visibilityProperty: true }) : !node.getClientRects().length);
   const shows = (node) => Boolean(node && node.isConnected && node.getClientRects().length);
 
   const float = (wanted) => {
