@@ -7,7 +7,6 @@ from hftlab.widgets.panel import HtmlPanel
 from hftlab.widgets.risk import decimals, gauge_html, grade_html, refusals_html, state_html
 from hftlab.widgets.text import DASH, amount, esc, number, table
 
-
 # Limits that are held against all markets together; every market's list repeats them.
 DESK = ("daily loss", "drawdown", "daily loss of equity", "exposure", "leverage", "margin")
 
@@ -53,7 +52,9 @@ class MarketRisk(HtmlPanel):
         for instrument, gauges in zip(frame.instruments, own, strict=True):
             rows = "".join(gauge_html(gauge, decimals(gauge, instrument)) for gauge in gauges)
             mark = grade_html(grade(gauges, frame.state))
-            parts.append(f'<div class="hft-card"><div class="hft-head"><span>{esc(instrument.name)}</span><span class="hft-n">{mark}</span></div>{rows}</div>')
+            parts.append(
+                f'<div class="hft-card"><div class="hft-head"><span>{esc(instrument.name)}</span><span class="hft-n">{mark}</span></div>{rows}</div>'
+            )
         return f'<div class="hft-cards">{"".join(parts)}</div>'
 
 
@@ -74,13 +75,19 @@ class Portfolio(HtmlPanel):
         )
         notes = "".join(f'<div class="hft-dim">{esc(note)}</div>' for note in found.notes)
         shocks = [
-            [(str(name), "l"), (f"{money_text(float(row['pnl_quote']), sign=True)} {money}", "hft-n")] for name, row in found.stress.iterrows()
+            [(str(name), "l"), (f"{money_text(float(row['pnl_quote']), sign=True)} {money}", "hft-n")]
+            for name, row in found.stress.iterrows()
         ]
         parts = [f'<div class="hft-figures">{rows}</div>', notes]
         if len(found.correlation) > 1:
             names = [str(name) for name in found.correlation.columns]
-            cells = [[(name, "l"), *((number(float(v), 2, sign=True), "hft-n") for v in row)] for name, row in zip(names, found.correlation.to_numpy(), strict=True)]
-            parts.append('<div class="hft-dim hft-sub">correlation of moves, EWMA</div>' + table([("", "l"), *((name, "") for name in names)], cells))
+            cells = [
+                [(name, "l"), *((number(float(v), 2, sign=True), "hft-n") for v in row)]
+                for name, row in zip(names, found.correlation.to_numpy(), strict=True)
+            ]
+            parts.append(
+                '<div class="hft-dim hft-sub">correlation of moves, EWMA</div>' + table([("", "l"), *((name, "") for name in names)], cells)
+            )
         parts.append('<div class="hft-dim hft-sub">P&amp;L if</div>' + table([("", "l"), ("", "")], shocks))
         return "".join(parts)
 

@@ -138,7 +138,9 @@ class HeatMap(Panel):
         bucket_s = next((b for b in BUCKETS_S if b * COLUMNS >= span_s), BUCKETS_S[-1])
         edges = ms.edges(frame.now_ns, bucket_s * 10**9, COLUMNS)
         if len(frame.instruments) > 1:
-            named = [(frame.instruments[i].symbol[:LABEL_CHARS], everything[i], i, HORIZONS_S[0]) for i in range(min(len(everything), ROWS_MAX))]
+            named = [
+                (frame.instruments[i].symbol[:LABEL_CHARS], everything[i], i, HORIZONS_S[0]) for i in range(min(len(everything), ROWS_MAX))
+            ]
         else:
             named = [(_span(h), everything[0], 0, h) for h in HORIZONS_S if h * ms.MOVES_MIN <= bucket_s or h == HORIZONS_S[0]]
         found = [self._row(frame, rows, i, horizon_s, edges) for _, rows, i, horizon_s in named]

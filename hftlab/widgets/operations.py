@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from hftlab.data.frame import Frame
-from hftlab.widgets import given
 from hftlab.widgets.health import figure
 from hftlab.widgets.panel import HtmlPanel
 from hftlab.widgets.text import DASH, clock, duration, esc, number, table
@@ -78,7 +77,7 @@ def lines_html(lines: list[dict[str, Any]]) -> str:
     for one in reversed(lines):
         level = LEVELS.get(str(one.get("level", "")).lower(), "")
         text = str(one.get("text") or one.get("event") or one)[:300]
-        kind = f'<b>{esc(one["kind"])}</b> ' if one.get("kind") else ""
+        kind = f"<b>{esc(one['kind'])}</b> " if one.get("kind") else ""
         css = f" hft-level-{level}" if level else ""
         rows += (
             f'<tr><td class="l hft-n hft-dim hft-top-cell">{esc(when(one))}</td>'
@@ -99,7 +98,7 @@ class Alerts(HtmlPanel):
 
     def render(self, frame: Frame) -> str:
         """Return the list."""
-        found = given.alerts(self.source, ALERT_ROWS)
+        found = self.source.alerts(ALERT_ROWS)
         self.heading(f"last {len(found)}" if found else "none")
         return lines_html(found) if found else '<div class="hft-none">no alert so far</div>'
 
@@ -116,7 +115,7 @@ class Log(HtmlPanel):
 
     def render(self, frame: Frame) -> str:
         """Return the list."""
-        found = given.log(self.source, LOG_ROWS)
+        found = self.source.log(LOG_ROWS)
         self.heading(f"last {len(found)} lines" if found else "empty")
         return lines_html(found) if found else '<div class="hft-none">nothing was logged</div>'
 
@@ -146,6 +145,7 @@ class System(HtmlPanel):
             ("book crossed", int(sum(frame.markets["crosses"]))),
         ]
         rows = "".join(
-            f'<div class="hft-row"><span class="hft-dim">{esc(name)}</span><span class="hft-n">{esc(value)}</span></div>' for name, value in pairs
+            f'<div class="hft-row"><span class="hft-dim">{esc(name)}</span><span class="hft-n">{esc(value)}</span></div>'
+            for name, value in pairs
         )
         return f'<div class="hft-pairs">{rows}</div>'

@@ -138,7 +138,9 @@ class Execution(HtmlPanel):
         """Return a table: a figure a row, a market a column."""
         columns = [figures(frame, i) for i in range(len(frame.instruments))]
         desk = frame.desk
-        self.heading(f"orders {int(desk['submits'])} · amends {int(desk['amends'])} · cancels {int(desk['cancels'])} · rejects {int(desk['rejects'])}")
+        self.heading(
+            f"orders {int(desk['submits'])} · amends {int(desk['amends'])} · cancels {int(desk['cancels'])} · rejects {int(desk['rejects'])}"
+        )
         heads = [("", "l"), *((one.symbol, "") for one in frame.instruments)]
         rows = [[(name, "l hft-dim"), *((column[k][1], "hft-n") for column in columns)] for k, (name, _) in enumerate(columns[0])]
         sent, fills = sum(int(desk[name]) for name in ("submits", "amends", "cancels")), int(sum(frame.markets["fills_count"]))

@@ -84,9 +84,13 @@ def refusals_html(refused: Mapping[str, int], most: int) -> str:
     if not refused:
         return '<div class="hft-dim">nothing refused</div>'
     ordered = sorted(refused.items(), key=lambda item: -item[1])
-    rows = "".join(f'<div class="hft-row"><span>{esc(name)}</span><span class="hft-n">{count}</span></div>' for name, count in ordered[:most])
+    rows = "".join(
+        f'<div class="hft-row"><span>{esc(name)}</span><span class="hft-n">{count}</span></div>' for name, count in ordered[:most]
+    )
     more = f'<div class="hft-dim">and {len(ordered) - most} more reasons</div>' if len(ordered) > most else ""
-    return f'<div class="hft-dim hft-row"><span>refused because of</span><span class="hft-n">{sum(refused.values())}</span></div>{rows}{more}'
+    return (
+        f'<div class="hft-dim hft-row"><span>refused because of</span><span class="hft-n">{sum(refused.values())}</span></div>{rows}{more}'
+    )
 
 
 @dataclass(frozen=True)

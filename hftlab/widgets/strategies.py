@@ -68,7 +68,7 @@ class StrategiesPage(PageWidget):
     def on_page(self, message: dict[str, Any]) -> None:
         """Queue a switch; anything else is dropped."""
         name, market = message.get("name"), message.get("market")
-        if message.get("k") == "switch" and name in SWITCHES and isinstance(market, int):
+        if message.get("k") == "switch" and name in SWITCHES and isinstance(market, int) and not isinstance(market, bool):
             self._panel.switch(str(name), market)
 
 
