@@ -198,6 +198,7 @@ LEVELS_MAX = 32
 OWN_AT = 1024  # prices, by their last bits: where none of ours rests a row of the book needs no second look
 TIERS = 8  # steps of a fee schedule
 CHANGES = 64  # changes of state kept for viewers
+NEAR_PRICES = 5  # the best prices of a side that an order is held against
 VPIN_BUCKETS = 50  # as in the paper: see kernels.toxicity
 VENUES = 8  # request budgets: one a venue
 TAKEN = 32  # levels that we took from and the feed still shows

@@ -94,9 +94,11 @@ class Limits:
 
     * `position_qty_max`, `order_qty_max` [base], `orders_max`; `one_position`: no order on the side of a position that stands, and one
       order a side (for strategies that trade signals; a quoter has to add to its position).
-    * `notional_quote_max`: worst case of the market. Of the desk: `capital_quote` (worst case of all markets within the capital less what
-      was lost), `exposure_quote_max` (the same sum), `leverage_max` (the same over the equity).
-    * `margin_frac` of the worst case of this market is its initial margin; the margins of all markets stay within the equity.
+    * `notional_quote_max`: worst case of the market. Of the desk: `exposure_quote_max` (the sum over all markets), `leverage_max` (that sum
+      over the equity).
+    * `capital_quote`: the worst cases of all markets that are paid in full stay within the capital less what was lost. A market with a
+      `margin_frac` is not paid in full: that share of its worst case is its initial margin, and all margins, with what is paid in full,
+      stay within the equity.
     * `risk_per_trade_frac_max`: what one order would lose if filled and stopped out `stop_bps` from its price, as a share of the equity:
       price x size x stop_bps / 10,000 <= risk_per_trade_frac_max x equity.
     * `liquidity_frac_max`: order size over what others show at the best five prices of its side, which is what would take it back.

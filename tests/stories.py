@@ -109,6 +109,10 @@ class Story:
         quote["bid_lots"], quote["ask_lots"] = lots * (bid is not None), lots * (ask is not None)
         quote["bid_ticks"], quote["ask_ticks"] = bid or 0, ask or 0
         quote["levels"], quote["step_ticks"] = 1, 1
+        return self.permit(i)
+
+    def permit(self, i=0):
+        """Let the gate act on the wish that stands in the record."""
         state = self.state
         state.out["seq"][0] = 0
         _gate(state.desk, state.markets, state.exchanges, i, state.out)

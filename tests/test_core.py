@@ -15,25 +15,51 @@ from hftlab.params import AvellanedaStoikov, FixedSpread, Limits
 from hftlab.types import ASK, CANCEL, CANCELED, FILL, SUBMIT, TRADE
 
 LATENCY = Latency(order_ms=3, report_ms=4)
+# Every limit that is off by default, near enough to bite on these tapes.
+ALL_ON = {
+    "loss_frac_max": 0.02,
+    "exposure_quote_max": 6000,
+    "leverage_max": 0.7,
+    "margin_frac": 0.5,
+    "risk_per_trade_frac_max": 0.01,
+    "stop_bps": 100,
+    "liquidity_frac_max": 0.5,
+    "concentration_frac_max": 0.5,
+    "requests_reserved": 2,
+    "latency_ms_max": 9,
+    "volatility_bps_max": 40,
+    "size_volatility_bps": 10,
+    "vpin_max": 0.9,
+    "markout_loss_bps_max": 5,
+    "markout_ms": 50,
+    "sweep_levels_max": 2,
+    "sweep_sigmas_max": 3,
+    "pull_s": 0.2,
+    "widen_at_frac": 0.3,
+    "reduce_at_frac": 0.6,
+}
 VENUES = st.fixed_dictionaries(
     {
         "latency": st.sampled_from(
             [LATENCY, Latency(order_ms=1, cancel_ms=9, compute_us=250, feed_share=1.5, jitter_ms=3, seed=5), (Latency(), LATENCY)]
         ),
         "queue": st.sampled_from(["power", "log2", "fifo", "touch", Queue(partial_fills=False), ("risk_averse", "through")]),
+        "more": st.sampled_from([None, ALL_ON]),
         "fees": st.just(Fees(maker_bps=1, taker_bps=5, tiers=[(1000, 0.5, 4)])),
     }
 )
 
 
-def two_markets(**options):
+def two_markets(*, more=None, **options):
+    more = more or {}
+    buckets = ({"vpin_bucket_qty": "0.02"}, {"vpin_bucket_qty": "2"}) if more else ({}, {})
     quoters = (
         FixedSpread(order_qty="0.2", half_spread_ticks=1, skew_ticks_per_order=0.5, levels=2, hysteresis_ticks=1, life_ms_min=5),
         AvellanedaStoikov(order_qty="20", risk_aversion=0.001, decay_per_price=100, life_ms_min=0, fair="micro"),
     )
     limits = (
-        Limits(position_qty_max="1", requests_per_s_max=100, loss_quote_max=300),
-        Limits(position_qty_max="100", requests_per_s_max=100, loss_quote_max=300),
+        Limits(position_qty_max="1", requests_per_s_max=100, loss_quote_max=300, **more, **buckets[0]),
+        Limits(position_qty_max="100", requests_per_s_max=100, loss_quote_max=300, **more, **buckets[1]),
     )
     options = {"fees": Fees(maker_bps=1, taker_bps=5), "latency": LATENCY} | options
     return build((A, B), quoters, limits, **options)

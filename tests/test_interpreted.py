@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tapes import build_tape
-from test_core import two_markets
+from test_core import ALL_ON, two_markets
 
 from hftlab.assumptions import Fees, Latency
 from hftlab.kernels import core
@@ -21,11 +21,12 @@ VENUES = (
         "fees": Fees(maker_bps=1, tiers=[(500, -0.5, 4)]),
     },
     {"queue": ("fifo", "power3")},
+    {"more": ALL_ON},
 )
 
 
 def digests():
-    """Digests of three random tapes of two markets, each at other venues."""
+    """Digests of random tapes of two markets, each at other venues, the last with every limit on."""
     draw, found = random.Random(7), []
     for venue in VENUES:
         steps = [(draw.randint(0, 1), draw.choice(WHAT), draw.randint(-3, 3), draw.randint(1, 60), draw.randint(0, 400)) for _ in range(60)]

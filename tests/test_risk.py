@@ -18,6 +18,7 @@ from hftlab.types import (
     FILL,
     FLATTEN,
     GAP,
+    GRADE_REDUCE,
     HALTED,
     LINK,
     MAKER,
@@ -249,7 +250,13 @@ def test_the_checks_run_in_the_order_of_their_names():
     desk["state"], market["validity"], desk["now_ns"] = HALTED, RESYNC, desk["now_ns"] + 60_000_000_000
     market["link_down"] = 1
     desk["limits"]["requests_burst"] = desk["limits"]["capital_quote"] = desk["tokens_ns"] = 0
-    for name in ("position_lots_max", "order_lots_max", "orders_max", "notional_ticklots_max", "price_band_bps"):
+    market["limits"]["one_position"], market["limits"]["stop_bps"] = 1, 1e4
+    market["limits"]["reduce_at_frac"], market["grade"], market["position_lots"] = 1, GRADE_REDUCE, 1
+    zero = ("liquidity_frac_max", "concentration_frac_max", "risk_per_trade_frac_max")
+    desk["limits"]["exposure_quote_max"] = desk["limits"]["leverage_max"] = 0
+    market["pulled_until_ns"] = desk["now_ns"] + 1
+    market["pull_verdict"] = VERDICT_NAMES.index("latency")
+    for name in (*zero, "position_lots_max", "order_lots_max", "orders_max", "notional_ticklots_max", "price_band_bps"):
         market["limits"][name] = 0
     market["spec"]["notional_ticklots_min"] = 1 << 40
     crossed = {"bid": 2000, "ask": 2000}
@@ -264,16 +271,29 @@ def test_the_checks_run_in_the_order_of_their_names():
         "book not valid": lambda: right(market, "validity", CROSSED),
         "stale data": lambda: right(market, "last_recv_ns", desk["now_ns"]),
         "crossed book": lambda: right(market, "validity", VALID),
+        **{
+            name: lambda n=name: right(market, "pull_verdict", VERDICT_NAMES.index(n) + 1)
+            for name in ("latency", "volatility", "toxic flow", "markout")
+        },
+        "sweep": lambda: right(market, "pulled_until_ns", 0),
         "bad quote": lambda: wished.update(bid=1999, ask=None),
+        "reducing": lambda: right(market, "grade", 0),
         "position": lambda: right(market["limits"], "position_lots_max", 100),
+        "duplicate position": lambda: right(market["limits"], "one_position", 0),
         "order size": lambda: right(market["limits"], "order_lots_max", 100),
         "price band": lambda: right(market["limits"], "price_band_bps", 200),
         "self cross": lambda: (
             right(market["orders"], "price_ticks", 3000) or right(market["orders"], "wish_ticks", 3000) or right(market, "own_known", 0)
         ),
         "min notional": lambda: right(market["spec"], "notional_ticklots_min", 0),
+        "liquidity": lambda: right(market["limits"], "liquidity_frac_max", 1),
+        "concentration": lambda: right(market["limits"], "concentration_frac_max", np.inf),
+        "risk per trade": lambda: right(market["limits"], "risk_per_trade_frac_max", np.inf),
         "notional": lambda: right(market["limits"], "notional_ticklots_max", np.inf),
-        "capital": lambda: right(desk["limits"], "capital_quote", 1e9),
+        "capital": lambda: right(desk["limits"], "capital_quote", 1e9) or right(market["limits"], "margin_frac", 1e8),
+        "exposure": lambda: right(desk["limits"], "exposure_quote_max", np.inf),
+        "leverage": lambda: right(desk["limits"], "leverage_max", np.inf),
+        "margin": lambda: right(market["limits"], "margin_frac", 0),
         "open orders": lambda: right(market["limits"], "orders_max", 20),
         "request rate": lambda: right(desk, "request_tokens", 2.0) or right(desk["limits"], "requests_burst", 2.0),
     }

@@ -95,12 +95,12 @@ def test_over_any_tape_position_requests_ids_and_prices_keep_their_laws(steps):
 class ForgetfulVenue:
     """A venue that is right about every order but may answer late, never, or "no such order". Fills are never lost."""
 
-    def __init__(self, story):
-        self.story, self.resting, self.requests, self.reports, self.position = story, {}, [], [], 0
+    def __init__(self, story, i=0):
+        self.story, self.resting, self.requests, self.reports, self.position, self.i = story, {}, [], [], 0, i
 
     def tell(self, kind, order_id, side, price, lots, leaves):
         w = self.story.w
-        self.reports.append((w.now, w.now, price, lots, leaves, order_id, 0, kind, side, LAST, 0))
+        self.reports.append((w.now, w.now, price, lots, leaves, order_id, 0, kind, side, LAST, self.i))
 
     def act(self):
         """Act on the oldest request."""
@@ -140,7 +140,9 @@ class ForgetfulVenue:
         if lost and row[7] != FILL:
             row = (*row[:7], UNKNOWN, *row[8:])
         story = self.story
-        self.requests += list(story.tell((story.w.now, story.w.now, *row[2:])))
+        asked = story.tell((story.w.now, story.w.now, *row[2:]))
+        self.requests += list(asked)
+        return asked
 
     def worst(self, side):
         return side * self.position + sum(o[2] - o[3] for o in self.resting.values() if o[0] == side)
@@ -196,3 +198,94 @@ def test_no_order_of_a_venue_that_loses_answers_escapes_the_limit_or_the_desk(ac
         venue.requests += list(story.tell(story.w.row(TIMER)))
     assert not venue.resting
     assert story.market()["position_lots"] == venue.position
+
+
+WISH = st.tuples(
+    st.integers(-12, 12),  # of the bid from the mid, and of the ask
+    st.integers(-12, 12),
+    st.integers(0, 60),  # lots
+    st.integers(1, 4),  # levels
+    st.integers(0, 3),  # step
+    st.sampled_from([0, 0, 0, IOC]),
+)
+TROUBLE = st.tuples(
+    st.integers(0, 1),
+    st.sampled_from(["act", "act", "answer", "lose", "drop", "fill", "again", "move", "timer", "wish", "wish", "wish"]),
+    st.integers(0, 50),
+    WISH,
+)
+BOUNDS = (
+    limits(position_qty_max="0.40", exposure_quote_max=1200, leverage_max=1.4, capital_quote=1000, drawdown_frac_max=1e6, margin_frac=0.5),
+    limits(position_qty_max="10", margin_frac=0.8, widen_at_frac=0.5, reduce_at_frac=0.9, one_position=True),
+)
+
+
+def wishes(story, i, mid, wish):
+    bid, ask, lots, levels, step, flags = wish
+    quote = story.state.markets["quote"][i : i + 1]
+    quote["bid_ticks"], quote["ask_ticks"], quote["bid_lots"], quote["ask_lots"] = mid + bid, mid + ask, lots, (lots * 7) % 60
+    quote["levels"], quote["step_ticks"], quote["flags"], quote["fair_ticks"] = levels, step, flags, mid
+    return story.permit(i)
+
+
+def within_limits(story, asked, duplicated):
+    """Hold each request against the worst case that follows: every order filled that is not known to be gone."""
+    worst = [held_and_open(market) for market in story.state.markets]
+    exposure = 0.0
+    for (position, bids, asks), market in zip(worst, story.state.markets, strict=True):
+        unit = float(market["spec"]["ticklot_quote"]) * float(market["mark_ticks"])
+        exposure += max(abs(position + bids), abs(position - asks)) * unit if bids or asks or position else 0.0
+    for row in asked[asked["kind"] != CANCEL]:
+        i, side = int(row["instrument"]), int(row["side"])
+        position, bids, asks = worst[i]
+        open_lots = bids if side == BID else asks
+        assert side * position + open_lots <= int(story.market(i)["limits"]["position_lots_max"])
+        if side * position >= 0 or open_lots > abs(position):  # what can only reduce is let through
+            assert exposure <= 1200 * (1 + 1e-12)
+            assert exposure <= 1.4 * float(1000 + story.desk["pnl_quote"]) * (1 + 1e-12)
+        if i == 1:
+            assert side * position <= 0
+    if not duplicated:
+        for (position, _, _), market in zip(worst, story.state.markets, strict=True):
+            assert abs(position) <= int(market["limits"]["position_lots_max"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(trouble=st.lists(TROUBLE, min_size=20, max_size=100))
+def test_whatever_is_wished_and_whatever_the_venue_does_no_limit_is_exceeded_orders_of_unknown_fate_included(trouble):
+    story = Story((quoter(), quoter(order_qty="1")), BOUNDS, (A, B))
+    story.state.markets["params"]["kind"] = 0
+    venues, mids, duplicated = (ForgetfulVenue(story, 0), ForgetfulVenue(story, 1)), [2000, 10_000], False
+    for i in (0, 1):
+        story.book(mids[i] - 1, mids[i] + 1, i=i)
+    for i, what, n, wish in trouble:
+        venue, asked = venues[i], []
+        story.wait(200)
+        if what == "act" and venue.requests:
+            venue.act()
+        elif what in ("answer", "lose") and venue.reports:
+            asked = venue.answer(lost=what == "lose")
+        elif what == "drop" and venue.requests:
+            r = venue.requests.pop(0)
+            venue.tell(UNKNOWN, int(r["order_id"]), int(r["side"]), 0, 0, 0)
+        elif what == "fill":
+            venue.fill(n)
+        elif what == "again" and venue.reports and venue.reports[0][7] == FILL:
+            venue.reports.append(venue.reports[0])
+            duplicated = True
+        elif what == "move":
+            mids[i] += n % 7 - 3
+            asked = story.book(mids[i] - 1, mids[i] + 1, i=i)
+        elif what == "timer":
+            asked = story.timer()
+        elif what == "wish":
+            asked = wishes(story, i, mids[i], wish)
+        if len(asked):
+            within_limits(story, asked, duplicated)
+            for row in asked:
+                if what not in ("answer", "lose"):
+                    venues[int(row["instrument"])].requests.append(row)
+        if not duplicated:
+            for one, market in zip(venues, story.state.markets, strict=True):
+                limit = int(market["limits"]["position_lots_max"])
+                assert max(one.worst(BID), one.worst(ASK)) <= limit

@@ -9,14 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hftlab.data.gauges import Gauge, gauges_of
+from hftlab.data.levels import side_levels
 from hftlab.instrument import Instrument
 from hftlab.types import (
     ASK,
     BARS,
     BID,
+    CHANGES,
     DESK_STATE_NAMES,
     FILLS,
     FREE,
+    NO_HALTED,
     NO_PRICE,
     PARAM_NAMES,
     SAMPLES,
@@ -25,20 +29,9 @@ from hftlab.types import (
     VERDICT_NAMES,
 )
 
+GRADE_NAMES = ("ACTIVE", "WIDEN", "REDUCING")
 
-@dataclass(frozen=True, slots=True)
-class Gauge:
-    """An amount beside its limit. `limit` is NaN where there is none."""
-
-    name: str
-    amount: float
-    limit: float
-    unit: str
-
-    @property
-    def share(self) -> float:
-        """Return how much of the limit is used, 0 to 1 and above; 0 without a limit."""
-        return abs(self.amount) / self.limit if self.limit > 0 else 0.0
+__all__ = ["GRADE_NAMES", "Frame", "Gauge", "OrderRow", "reason_text", "side_levels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +61,59 @@ class Frame:
 
     @property
     def state(self) -> str:
-        """Return ACTIVE, PAUSED, REDUCING, HALTED or STOPPED."""
-        return DESK_STATE_NAMES[int(self.desk["state"])]
+        """Return ACTIVE, WIDEN, REDUCING, PAUSED, HALTED or STOPPED.
+
+        WIDEN and REDUCING are the answers to a limit that comes near: the worst among the desk and its markets shows here.
+        """
+        state = DESK_STATE_NAMES[int(self.desk["state"])]
+        return GRADE_NAMES[max(grade for grade, _ in self._grades())] if state == "ACTIVE" else state
+
+    @property
+    def state_reason(self) -> str:
+        """Return why the desk is in its state, such as "daily loss 62 % of its limit"; empty where nothing but a command is the reason."""
+        if self.state == "HALTED":
+            return "" if int(self.desk["halt_verdict"]) == NO_HALTED else f"{self.halt_reason} beyond its limit"
+        grade, reason = max(self._grades(), key=lambda one: one[0])
+        return reason if grade and self.state in GRADE_NAMES else ""
+
+    def market_state(self, i: int = 0) -> str:
+        """Return ACTIVE, WIDEN or REDUCING, by the limits of one market, or PAUSED when it was deactivated."""
+        return GRADE_NAMES[int(self.markets[i]["grade"])] if self.active(i) else "PAUSED"
+
+    def active(self, i: int = 0) -> bool:
+        """Return whether market `i` may be quoted: false after `deactivate`."""
+        return int(self.markets[i]["inactive"]) == 0
+
+    def unquoted_because(self, i: int = 0) -> str:
+        """Return why the gate shows nothing in this market at all, in the words of `VERDICT_NAMES`; empty when it does."""
+        verdict = int(self.markets[i]["gate_verdict"])
+        return VERDICT_NAMES[verdict] if verdict else ""
+
+    def changes(self) -> npt.NDArray[Any]:
+        """Return recent changes of state as CHANGE records, oldest first."""
+        return _ring(self.desk["changes"], int(self.desk["changes_count"]), CHANGES)
+
+    def toxicity(self, i: int = 0) -> float:
+        """Return VPIN, 0 to 1; NaN until fifty buckets of volume have been seen, and where `vpin_bucket_qty` is not set."""
+        return float(self.markets[i]["vpin"])
+
+    def markout_bps(self, i: int = 0) -> float:
+        """Return the mean that recent fills have made `markout_ms` later, in basis points; losses are negative."""
+        return float(self.markets[i]["markout_bps"])
+
+    def _grades(self) -> list[tuple[int, str]]:
+        """Return grade and reason of the desk, then of each market that is active."""
+        found = [(int(self.desk["grade"]), reason_text(self.desk["grade_verdict"], self.desk["grade_share"]))]
+        for market, instrument in zip(self.markets, self.instruments, strict=True):
+            if not int(market["inactive"]):
+                reason = reason_text(market["grade_verdict"], market["grade_share"])
+                found.append((int(market["grade"]), f"{instrument.symbol}: {reason}"))
+        return found
 
     @property
     def halt_reason(self) -> str:
         """Return why the desk is halted, in words; empty when it is not."""
-        return VERDICT_NAMES[int(self.desk["halt_verdict"])] if self.state == "HALTED" else ""
+        return VERDICT_NAMES[int(self.desk["halt_verdict"])] if DESK_STATE_NAMES[int(self.desk["state"])] == "HALTED" else ""
 
     @property
     def now_ns(self) -> int:
@@ -153,47 +192,17 @@ class Frame:
         return {name: int(n) for name, n in zip(VERDICT_NAMES, self.desk["verdicts"], strict=False) if n and name != "ok"}
 
     def gauges(self, i: int = 0) -> list[Gauge]:
-        """Return amounts beside their limits for market `i` and the desk."""
-        market, desk, instrument = self.markets[i], self.desk, self.instruments[i]
-        limits, lot = market["limits"], float(instrument.lot_size)
-        working = market["orders"]["status"] != FREE
-        loss = min(0.0, float(desk["pnl_quote"] - desk["day_open_pnl_quote"]))
-        fair_ticks = float(market["fair_ticks"])
-        worth = abs(instrument.worth_of(fair_ticks)) if np.isfinite(fair_ticks) else 0.0
-        open_notional = abs(int(market["position_lots"])) * worth * instrument.ticklot_quote
-        rate = float(desk["limits"]["requests_per_s_max"])
-        burst = float(desk["limits"]["requests_burst"])
-        capital = float(desk["limits"]["capital_quote"])
-        money = instrument.settle
-        return [
-            Gauge("position", self.position(i), float(limits["position_lots_max"]) * lot, instrument.base),
-            Gauge("notional", open_notional, float(limits["notional_ticklots_max"]) * instrument.ticklot_quote, money),
-            Gauge("daily loss", -loss, float(desk["limits"]["loss_quote_max"]), money),
-            Gauge("drawdown", float(desk["drawdown_quote"]), float(desk["limits"]["drawdown_frac_max"]) * capital, money),
-            Gauge("open orders", float(working.sum()), float(limits["orders_max"]), ""),
-            Gauge("request budget used", max(0.0, burst - float(desk["request_tokens"])), burst, f"of {burst:.0f}, refills {rate:g}/s"),
-        ]
+        """Return amounts beside their limits, for market `i` and the desk: every limit that is set."""
+        return gauges_of(self.desk, self.markets, self.instruments, i)
 
     def _price(self, i: int, ticks: int) -> float:
         return float("nan") if ticks == NO_PRICE else float(self.instruments[i].price(int(ticks)))
 
 
+def reason_text(verdict: int, share: float) -> str:
+    """Return the reason of a grade in words."""
+    return f"{VERDICT_NAMES[int(verdict)]} {100 * float(share):.0f} % of its limit"
+
+
 def _ring(rows: npt.NDArray[Any], count: int, size: int) -> npt.NDArray[Any]:
     return rows[:count] if count <= size else np.roll(rows, -(count % size), axis=0)
-
-
-def side_levels(book: Any, side: int, depth: int) -> list[tuple[int, int]]:
-    """Return up to `depth` (ticks, lots) from the best price of a side; looks into the far table only when it must."""
-    lots = book["bid_lots" if side == BID else "ask_lots"]
-    best = int(book["best_bid_ticks" if side == BID else "best_ask_ticks"])
-    if best == NO_PRICE:
-        return []
-    anchor = int(book["anchor_ticks"])
-    index = np.flatnonzero(lots)
-    near = index[::-1][:depth] if side == BID else index[:depth]
-    rows = [(anchor + int(k), int(lots[k])) for k in near]
-    if len(rows) < depth and int(book["far_count"]):
-        far = np.flatnonzero(np.sign(book["far"]["lots"]) == side)
-        rows += [(int(book["far"]["ticks"][k]), abs(int(book["far"]["lots"][k]))) for k in far]
-        rows.sort(key=lambda row: -side * row[0])
-    return rows[:depth]

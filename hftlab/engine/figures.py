@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from hftlab.data.frame import GRADE_NAMES, reason_text
 from hftlab.data.state import State
 from hftlab.secret import scrub
-from hftlab.types import DESK_STATE_NAMES, NO_HALTED, TIMER, VALIDITY_NAMES, VERDICT_NAMES
+from hftlab.types import CHANGES, DESK_STATE_NAMES, NO_HALTED, TIMER, VALIDITY_NAMES, VERDICT_NAMES
 
 _EDGES_US = np.geomspace(1.0, 1e5, 41)
 _MESSAGES = 60
@@ -68,20 +69,14 @@ class Figures:
         """Say in words what changed since the last look: state, validity of books, refusals."""
         desk = state.desk[0]
         now = (
-            int(desk["state"]),
+            int(desk["changes_count"]),
             tuple(int(v) for v in state.markets["validity"]),
             tuple(int(v) for v in desk["verdicts"][: len(VERDICT_NAMES)]),
         )
         before, self._seen = self._seen, now
         if before is None:
             return []
-        said = []
-        if now[0] != before[0]:
-            text = DESK_STATE_NAMES[now[0]]
-            halted = text == "HALTED"
-            why = int(desk["halt_verdict"])
-            reason = f": {VERDICT_NAMES[why]}" if halted and why != NO_HALTED else ""  # a commanded halt says who sent it
-            said.append(self.say(now_ns, f"desk is {text}{reason}", "error" if halted else "info"))
+        said = [self._say_change(state, n) for n in range(max(before[0], now[0] - CHANGES), now[0])]
         for i, (old, new) in enumerate(zip(before[1], now[1], strict=True)):
             if old != new:
                 name = state.instruments[i].symbol
@@ -90,6 +85,18 @@ class Figures:
             if old == 0 and new > 0 and verdict != NO_HALTED:
                 said.append(self.say(now_ns, f"first refusal: {VERDICT_NAMES[verdict]}", "warn"))
         return said
+
+    def _say_change(self, state: State, n: int) -> dict[str, Any]:
+        change = state.desk[0]["changes"][n % CHANGES]
+        text, verdict = DESK_STATE_NAMES[int(change["after"])], int(change["verdict"])
+        who = "desk" if change["market"] < 0 else state.instruments[int(change["market"])].symbol
+        reason = ""
+        if text in GRADE_NAMES and verdict:
+            reason = f": {reason_text(verdict, change['share'])}"
+        elif text == "HALTED" and verdict != NO_HALTED:  # a commanded halt says who sent it
+            reason = f": {VERDICT_NAMES[verdict]}"
+        level = {"HALTED": "error", "WIDEN": "warn", "REDUCING": "warn"}.get(text, "info")
+        return self.say(int(change["ts_ns"]), f"{who} is {text}{reason}", level)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for the snapshot."""

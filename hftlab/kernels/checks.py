@@ -206,17 +206,22 @@ def _money_verdict(desk, markets, i, side, more):
     if not worst_notional(market, bid_lots, ask_lots) <= market.limits.notional_ticklots_max:
         return NO_NOTIONAL
     used = 0.0
+    paid = 0.0  # what is bought with money of ours as a whole
     margin = 0.0
     for j in range(markets.shape[0]):
         this = j == i
         one = worst_notional(markets[j], bid_lots if this else 0, ask_lots if this else 0) * markets[j].spec.ticklot_quote
         used += one
-        margin += one * markets[j].limits.margin_frac
+        share = markets[j].limits.margin_frac
+        if share > 0.0:
+            margin += one * share
+        else:
+            paid += one
     limits = desk.limits
-    if not used <= limits.capital_quote + min(desk.pnl_quote, 0.0):
+    if not paid <= limits.capital_quote + min(desk.pnl_quote, 0.0) or used != used:
         return NO_CAPITAL
     if used > limits.exposure_quote_max:
         return NO_EXPOSURE
     if limits.leverage_max < math.inf and used > limits.leverage_max * equity_quote(desk):
         return NO_LEVERAGE
-    return NO_MARGIN if margin > 0.0 and margin > equity_quote(desk) else OK
+    return NO_MARGIN if margin > 0.0 and margin + paid > equity_quote(desk) else OK

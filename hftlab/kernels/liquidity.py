@@ -6,10 +6,8 @@ from hftlab.kernels import book as bk
 from hftlab.kernels import own
 from hftlab.kernels.jit import kernel
 from hftlab.kernels.pricing import LN2, ewma_weight
-from hftlab.types import BID, NO_PRICE
+from hftlab.types import BID, NEAR_PRICES, NO_PRICE
 
-# The prices of a side that count as near the touch.
-NEAR_PRICES = 5
 MINUTE_NS = 60_000_000_000
 
 

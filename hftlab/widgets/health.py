@@ -9,10 +9,9 @@ import traitlets as t
 
 from hftlab.data.frame import Frame
 from hftlab.engine.clock import age_ms
-from hftlab.widgets.given import STATE_LEVELS, state_reason
 from hftlab.widgets.page import PageWidget, script
 from hftlab.widgets.panel import HtmlPanel, Panel
-from hftlab.widgets.text import DASH, clock, duration, esc, number
+from hftlab.widgets.text import DASH, STATE_LEVELS, clock, duration, esc, number
 
 VALIDITY_LEVELS = {"valid": "ok", "resync": "warn", "crossed": "bad"}
 EVENT_ROWS = 40
@@ -116,7 +115,7 @@ class Health(Panel):
     def draw(self, frame: Frame) -> None:
         """Send the state of the run."""
         instrument, mode = frame.instruments[self.market], str(frame.engine.get("mode", ""))
-        reason = state_reason(frame)
+        reason = frame.state_reason
         feed = str(frame.engine.get("feed", ""))
         age, problem = age_ms(frame.published_ns), self.halt_problem
         if age > DEAD_MS and not self.source.alive():

@@ -9,7 +9,6 @@ import traitlets as t
 
 from hftlab.analytics import market_state as ms
 from hftlab.data.frame import Frame
-from hftlab.widgets.given import toxicity
 from hftlab.widgets.history import History
 from hftlab.widgets.page import Canvas, script
 from hftlab.widgets.panel import HtmlPanel, Panel
@@ -96,7 +95,7 @@ class MarketState(HtmlPanel):
             ("arrivals at the fair price", number(arrivals, 3, unit="/s") if arrivals > 0 else DASH),
             ("prints from fair, mean", number(distance, 1, unit="ticks") if distance > 0 else DASH),
             ("bid share of 5 levels", number(100 * depth[0] / sides, 0, unit="%") if sides > 0 else DASH),
-            ("toxicity (VPIN)", number(toxicity(frame, i), 2)),
+            ("toxicity (VPIN)", number(frame.toxicity(i), 2)),
         ]
 
 

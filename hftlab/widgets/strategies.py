@@ -5,9 +5,8 @@ from typing import Any
 import traitlets as t
 
 from hftlab.data.frame import Frame
-from hftlab.types import OK, QUOTER_AS, QUOTER_FIXED, QUOTER_NONE, QUOTER_USER, VERDICT_NAMES
+from hftlab.types import QUOTER_AS, QUOTER_FIXED, QUOTER_NONE, QUOTER_USER
 from hftlab.widgets.commands import ORDERLY, Outcome
-from hftlab.widgets.given import active
 from hftlab.widgets.health import quoting_share
 from hftlab.widgets.page import PageWidget, script
 from hftlab.widgets.panel import Panel
@@ -22,14 +21,17 @@ Cell = tuple[str, str]
 
 def quote_state(frame: Frame, i: int) -> Cell:
     """Return what the strategy of market `i` is doing, and its level."""
-    if not active(frame, i):
+    if not frame.active(i):
         return "deactivated", "warn"
-    if frame.state not in ("ACTIVE", "WIDEN"):
+    if frame.state in ("PAUSED", "HALTED", "STOPPED"):
         return frame.state.lower(), "bad" if frame.state in ("HALTED", "STOPPED") else "warn"
-    verdict = int(frame.markets[i]["gate_verdict"])
-    if verdict != OK:
-        return f"not quoting: {VERDICT_NAMES[verdict]}", "warn"
+    because = frame.unquoted_because(i)
+    if because:
+        return f"not quoting: {because}", "warn"
     sides = {order.side for order in frame.orders(i)}
+    grade = frame.market_state(i)
+    if grade != "ACTIVE" and sides:
+        return f"quoting, {grade.lower()}", "warn"
     return ("quoting", "ok") if len(sides) == 2 else ("one side", "") if sides else ("no order rests", "warn")
 
 
@@ -99,7 +101,7 @@ class Strategies(Panel):
     def draw(self, frame: Frame) -> None:
         """Send the rows when they have changed."""
         self._markets = len(frame.instruments)
-        on = [active(frame, i) for i in range(self._markets)]
+        on = [frame.active(i) for i in range(self._markets)]
         self.heading(f"{sum(on)} of {self._markets} active")
         rows = [{"active": on[i], "cells": row(frame, i)} for i in range(self._markets)]
         content = {"rows": rows, "said": self.said, "level": self.level}

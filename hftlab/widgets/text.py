@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from html import escape
 
 DASH = "–"
+STATE_LEVELS = {"ACTIVE": "ok", "WIDEN": "warn", "PAUSED": "warn", "REDUCING": "warn", "HALTED": "bad", "STOPPED": "bad"}
 
 
 def esc(value: object) -> str:
