@@ -42,6 +42,7 @@ _WHERE = {
     "load": "data.recordings",
     "replay": "backtesting.replay",
     "resume": "engine.process",
+    "risk_drill": "backtesting.risk_drill",
     "run_file": "engine.config",
     "sample": "data.samples",
     "start": "engine.process",

@@ -27,6 +27,8 @@ from hftlab.instrument import Instrument
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hftlab.analytics.portfolio import RiskMetrics
+
 
 @dataclass(frozen=True, repr=False)
 class Report:
@@ -174,6 +176,13 @@ class Report:
         table = np.stack([mine[name] for name in ("decided_ns", "accepted_ns", "accepted_learned_ns")], axis=1)
         _, first = np.unique(table[:, 0], return_index=True)
         return table[first]
+
+    # --- risk ----------------------------------------------------------------------------------------------------------------
+    def risk(self, **options: Any) -> "RiskMetrics":
+        """Return the risk of what is held at the end: see `hftlab.analytics.portfolio.risk_metrics`, which takes the options."""
+        from hftlab.analytics.portfolio import risk_metrics
+
+        return risk_metrics(self, **options)
 
     # --- other runs ----------------------------------------------------------------------------------------------------------
     def compare(self, other: "Report") -> "pd.DataFrame":

@@ -21,7 +21,8 @@ class Outcome:
     """One scenario. Times in ns after the shock, money in `currency`, positions in base units, one a market.
 
     `caught_by` is the first verdict meant for this scenario, None when none came; `money`: it harms by its cost alone; `seen` all verdicts that came more often than
-    without the shock, with their first times; `transitions` the changes of the desk's state. `reach_worst` is the largest position
+    without the shock, with their first times; `transitions` the changes of state of the desk
+    and its markets: when, from, to, and the limit that is the reason. `reach_worst` is the largest position
     that all orders that might still rest, those of unknown fate too, could have led to; `clear_ns` is when nothing of ours rested at
     the exchange for the first time after the first refusal; `resting_end` what rests there at the end.
     """
@@ -33,7 +34,7 @@ class Outcome:
     caught_by: str | None
     after_ns: int | None
     seen: Mapping[str, int]
-    transitions: tuple[tuple[int, str, str], ...]
+    transitions: tuple[tuple[int, str, str, str], ...]
     position_worst: tuple[float, ...]
     reach_worst: tuple[float, ...]
     position_max: tuple[float, ...]
@@ -81,7 +82,7 @@ class Outcome:
             "caught by": self.verdict,
             "after": _after(self.after_ns),
             "also": ", ".join(f"{name} {_after(ns)}" for name, ns in self.seen.items() if name != self.caught_by),
-            "state": ", ".join(f"{new} {_after(ns)}" for ns, _, new in self.transitions) or self.state_end,
+            "state": ", ".join(f"{new} {_after(ns)}" for ns, _, new, _ in self.transitions) or self.state_end,
             "position / limit": f"{worst[0]:g} / {worst[1]:g}",
             "exposure": f"{self.exposure_worst_quote:,.2f}",
             "loss / limit": f"{self.loss_worst_quote:,.2f} / {_limit(self.loss_quote_max)}",

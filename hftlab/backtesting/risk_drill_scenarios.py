@@ -58,7 +58,7 @@ class Scenario:
 class Gap(Scenario):
     """The price jumps through the stop: nobody trades in between.
 
-    By default half as far again as it takes to lose the daily limit with the position of that moment, 5 to 50 %.
+    By default half as far again as it takes to lose the daily limit with the position of that moment, 1 to 50 %.
     """
 
     NAME: ClassVar[str] = "gap"
@@ -70,7 +70,7 @@ class Gap(Scenario):
 
     def rows(self, scene: Scene) -> Rows:
         """Move every price at once, for good."""
-        jump_frac = min(max(1.5 * scene.stop_frac, 0.05), 0.5) if self.jump_frac is None else self.jump_frac
+        jump_frac = min(max(1.5 * scene.stop_frac, 0.01), 0.5) if self.jump_frac is None else self.jump_frac
         return moved(scene.rows, [Step(scene.shock_ns, scene.against * jump_frac)])
 
 
@@ -80,7 +80,7 @@ class FlashCrash(Scenario):
 
     NAME: ClassVar[str] = "flash crash"
     WORDS: ClassVar[str] = "takers run through the book against the position, then the price comes back"
-    CATCHES: ClassVar[tuple[str, ...]] = ("position", "daily loss", "drawdown", "volatility", "toxic flow")
+    CATCHES: ClassVar[tuple[str, ...]] = ("sweep", "volatility", "toxic flow", "markout", "reducing", "position", "daily loss", "drawdown")
     MONEY: ClassVar[bool] = True
 
     depth_frac: float = 0.10
@@ -116,7 +116,18 @@ class FatFinger(Scenario):
 
     NAME: ClassVar[str] = "fat finger"
     WORDS: ClassVar[str] = "the quoter wishes a hundred times its order size"
-    CATCHES: ClassVar[tuple[str, ...]] = ("order size", "position", "notional", "capital", "leverage", "liquidity", "concentration")
+    CATCHES: ClassVar[tuple[str, ...]] = (
+        "order size",
+        "position",
+        "notional",
+        "capital",
+        "liquidity",
+        "concentration",
+        "risk per trade",
+        "exposure",
+        "leverage",
+        "margin",
+    )
 
     factor: float = 100.0
     for_s: float = 5.0
@@ -177,7 +188,7 @@ class VolatilityBurst(Scenario):
 
     NAME: ClassVar[str] = "volatility burst"
     WORDS: ClassVar[str] = "prices jump to and fro for ten seconds"
-    CATCHES: ClassVar[tuple[str, ...]] = ("volatility", "daily loss", "drawdown", "position", "toxic flow")
+    CATCHES: ClassVar[tuple[str, ...]] = ("volatility", "sweep", "toxic flow", "markout", "reducing", "position", "daily loss", "drawdown")
     MONEY: ClassVar[bool] = True
 
     step_frac: float = 0.004
@@ -196,7 +207,7 @@ class ToxicFlow(Scenario):
 
     NAME: ClassVar[str] = "toxic flow"
     WORDS: ClassVar[str] = "takers come from one side only, and the price follows each of them"
-    CATCHES: ClassVar[tuple[str, ...]] = ("position", "toxic flow", "daily loss", "drawdown", "volatility")
+    CATCHES: ClassVar[tuple[str, ...]] = ("toxic flow", "markout", "sweep", "volatility", "reducing", "position", "daily loss", "drawdown")
     MONEY: ClassVar[bool] = True
 
     drift_frac: float = 0.02

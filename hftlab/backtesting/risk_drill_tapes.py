@@ -118,15 +118,20 @@ def _snapshot(live: dict[int, dict[int, int]], offset: int, stamp: Rows) -> Rows
 
 
 def _sweep(live: dict[int, dict[int, int]], before: int, offset: int, stamp: Rows) -> Rows:
-    """Return the print of a taker that went through the levels between the old place of the book and the new one."""
+    """Return the prints of a taker that goes through the levels between the old place of the book and the new one, best first.
+
+    The last stands at the new best price, as large as all that it ate: whoever rested on the way has been traded through.
+    """
     resting = BID if offset < before else ASK
-    best = max(live[BID]) if resting == BID else min(live[ASK])
-    reached = best + offset
-    eaten = sum(lots for price, lots in live[resting].items() if (price + before - reached) * resting > 0)
-    row = stamp.copy()
-    row["kind"], row["side"], row["flags"] = TRADE, -resting, LAST
-    row["price_ticks"], row["qty_lots"] = reached, max(eaten, 1)
-    return row
+    reached = (max(live[BID]) if resting == BID else min(live[ASK])) + offset
+    eaten = sorted(((price + before, lots) for price, lots in live[resting].items()), reverse=resting == BID)
+    prints = [(price, lots) for price, lots in eaten if (price - reached) * resting > 0]
+    prints.append((reached, max(sum(lots for _, lots in prints), 1)))
+    rows = np.repeat(stamp, len(prints))
+    rows["kind"], rows["side"] = TRADE, -resting
+    rows["price_ticks"], rows["qty_lots"] = np.array(prints, np.int64).T
+    rows["flags"][-1] = LAST
+    return rows
 
 
 def held_back(rows: Rows, from_ns: int, until_ns: int) -> Rows:

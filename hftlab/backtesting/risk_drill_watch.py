@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hftlab.data.state import State
-from hftlab.types import DESK_STATE_NAMES, VERDICT_NAMES
+from hftlab.types import CHANGES, DESK_STATE_NAMES, VERDICT_NAMES
 
 
 @dataclass
@@ -16,7 +16,7 @@ class Watch:
     state: State
     shock_ns: int
     first_ns: dict[str, int] = field(default_factory=dict)  # of each verdict, in the order in which they came
-    transitions: list[tuple[int, str, str]] = field(default_factory=list)
+    transitions: list[tuple[int, str, str, str]] = field(default_factory=list)  # when, before, after, why
     clear_ns: int | None = None  # when nothing of ours rested for the first time after something was refused
     position_lots: Any = None
     reach_lots: Any = None  # position if every order that may rest were filled
@@ -26,14 +26,14 @@ class Watch:
 
     def __post_init__(self) -> None:
         desk, markets = self.state.desk, self.state.markets
-        self._now, self._state, self._verdicts = desk["now_ns"], desk["state"], desk["verdicts"][0]
+        self._now, self._changes_count, self._verdicts = desk["now_ns"], desk["changes_count"], desk["verdicts"][0]
         self._pnl, self._day_open, self._drawdown = desk["pnl_quote"], desk["day_open_pnl_quote"], desk["drawdown_quote"]
         self._resting = self.state.exchanges["resting_count"]
         self._position, self._open, self._mark = markets["position_lots"], markets["open_lots"], markets["mark_ticks"]
         self._units = [one.ticklot_quote for one in self.state.instruments]
         self._started = self._verdicts.copy()
         self._counts, self._held = self._verdicts.tobytes(), b""
-        self._last_state = int(self._state[0])
+        self._changes = int(self._changes_count[0])
         self.position_lots = np.zeros(len(markets), np.int64)
         self.reach_lots = np.zeros(len(markets), np.int64)
 
@@ -54,10 +54,8 @@ class Watch:
             for number in np.flatnonzero(self._verdicts != np.frombuffer(self._counts, self._verdicts.dtype)):
                 self.first_ns.setdefault(VERDICT_NAMES[number], since)
             self._counts = counts
-        state = int(self._state[0])
-        if state != self._last_state:
-            self.transitions.append((since, DESK_STATE_NAMES[self._last_state], DESK_STATE_NAMES[state]))
-            self._last_state = state
+        if int(self._changes_count[0]) != self._changes:
+            self._look_at_states()
         if self.clear_ns is None and self.first_ns and not self._resting.any():
             self.clear_ns = since
 
@@ -66,6 +64,15 @@ class Watch:
         np.maximum(self.position_lots, np.abs(position), out=self.position_lots)
         reach = np.maximum(np.abs(position + waiting[:, 0]), np.abs(position - waiting[:, 1]))
         np.maximum(self.reach_lots, reach, out=self.reach_lots)
+
+    def _look_at_states(self) -> None:
+        count = int(self._changes_count[0])
+        for number in range(self._changes, count):
+            row = self.state.desk["changes"][0][number % CHANGES]
+            before, after = (DESK_STATE_NAMES[int(row[name])] for name in ("before", "after"))
+            why = VERDICT_NAMES[int(row["verdict"])] if row["verdict"] else ""
+            self.transitions.append((max(int(row["ts_ns"]) - self.shock_ns, 0), before, after, why))
+        self._changes = count
 
     def _look_at_exposure(self) -> None:
         worth = sum(
