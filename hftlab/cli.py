@@ -2,32 +2,13 @@
 
 import argparse
 import os
-import platform
-import shutil
-import socket
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from importlib import metadata
 from pathlib import Path
 
 FIRST_NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "01_first_quote.ipynb"
-PACKAGES = (
-    "numpy",
-    "numba",
-    "llvmlite",
-    "pandas",
-    "ccxt",
-    "fastapi",
-    "jupyterlab",
-    "ipykernel",
-    "ipywidgets",
-    "anywidget",
-    "bqplot",
-    "voila",
-)
 VIEWER = FIRST_NOTEBOOK.parent / "dashboards" / "viewer.ipynb"
-LAB_PORT, VOILA_PORT = 8888, 8866
+VOILA_PORT = 8866
 
 # What Voila must be told before a page is shown to others: no templates from the address line, quiet kernels ended.
 VOILA_OPTIONS = (
@@ -51,8 +32,10 @@ def lab(options: argparse.Namespace) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Show a run to others as a read-only Voila page on the loopback address; further options go to Voila as they are."""
+    from hftlab.doctor.world import port_free
+
     run = Path(options.run).resolve()
-    if not _port_is_free(options.port):
+    if not port_free(options.port):
         sys.exit(f"port {options.port} is in use; pass another one with --port.")
     command = [sys.executable, "-m", "voila", str(VIEWER), "--no-browser", f"--port={options.port}", *VOILA_OPTIONS, *options.rest]
     os.environ["HFTLAB_RUN"] = str(run)
@@ -111,61 +94,6 @@ def warm(options: argparse.Namespace) -> int:
     return 0
 
 
-def doctor(_options: argparse.Namespace) -> int:
-    """Show what this installation stands on; fail when something is missing that the project needs."""
-    problems: list[str] = []
-    for name, value in _findings(problems):
-        print(f"{name:<12} {value}")
-    for problem in problems:
-        print(f"problem: {problem}", file=sys.stderr)
-    return 1 if problems else 0
-
-
-def _findings(problems: list[str]) -> list[tuple[str, str]]:
-    rows = [
-        ("hftlab", _version("hftlab", problems)),
-        ("python", f"{platform.python_version()} at {sys.executable}"),
-        ("platform", f"{platform.platform()}, {os.cpu_count()} cores"),
-    ]
-    rows += [(name, _version(name, problems)) for name in PACKAGES]
-    rows.append(("cache", _cache(problems)))
-    rows.append(("chromium", shutil.which("chromium") or "not found: the browser tests will be skipped"))
-    rows += [
-        (f"port {port}", f"{'free' if _port_is_free(port) else 'in use'} ({what})")
-        for port, what in ((LAB_PORT, "lab"), (VOILA_PORT, "voila"))
-    ]
-    if not _port_is_free(0):
-        problems.append("no port of the loopback address can be bound; an engine listens on one. Check the firewall or sandbox.")
-    return rows
-
-
-def _version(name: str, problems: list[str]) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        problems.append(f"{name} is not installed in this environment. Run `make environment` in the project's folder.")
-        return "not installed"
-
-
-def _cache(problems: list[str]) -> str:
-    from hftlab.kernels.jit import cache_dir
-
-    path = cache_dir()
-    existing = next(p for p in (path, *path.parents) if p.exists())
-    if not os.access(existing, os.W_OK):
-        problems.append(f"{path} cannot be written: kernels would compile in every process. Set HFTLAB_CACHE_DIR to another folder.")
-    return f"{path} ({len(list(path.rglob('*.nbc')))} compiled)"
-
-
-def _port_is_free(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the parser; each command holds its function in `call`."""
     from hftlab.cli_live import add_live_commands
@@ -191,7 +119,6 @@ def parser() -> argparse.ArgumentParser:
     stopper.add_argument("runs", nargs="+", help="run directories")
     stopper.add_argument("--all", action="store_true", help="the folders named hold runs: stop every running one in them")
     add("warm", warm).add_argument("--check", action="store_true", help="fail when anything had to be compiled")
-    add("doctor", doctor)
     return made
 
 

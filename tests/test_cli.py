@@ -53,7 +53,7 @@ def test_doctor_shows_versions_cache_and_ports(capsys):
 def test_doctor_fails_when_the_cache_cannot_be_written(monkeypatch, capsys):
     monkeypatch.setattr(os, "access", lambda _path, _mode: False)
     assert cli.main(["doctor"]) == 1
-    assert "Set HFTLAB_CACHE_DIR" in capsys.readouterr().err
+    assert "Set HFTLAB_CACHE_DIR" in capsys.readouterr().out
 
 
 def test_an_unknown_option_is_refused_by_name(capsys):

@@ -46,6 +46,7 @@ FLOORS = {
     "hftlab.cli": 6,
     "hftlab.cli_live": 6,
     "hftlab.cli_ops": 6,
+    "hftlab.doctor": 6,
     "hftlab.__main__": 6,
 }
 
