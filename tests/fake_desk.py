@@ -118,7 +118,7 @@ class FakeView:
         rng, state = self.rng, int(self.desk["state"])
         fair = float(market["fair_ticks"]) + 0.45 * rng.normal() + (CENTRE - float(market["fair_ticks"])) * 0.004
         position = int(market["position_lots"])
-        market["fair_ticks"] = fair
+        market["fair_ticks"] = market["mark_ticks"] = fair
         bid, ask = int(np.floor(fair - 0.3)), int(np.floor(fair - 0.3)) + 1
         reservation = fair - position * 0.2
         ours = (min(bid, int(np.floor(reservation - 2.6))), max(ask, int(np.ceil(reservation + 2.6))))
