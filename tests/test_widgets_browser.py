@@ -101,7 +101,9 @@ def assert_moves(page) -> None:
     """Wait until both canvases and the page as a whole look different: how soon is the machine's affair."""
     first, shot = canvas_pictures(page), page.screenshot()
     assert len(first) == 2
-    moved = """(first) => [...document.querySelectorAll('.hft-section-desk .hft-canvas canvas')].every((c, i) => c.toDataURL() !== first[i])"""
+    moved = (
+        """(first) => [...document.querySelectorAll('.hft-section-desk .hft-canvas canvas')].every((c, i) => c.toDataURL() !== first[i])"""
+    )
     page.wait_for_function(moved, arg=first, timeout=READY_MS)
     assert page.screenshot() != shot
 

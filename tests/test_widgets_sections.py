@@ -38,9 +38,9 @@ def board(monkeypatch):
         one.close()
 
 
-def beat(desk, section):
+def beat(desk, section, page="one"):
     """Say what a page says every second."""
-    desk.health.bar._hear(None, {"k": "beat", "n": 0, "section": section}, [])
+    desk.health.bar._hear(None, {"k": "beat", "n": 0, "section": section, "page": page}, [])
 
 
 def drawn(desk):
@@ -82,8 +82,9 @@ def test_only_the_section_in_sight_is_fed_and_a_new_one_at_once(view, board, clo
 
 def test_two_pages_with_two_sections_are_both_fed(view, board):
     desk = board(view)
-    beat(desk, "market")
-    beat(desk, "pnl")
+    beat(desk, "desk", "one")
+    beat(desk, "market", "one")  # it has gone on to another
+    beat(desk, "pnl", "two")
     counts = drawn(desk)
     desk.board.feed(view.frame(), 0.0)
     assert {"MarketState", "Equity"} <= set(counts)
@@ -104,6 +105,20 @@ def test_a_section_that_does_not_exist_is_not_noted(view, board, section):
     desk = board(view)
     beat(desk, section)
     assert desk.health.bar.shown(0.0) is None
+
+
+@pytest.mark.parametrize("page", [None, 7, "x" * 1000])
+def test_a_page_without_a_proper_name_is_not_noted(view, board, page):
+    desk = board(view)
+    beat(desk, "desk", page)
+    assert desk.health.bar.shown(0.0) is None
+
+
+def test_many_pages_take_no_room_for_ever(view, board):
+    desk = board(view)
+    for k in range(1000):
+        beat(desk, "desk", str(k))
+    assert len(desk.health.bar._seen) <= 21
 
 
 def test_sections_can_be_chosen_and_a_wrong_one_is_explained(view, monkeypatch):

@@ -28,7 +28,10 @@ class LatencyStages(HtmlPanel):
         for one in advise(frame, this_machine(int(figure(frame.engine, "pid") or 0))):
             times = [(number(100 * one.share, 0, unit="%") if one.share else DASH, "hft-n hft-dim")]
             times += [(time_text(ms), "hft-n") for ms in (one.p50_ms, one.p99_ms)]
-            rows += [[(one.stage, "l"), *times], [(one.what_to_do, f"l w hft-under {'hft-dim' if one.what_to_do in QUIET else 'hft-level-warn'}")]]
+            rows += [
+                [(one.stage, "l"), *times],
+                [(one.what_to_do, f"l w hft-under {'hft-dim' if one.what_to_do in QUIET else 'hft-level-warn'}")],
+            ]
         return table([("stage", "l"), ("share", ""), ("typical", ""), ("worst", "")], rows)
 
 
