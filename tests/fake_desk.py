@@ -56,10 +56,28 @@ class FakeView:
         market["book"]["anchor_ticks"] = CENTRE - 2048
         market["fair_ticks"] = CENTRE
         market["variance_ticks2_per_s"] = 2.0
+        market["vpin"] = 0.21
         desk["limits"]["loss_quote_max"], desk["limits"]["drawdown_frac_max"], desk["limits"]["capital_quote"] = 200, 0.01, 1000
         desk["limits"]["requests_per_s_max"], desk["limits"]["requests_burst"], desk["request_tokens"] = 10, 20, 13
         desk["state"], desk["sample_ns"] = ACTIVE, SAMPLE_NS
         desk["start_ns"] = self.start_ns + self._steps * SAMPLE_NS
+
+    def alerts(self, n: int = 100) -> list[dict]:
+        """Return the last alerts."""
+        return [
+            {
+                "ts_ns": self.start_ns,
+                "level": "warn",
+                "kind": "risk",
+                "key": "daily loss",
+                "text": "daily loss 71 % of its limit",
+                "market": None,
+            }
+        ][-n:]
+
+    def log(self, n: int = 100) -> list[dict]:
+        """Return the last lines of the log."""
+        return [{"ts_ns": m["ts_ns"], "level": m["level"], "source": "engine", "text": m["text"]} for m in self.messages][-n:]
 
     def alive(self) -> bool:
         """Return whether the run can be read."""
@@ -100,7 +118,7 @@ class FakeView:
         rng, state = self.rng, int(self.desk["state"])
         fair = float(market["fair_ticks"]) + 0.45 * rng.normal() + (CENTRE - float(market["fair_ticks"])) * 0.004
         position = int(market["position_lots"])
-        market["fair_ticks"] = fair
+        market["fair_ticks"] = market["mark_ticks"] = fair
         bid, ask = int(np.floor(fair - 0.3)), int(np.floor(fair - 0.3)) + 1
         reservation = fair - position * 0.2
         ours = (min(bid, int(np.floor(reservation - 2.6))), max(ask, int(np.ceil(reservation + 2.6))))
@@ -128,6 +146,8 @@ class FakeView:
         lots = 10
         market["position_lots"] += side * lots
         market["cash_ticklots"] -= side * lots * price
+        market["bought_lots" if side == BID else "sold_lots"] += lots
+        self.desk["submits"], self.desk["cancels"] = self.desk["submits"] + 2, self.desk["cancels"] + 1
         market["fees_ticklots"] += lots * price // 100_000
         row = market["fills"][int(market["fills_count"]) % FILLS]
         row["ts_ns"], row["recv_ns"], row["price_ticks"], row["qty_lots"] = ts - 90_000_000, ts - 80_000_000, price, lots
@@ -187,9 +207,17 @@ class FakeSession(FakeView):
         self.messages.append({"ts_ns": self.clock_ns(), "level": "warn" if name == "halt" else "info", "text": f"{name} by notebook: done"})
         return {"ok": True}
 
-    def command(self, name: str, market: int = 0, **values) -> dict:
-        """Send any command by name."""
-        self.calls.append((name, market, values))
+    def activate(self, market: int = 0) -> dict:
+        """Activate."""
+        return self._switch("activate", market)
+
+    def deactivate(self, market: int = 0) -> dict:
+        """Deactivate."""
+        return self._switch("deactivate", market)
+
+    def _switch(self, name: str, market: int) -> dict:
+        self.calls.append((name, market))
+        self.markets["inactive"][market] = int(name == "deactivate")
         return {"ok": True}
 
     def pause(self) -> dict:
@@ -235,3 +263,27 @@ class FakeSession(FakeView):
             {"name": n, "label": n.replace("_", " "), "unit": u, "value": self.values[n], "min": a, "max": b, "step": s, "log": log}
             for n, (u, a, b, s, log) in shapes.items()
         ]
+
+
+class Clock:
+    """Wall time that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.ns = 1_700_000_000_000_000_000
+
+    def __call__(self) -> int:
+        return self.ns
+
+
+def until(condition, seconds=5.0):
+    """Wait for another thread; the test then asserts what it waited for."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
+def panel_of(desk, kind):
+    """Return the one panel of a kind."""
+    (panel,) = [one for one in desk.panels if type(one) is kind]
+    return panel

@@ -1,11 +1,10 @@
 """The screens without a browser: what is packed, who may write, what happens when something fails."""
 
 import threading
-import time
 
 import numpy as np
 import pytest
-from fake_desk import SAMPLE_NS, FakeSession, FakeView
+from fake_desk import SAMPLE_NS, Clock, FakeSession, FakeView, panel_of, until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,24 +15,6 @@ from hftlab.widgets import blotter, curves, ladder, pump, risk, strip, text, ven
 from hftlab.widgets.commands import Worker, carry_out
 from hftlab.widgets.dashboard import Dashboard
 from hftlab.widgets.panel import HtmlPanel
-
-
-class Clock:
-    """Wall time that moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.ns = 1_700_000_000_000_000_000
-
-    def __call__(self) -> int:
-        return self.ns
-
-
-def until(condition, seconds=5.0):
-    """Wait for another thread; the test then asserts what it waited for."""
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return condition()
 
 
 @pytest.fixture
@@ -59,12 +40,6 @@ def board(monkeypatch):
     yield make
     for one in made:
         one.close()
-
-
-def panel_of(desk, kind):
-    """Return the one panel of a kind."""
-    (panel,) = [one for one in desk.panels if type(one) is kind]
-    return panel
 
 
 # --- numbers and text ---

@@ -32,8 +32,8 @@ class Source({kind}):
             os._exit(1)
         return super().frame()
 
-board = dashboard(Source())
-events = board.panels[-1]
+board = dashboard(Source(markets=2))
+(events,) = [panel for panel in board.panels if type(panel).__name__ == "Events"]
 draw = events.draw
 events.draw = lambda frame: 1 / 0 if Path("break").exists() else draw(frame)
 board
@@ -94,14 +94,16 @@ def wait_until_live(page) -> None:
 
 
 def canvas_pictures(page) -> list[str]:
-    return page.evaluate("[...document.querySelectorAll('.hft-canvas canvas')].map((c) => c.toDataURL())")
+    return page.evaluate("[...document.querySelectorAll('.hft-section-desk .hft-canvas canvas')].map((c) => c.toDataURL())")
 
 
 def assert_moves(page) -> None:
     """Wait until both canvases and the page as a whole look different: how soon is the machine's affair."""
     first, shot = canvas_pictures(page), page.screenshot()
     assert len(first) == 2
-    moved = """(first) => [...document.querySelectorAll('.hft-canvas canvas')].every((c, i) => c.toDataURL() !== first[i])"""
+    moved = (
+        """(first) => [...document.querySelectorAll('.hft-section-desk .hft-canvas canvas')].every((c, i) => c.toDataURL() !== first[i])"""
+    )
     page.wait_for_function(moved, arg=first, timeout=READY_MS)
     assert page.screenshot() != shot
 
@@ -189,7 +191,7 @@ def test_halt_stays_in_sight_and_halts(lab):
     assert top <= after["y"] < top + 60
     page.click(".hft-halt")
     page.wait_for_function("document.querySelector('.hft-state').textContent.includes('HALTED')", timeout=READY_MS)
-    page.wait_for_selector("text=halt by notebook: done", timeout=READY_MS)
+    page.wait_for_selector(".hft-section-desk :text('halt by notebook: done')", timeout=READY_MS)
     page.wait_for_selector(".hft-said:has-text('halt: acknowledged')", timeout=READY_MS)
     # After a halt, resuming asks once more.
     page.click(".hft-buttons button:has-text('Resume')")
@@ -197,13 +199,80 @@ def test_halt_stays_in_sight_and_halts(lab):
     page.wait_for_function("document.querySelector('.hft-state').textContent.includes('ACTIVE')", timeout=READY_MS)
 
 
-def test_a_slider_applies_when_it_is_let_go(lab):
+def test_a_slider_is_staged_then_applied_or_taken_back(lab):
     page, _ = lab
-    slider = page.locator(".hft-slider", has_text="horizon")
+    slider, apply = page.locator(".hft-slider", has_text="horizon"), page.locator(".hft-ends button").first
     slider.locator("input").focus()
     page.keyboard.press("End")
-    page.wait_for_selector(".hft-said:has-text('horizon s → 120: acknowledged')", timeout=READY_MS)
+    page.wait_for_selector(".hft-slider.hft-pending:has-text('30 → 120 s')", timeout=READY_MS)
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".hft-slider.hft-pending", state="detached", timeout=READY_MS)
+    assert slider.locator(".hft-n").inner_text() == "30 s"
+    assert apply.is_disabled()
+    page.keyboard.press("End")
+    levels = page.locator(".hft-slider", has_text="levels")
+    levels.locator("input").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector(".hft-ends button:has-text('Apply 2')", timeout=READY_MS)
+    apply.click()
+    page.wait_for_selector(".hft-said:has-text('horizon s → 120, levels → 2: acknowledged')", timeout=READY_MS)
+    page.wait_for_selector(".hft-slider.hft-pending", state="detached", timeout=READY_MS)
     assert slider.locator(".hft-n").inner_text() == "120 s"
+    assert levels.locator(".hft-n").inner_text() == "2"
+
+
+def test_each_section_opens_with_its_panels_by_keyboard(lab):
+    page, _ = lab
+    page.locator(".hft-tab[aria-selected='true']").focus()
+    shows = {
+        "Market": ".hft-section-market td:has-text('bps/√s')",
+        "Risk": ".hft-section-risk .hft-head:has-text('grade')",
+        "P&L": ".hft-section-pnl .bqplot path.line[d]",
+        "Strategies": ".hft-section-strategies td:has-text('Avellaneda-Stoikov')",
+        "Operations": ".hft-section-operations td:has-text('daily loss 71 % of its limit')",
+    }
+    for title, selector in shows.items():
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector(f".hft-tab[aria-selected='true']:text-is('{title}')", timeout=READY_MS)
+        page.locator(selector).first.wait_for(timeout=READY_MS)
+        assert page.locator(".hft-ladder, .hft-section-desk td").first.is_hidden()
+        assert page.locator(".hft-halt").is_visible()
+    # The colours of the map: more than the background and the greys of what is not known.
+    page.locator(".hft-tab", has_text="Market").click()
+    page.wait_for_function(
+        """() => { const c = document.querySelector('.hft-section-market canvas'), d = c.width ? c.getContext('2d').getImageData(0, 0, c.width, c.height).data : [];
+        for (let k = 0; k < d.length; k += 4) if (d[k + 3] === 255 && d[k + 2] - d[k] > 60) return true; return false; }""",
+        timeout=READY_MS,
+    )
+
+
+def test_a_strategy_is_deactivated_at_once_and_activated_after_a_second_click(lab):
+    page, _ = lab
+    page.locator(".hft-tab", has_text="Strategies").click()
+    row = page.locator(".hft-strategies tr", has_text="ETH/USDT")
+    row.locator("button:text-is('Deactivate')").click()
+    row.locator("td:has-text('deactivated')").wait_for(timeout=READY_MS)
+    row.locator("button:text-is('Activate')").click()
+    row.locator("button:has-text('sure?')").click()
+    row.locator("td:has-text('quoting')").first.wait_for(timeout=READY_MS)
+    assert page.locator(".hft-strategies tr", has_text="BTC/USDT").locator("td:has-text('quoting')").count() >= 1
+    page.locator(".hft-tab", has_text="Desk").click()
+
+
+def test_halt_is_on_the_screen_when_no_part_of_the_desk_is(lab):
+    page, _ = lab
+    scroller = page.locator(".jp-WindowedPanel-outer")
+    scroller.evaluate("(node) => { node.scrollTop = node.scrollHeight; }")
+    page.locator(".hft-float .hft-halt").wait_for(timeout=READY_MS)
+    inside, button = scroller.bounding_box(), page.locator(".hft-halt").bounding_box()
+    assert inside["y"] <= button["y"] < inside["y"] + 60
+    page.click(".hft-float .hft-halt")
+    page.wait_for_selector(".hft-float .hft-state:has-text('HALTED')", timeout=READY_MS)
+    scroller.evaluate("(node) => { node.scrollTop = 0; }")
+    page.wait_for_selector(".hft-float", state="detached", timeout=READY_MS)
+    page.click(".hft-buttons button:has-text('Resume')")
+    page.click(".hft-buttons button:has-text('sure?')")
+    page.wait_for_function("document.querySelector('.hft-state').textContent.includes('ACTIVE')", timeout=READY_MS)
 
 
 def test_a_broken_panel_says_so_and_comes_back(lab):
@@ -224,14 +293,21 @@ def test_a_dead_kernel_is_visibly_stale(lab):
     page.wait_for_function("/NOT (SENT|ANSWERED)/.test(document.querySelector('.hft-notice').textContent)", timeout=READY_MS)
 
 
-def test_voila_shows_a_view_live_and_dark_without_anything_to_press(page, tmp_path):
+def test_voila_shows_a_view_live_and_dark_on_a_phone_too_without_anything_to_press(page, tmp_path):
     name = write_notebook(tmp_path, "FakeView")
     with serve(tmp_path, str(SCRIPTS / "voila"), name, "--no-browser", "--Voila.ip=127.0.0.1", "--theme=dark") as url:
         page.goto(url)
         wait_until_live(page)
         assert_moves(page)
         assert page.locator(".hft-desk.hft-dark").count() == 1
-        assert page.locator(".hft-halt, .hft-controls").count() == 0
-        # bqplot keeps its own tool buttons in the page, hidden.
-        assert page.locator(".hft-desk button:visible, .hft-desk input:visible").count() == 0
+        page.set_viewport_size({"width": 390, "height": 844})
+        for title in ("Market", "Risk", "P&L", "Strategies", "Operations", "Desk"):
+            page.locator(".hft-tab", has_text=title).click()
+            page.wait_for_selector(f".hft-tab[aria-selected='true']:text-is('{title}')", timeout=READY_MS)
+            assert page.locator(".hft-halt, .hft-controls, .hft-float").count() == 0
+            # bqplot keeps its own tool buttons in the page, hidden.
+            assert page.locator(".hft-desk button:visible, .hft-desk input:visible").count() == 0
+            desk = page.locator(".hft-desk")
+            assert desk.bounding_box()["width"] <= 390
+            assert desk.evaluate("(node) => node.scrollWidth <= node.clientWidth + 1")
         page.goto("about:blank")

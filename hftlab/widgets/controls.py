@@ -47,7 +47,7 @@ class ControlsPage(PageWidget):
 class Controls(Panel):
     """Pause, resume, flatten, stop, and a slider for each parameter that the session says can be tuned: moved, then applied together."""
 
-    hz = 5.0
+    hz = 10.0
     title = "Quoter"
 
     def __init__(self, session: Any, *, market: int = 0) -> None:

@@ -10,7 +10,7 @@ from hftlab.errors import UnknownName, did_you_mean
 from hftlab.widgets.blotter import Fills, Orders
 from hftlab.widgets.controls import Controls
 from hftlab.widgets.curves import PnlCurve, PositionCurve
-from hftlab.widgets.exposure import DeskRisk, MarketRisk
+from hftlab.widgets.exposure import DeskRisk, MarketRisk, Portfolio
 from hftlab.widgets.health import Events, Health, Latency
 from hftlab.widgets.history import History
 from hftlab.widgets.ladder import Ladder
@@ -18,7 +18,7 @@ from hftlab.widgets.market import HeatMap, MarketState
 from hftlab.widgets.operations import Alerts, LatencyStages, Log, System
 from hftlab.widgets.page import PageWidget
 from hftlab.widgets.panel import Panel
-from hftlab.widgets.performance import Drawdown, Equity, Execution, Sharpe
+from hftlab.widgets.performance import Drawdown, Equity, Execution, Sharpe, Times
 from hftlab.widgets.pump import PUMP, Board
 from hftlab.widgets.risk import PnlIdentity, Risk
 from hftlab.widgets.strategies import Strategies
@@ -70,11 +70,11 @@ def _market(parts: Parts) -> Columns:
 
 
 def _risk(parts: Parts) -> Columns:
-    return [([DeskRisk(market=parts.market)], ""), ([MarketRisk(market=parts.market)], "hft-double")]
+    return [([DeskRisk(market=parts.market)], ""), ([Portfolio(market=parts.market)], ""), ([MarketRisk(market=parts.market)], "")]
 
 
 def _pnl(parts: Parts) -> Columns:
-    curves: list[Panel] = [make(parts.history, market=parts.market) for make in (Equity, Drawdown, Sharpe)]
+    curves: list[Panel] = [make(parts.history, market=parts.market) for make in (Equity, Drawdown, Sharpe, Times)]
     return [(curves, "hft-double"), ([Execution(market=parts.market)], "")]
 
 

@@ -1,32 +1,22 @@
 """Risk over all markets: how close each is to its limits, and what the portfolio stands to lose."""
 
-import numpy as np
-
 from hftlab.analytics.grade import grade
+from hftlab.analytics.portfolio import risk_metrics
 from hftlab.data.frame import Frame, Gauge
 from hftlab.widgets.panel import HtmlPanel
 from hftlab.widgets.risk import decimals, gauge_html, grade_html, refusals_html, state_html
-from hftlab.widgets.text import esc
+from hftlab.widgets.text import DASH, amount, esc, number, table
+
+# Limits that are held against all markets together; every market's list repeats them.
+DESK = ("daily loss", "drawdown", "daily loss of equity", "exposure", "leverage", "margin")
 
 
 def split(frame: Frame) -> tuple[list[Gauge], list[list[Gauge]]]:
-    """Return the gauges of the desk, which every market's list repeats, and those of each market by itself."""
+    """Return the gauges of the desk and those of each market by itself; of one market all are the desk's."""
     lists = [frame.gauges(i) for i in range(len(frame.instruments))]
     if len(lists) == 1:
         return lists[0], [[]]
-    shared = [gauge for gauge in lists[0] if all(_has(one, gauge) for one in lists[1:]) and not _is_own(frame, gauge)]
-    return shared, [[gauge for gauge in one if not _has(shared, gauge)] for one in lists]
-
-
-def _is_own(frame: Frame, gauge: Gauge) -> bool:
-    return gauge.name in OWN or gauge.unit in {one.base for one in frame.instruments}
-
-
-OWN = ("position", "notional", "open orders")  # of each market, also where two happen to be alike
-
-
-def _has(gauges: list[Gauge], gauge: Gauge) -> bool:
-    return any(one.name == gauge.name and one.unit == gauge.unit and np.array_equal([one.amount, one.limit], [gauge.amount, gauge.limit], equal_nan=True) for one in gauges)
+    return [gauge for gauge in lists[0] if gauge.name in DESK], [[gauge for gauge in one if gauge.name not in DESK] for one in lists]
 
 
 class DeskRisk(HtmlPanel):
@@ -62,5 +52,47 @@ class MarketRisk(HtmlPanel):
         for instrument, gauges in zip(frame.instruments, own, strict=True):
             rows = "".join(gauge_html(gauge, decimals(gauge, instrument)) for gauge in gauges)
             mark = grade_html(grade(gauges, frame.state))
-            parts.append(f'<div class="hft-card"><div class="hft-head"><span>{esc(instrument.name)}</span><span class="hft-n">{mark}</span></div>{rows}</div>')
+            parts.append(
+                f'<div class="hft-card"><div class="hft-head"><span>{esc(instrument.name)}</span><span class="hft-n">{mark}</span></div>{rows}</div>'
+            )
         return f'<div class="hft-cards">{"".join(parts)}</div>'
+
+
+class Portfolio(HtmlPanel):
+    """What the present positions stand to lose: exposure, value at risk, shortfall, stress. Measured on the recent moves of the markets."""
+
+    hz = 0.5
+    title = "Portfolio"
+
+    def render(self, frame: Frame) -> str:
+        """Return headline numbers, exposures, correlations of several markets, and stress."""
+        found = risk_metrics(frame)
+        money = found.currency
+        self.heading(f"{esc(money)} · one step of {found.horizon_s:g} s · {found.samples} of {found.samples_wanted} moves")
+        rows = "".join(
+            f'<div class="hft-row" title="{esc(said)}"><span>{esc(name)}</span><span class="hft-n">{money_text(value)} <span class="hft-dim">{esc(money)}</span></span></div>'
+            for name, (value, said) in found.figures().items()
+        )
+        notes = "".join(f'<div class="hft-dim">{esc(note)}</div>' for note in found.notes)
+        shocks = [
+            [(str(name), "l"), (f"{money_text(float(row['pnl_quote']), sign=True)} {money}", "hft-n")]
+            for name, row in found.stress.iterrows()
+        ]
+        parts = [f'<div class="hft-figures">{rows}</div>', notes]
+        if len(found.correlation) > 1:
+            names = [str(name) for name in found.correlation.columns]
+            cells = [
+                [(name, "l"), *((number(float(v), 2, sign=True), "hft-n") for v in row)]
+                for name, row in zip(names, found.correlation.to_numpy(), strict=True)
+            ]
+            parts.append(
+                '<div class="hft-dim hft-sub">correlation of moves, EWMA</div>' + table([("", "l"), *((name, "") for name in names)], cells)
+            )
+        parts.append('<div class="hft-dim hft-sub">P&amp;L if</div>' + table([("", "l"), ("", "")], shocks))
+        return "".join(parts)
+
+
+def money_text(value: float, *, sign: bool = False) -> str:
+    """Return an amount of money with fitting decimals."""
+    text = amount(value)
+    return f"+{text}" if sign and text != DASH and value > 0 else text

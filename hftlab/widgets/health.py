@@ -9,14 +9,14 @@ import traitlets as t
 
 from hftlab.data.frame import Frame
 from hftlab.engine.clock import age_ms
-from hftlab.widgets.given import STATE_LEVELS, state_reason
 from hftlab.widgets.page import PageWidget, script
 from hftlab.widgets.panel import HtmlPanel, Panel
-from hftlab.widgets.text import DASH, clock, duration, esc, number
+from hftlab.widgets.text import DASH, STATE_LEVELS, clock, duration, esc, number
 
 VALIDITY_LEVELS = {"valid": "ok", "resync": "warn", "crossed": "bad"}
 EVENT_ROWS = 40
 SEEN_S = 5.0  # a page says every second which section it shows
+PAGES_MAX, PAGE_CHARS = 20, 40
 DEAD_MS = 1000.0  # a frame older than this makes one ask whether the engine lives
 
 
@@ -29,20 +29,23 @@ class TopBar(PageWidget):
 
     def __init__(self, *, on_halt: Callable[[], None] | None = None, sections: Sequence[tuple[str, str]] = ()) -> None:
         self._on_halt = on_halt  # None for a View: then no message of a page can halt anything
-        self._seen_s: dict[str, float] = {}  # when a page last said that it shows a section
+        self._seen: dict[str, tuple[str, float]] = {}  # by page: the section that it shows, and when it said so
         super().__init__(controls=on_halt is not None, sections=[list(one) for one in sections])
 
     def on_beat(self, message: dict[str, Any]) -> None:
         """Note which section a page shows; "" is a page that only keeps HALT in sight."""
-        key = message.get("section")
-        if key == "" or any(key == known for known, _ in self.sections):
-            self._seen_s[str(key)] = time.monotonic()
+        key, page = message.get("section"), message.get("page")
+        if isinstance(page, str) and len(page) <= PAGE_CHARS and (key == "" or any(key == known for known, _ in self.sections)):
+            now_s = time.monotonic()
+            # A new dictionary, so that the pump reads a whole one; pages that are gone leave it.
+            here = {one: seen for one, seen in self._seen.items() if now_s - seen[1] < SEEN_S}
+            self._seen = dict([*here.items()][-PAGES_MAX:]) | {page: (str(key), now_s)}
 
     def shown(self, now_s: float) -> frozenset[str] | None:
         """Return the sections that some page shows, None before the first page has said so."""
-        if not self._seen_s:
+        if not self._seen:
             return None
-        return frozenset(key for key, at_s in tuple(self._seen_s.items()) if now_s - at_s < SEEN_S)
+        return frozenset(key for key, at_s in self._seen.values() if now_s - at_s < SEEN_S)
 
     def on_page(self, message: dict[str, Any]) -> None:
         """Pass on a press of HALT."""
@@ -116,7 +119,7 @@ class Health(Panel):
     def draw(self, frame: Frame) -> None:
         """Send the state of the run."""
         instrument, mode = frame.instruments[self.market], str(frame.engine.get("mode", ""))
-        reason = state_reason(frame)
+        reason = frame.state_reason
         feed = str(frame.engine.get("feed", ""))
         age, problem = age_ms(frame.published_ns), self.halt_problem
         if age > DEAD_MS and not self.source.alive():

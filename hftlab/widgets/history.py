@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from hftlab.analytics.equity import at_steps
 from hftlab.data.frame import Frame
-from hftlab.types import SAMPLE_ROW
+from hftlab.types_rows import SAMPLE_ROW
 
 SPACING_NS = 1_000_000_000
 ROWS = 32_768  # of a market: nine hours; the oldest quarter gives way

@@ -9,7 +9,6 @@ import traitlets as t
 
 from hftlab.analytics import market_state as ms
 from hftlab.data.frame import Frame
-from hftlab.widgets.given import toxicity
 from hftlab.widgets.history import History
 from hftlab.widgets.page import Canvas, script
 from hftlab.widgets.panel import HtmlPanel, Panel
@@ -18,8 +17,8 @@ from hftlab.widgets.text import DASH, number, table
 SPREAD_HALF_LIFE_S = 30.0
 RATE_NS = 10_000_000_000  # activity is counted over this long
 COLUMNS = 60
-BUCKETS_S = (10, 30, 60, 300, 900, 3600)
-HORIZONS_S = (1.0, 5.0, 15.0, 60.0)
+BUCKETS_S = (30, 60, 120, 300, 900, 3600)
+HORIZONS_S = (1.0, 3.0, 10.0, 30.0, 60.0)
 ROWS_MAX = 16
 LABEL_CHARS = 11
 HEAD = 4  # rows, columns, from ms, bucket ms
@@ -84,17 +83,19 @@ class MarketState(HtmlPanel):
         sides = sum(depth)
         return [
             ("fair price", number(frame.fair(i), instrument.price_decimals + 1, unit=instrument.quote)),
-            ("spread now", f"{number(ticks, 0, unit='ticks')} · {number(ticks * tick_bps, 2, unit='bps')}"),
-            ("spread, average", f"{number(mean, 1, unit='ticks')} · {number(mean * tick_bps, 2, unit='bps')}"),
+            ("spread now", number(ticks, 0, unit="ticks")),
+            ("", number(ticks * tick_bps, 3, unit="bps")),
+            ("spread, average", number(mean, 1, unit="ticks")),
+            ("", number(mean * tick_bps, 3, unit="bps")),
             ("volatility", number(sigma, 3, unit="bps/√s")),
             ("… over a minute", number(sigma * 60**0.5, 2, unit="bps")),
             ("… over a day", number(sigma * 86_400**0.5 / 100, 1, unit="%")),
             ("trades", number(trades, 2, unit="/s")),
-            ("book messages and trades", number(messages, 1, unit="/s")),
+            ("messages", number(messages, 1, unit="/s")),
             ("arrivals at the fair price", number(arrivals, 3, unit="/s") if arrivals > 0 else DASH),
             ("prints from fair, mean", number(distance, 1, unit="ticks") if distance > 0 else DASH),
             ("bid share of 5 levels", number(100 * depth[0] / sides, 0, unit="%") if sides > 0 else DASH),
-            ("toxicity (VPIN)", number(toxicity(frame, i), 2)),
+            ("toxicity (VPIN)", number(frame.toxicity(i), 2)),
         ]
 
 
@@ -136,7 +137,9 @@ class HeatMap(Panel):
         bucket_s = next((b for b in BUCKETS_S if b * COLUMNS >= span_s), BUCKETS_S[-1])
         edges = ms.edges(frame.now_ns, bucket_s * 10**9, COLUMNS)
         if len(frame.instruments) > 1:
-            named = [(frame.instruments[i].symbol[:LABEL_CHARS], everything[i], i, HORIZONS_S[0]) for i in range(min(len(everything), ROWS_MAX))]
+            named = [
+                (frame.instruments[i].symbol[:LABEL_CHARS], everything[i], i, HORIZONS_S[0]) for i in range(min(len(everything), ROWS_MAX))
+            ]
         else:
             named = [(_span(h), everything[0], 0, h) for h in HORIZONS_S if h * ms.MOVES_MIN <= bucket_s or h == HORIZONS_S[0]]
         found = [self._row(frame, rows, i, horizon_s, edges) for _, rows, i, horizon_s in named]

@@ -3,10 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
+from hftlab.analytics.latency_advice import NOTHING, advise, this_machine
 from hftlab.data.frame import Frame
-from hftlab.widgets import given
 from hftlab.widgets.health import figure
 from hftlab.widgets.panel import HtmlPanel
 from hftlab.widgets.text import DASH, clock, duration, esc, number, table
@@ -14,50 +12,32 @@ from hftlab.widgets.text import DASH, clock, duration, esc, number, table
 ALERT_ROWS = 30
 LOG_ROWS = 60
 LEVELS = {"warn": "warn", "warning": "warn", "error": "bad", "critical": "bad", "alarm": "bad"}
-
-# A stage of latency: name, typical, worst, what it is.
-Stage = tuple[str, str, str, str]
-
-
-def stages(frame: Frame) -> list[Stage]:
-    """Return where the time goes between the exchange and our order there, as far as it is measured."""
-    engine = frame.engine
-    tick = engine.get("tick_us") or {}
-    found: list[Stage] = [
-        ("exchange to us", number(figure(engine, "feed_lag_ms"), 1, unit="ms"), DASH, "the last market message, by the two clocks"),
-        (
-            "waiting for the loop",
-            number(figure(engine, "loop_gap_ms"), 1, unit="ms"),
-            number(figure(engine, "loop_gap_ms_max"), 1, unit="ms"),
-            "longest turn of the last 5 s, and since the start",
-        ),
-        (
-            "rows to requests",
-            number(figure(tick, "p50"), 0, unit="µs"),
-            number(figure(tick, "p99"), 0, unit="µs"),
-            "book, decision and risk gate: median and 99 %",
-        ),
-    ]
-    home_ms = np.concatenate([frame.fills(i)["recv_ns"] - frame.fills(i)["ts_ns"] for i in range(len(frame.instruments))]) / 1e6
-    home_ms = home_ms[home_ms > 0]
-    p50, p99 = np.quantile(home_ms, (0.5, 0.99)) if len(home_ms) else (None, None)
-    found.append(("fill to us", number(p50, 1, unit="ms"), number(p99, 1, unit="ms"), f"{len(home_ms)} remembered fills: median and 99 %"))
-    offset = figure(engine, "clock_offset_ms")
-    found.append(("clock against the venue", number(offset, 1, sign=True, unit="ms"), DASH, "shifts the first and the fourth row"))
-    return found
+QUIET = (NOTHING, "not measured yet")
 
 
 class LatencyStages(HtmlPanel):
-    """Latency by stage."""
+    """Where the time goes between the exchange and our order there, and what can be done about it."""
 
     hz = 1.0
     title = "Latency by stage"
 
     def render(self, frame: Frame) -> str:
-        """Return a table of the stages."""
-        self.heading("from the exchange to our order")
-        rows = [[(name, "l"), (now, "hft-n"), (worst, "hft-n"), (said, "l w hft-dim")] for name, now, worst, said in stages(frame)]
-        return table([("stage", "l"), ("typical", ""), ("worst", ""), ("", "l")], rows)
+        """Return a table of the stages, the advice for each under it."""
+        self.heading("share of the way · median · 99 %")
+        rows = []
+        for one in advise(frame, this_machine(int(figure(frame.engine, "pid") or 0))):
+            times = [(number(100 * one.share, 0, unit="%") if one.share else DASH, "hft-n hft-dim")]
+            times += [(time_text(ms), "hft-n") for ms in (one.p50_ms, one.p99_ms)]
+            rows += [
+                [(one.stage, "l"), *times],
+                [(one.what_to_do, f"l w hft-under {'hft-dim' if one.what_to_do in QUIET else 'hft-level-warn'}")],
+            ]
+        return table([("stage", "l"), ("share", ""), ("typical", ""), ("worst", "")], rows)
+
+
+def time_text(ms: float) -> str:
+    """Return a time in ms, or in µs where that reads better."""
+    return number(1e3 * ms, 0, unit="µs") if abs(ms) < 0.1 else number(ms, 1, unit="ms")
 
 
 def when(one: dict[str, Any]) -> str:
@@ -76,7 +56,7 @@ def lines_html(lines: list[dict[str, Any]]) -> str:
     for one in reversed(lines):
         level = LEVELS.get(str(one.get("level", "")).lower(), "")
         text = str(one.get("text") or one.get("event") or one)[:300]
-        kind = f'<b>{esc(one["kind"])}</b> ' if one.get("kind") else ""
+        kind = f"<b>{esc(one['kind'])}</b> " if one.get("kind") else ""
         css = f" hft-level-{level}" if level else ""
         rows += (
             f'<tr><td class="l hft-n hft-dim hft-top-cell">{esc(when(one))}</td>'
@@ -97,7 +77,7 @@ class Alerts(HtmlPanel):
 
     def render(self, frame: Frame) -> str:
         """Return the list."""
-        found = given.alerts(self.source, ALERT_ROWS)
+        found = self.source.alerts(ALERT_ROWS)
         self.heading(f"last {len(found)}" if found else "none")
         return lines_html(found) if found else '<div class="hft-none">no alert so far</div>'
 
@@ -114,7 +94,7 @@ class Log(HtmlPanel):
 
     def render(self, frame: Frame) -> str:
         """Return the list."""
-        found = given.log(self.source, LOG_ROWS)
+        found = self.source.log(LOG_ROWS)
         self.heading(f"last {len(found)} lines" if found else "empty")
         return lines_html(found) if found else '<div class="hft-none">nothing was logged</div>'
 
@@ -144,6 +124,7 @@ class System(HtmlPanel):
             ("book crossed", int(sum(frame.markets["crosses"]))),
         ]
         rows = "".join(
-            f'<div class="hft-row"><span class="hft-dim">{esc(name)}</span><span class="hft-n">{esc(value)}</span></div>' for name, value in pairs
+            f'<div class="hft-row"><span class="hft-dim">{esc(name)}</span><span class="hft-n">{esc(value)}</span></div>'
+            for name, value in pairs
         )
         return f'<div class="hft-pairs">{rows}</div>'

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from hftlab.analytics.equity import MOVES_MIN, drawdown, rolling_sharpe, sharpe_error
 from hftlab.data.frame import Frame
 from hftlab.widgets.blotter import MARKOUT_S, markouts
-from hftlab.widgets.curves import Plot, thin
+from hftlab.widgets.curves import AXIS_PX, Plot, thin
 from hftlab.widgets.history import History
 from hftlab.widgets.panel import HtmlPanel
 from hftlab.widgets.text import DASH, clock, number, table
@@ -40,7 +40,7 @@ class Long(Plot):
             self.heading(self.right(frame))
             return
         x, y = thin(ts_ns[known] / 1e6, values[known])
-        self.show(frame, x, y, int(ts_ns[0]), int(max(ts_ns[-1], ts_ns[0] + 60 * STEP_NS)))
+        self.show(frame, x, y, *span_ns(ts_ns))
 
     def series(self, pnl: Floats) -> Floats:
         """Return what is drawn, of the P&L at even steps."""
@@ -67,11 +67,10 @@ class Equity(Long):
 
 
 class Drawdown(Long):
-    """How far the P&L is below its highest point: drawn downwards."""
+    """How far the P&L is below its highest point, drawn downwards."""
 
     title = "Drawdown"
     css = "hft-curve-bad"
-    fill = "inside"
 
     def series(self, pnl: Floats) -> Floats:
         """Return the drawdown as a negative amount."""
@@ -106,6 +105,29 @@ class Sharpe(Long):
         return f"{number(self.last, 0, sign=True)} ± {number(error, 0)} · {said}"
 
 
+class Times(HtmlPanel):
+    """The times under the curves, which all have the same."""
+
+    hz = 1.0
+
+    def __init__(self, history: History, *, market: int = 0) -> None:
+        self.history = history
+        super().__init__(market=market)
+
+    def render(self, frame: Frame) -> str:
+        """Return five times from the first to the last."""
+        ts_ns, _ = self.history.pnl(STEP_NS)
+        if not len(ts_ns):
+            return ""
+        marks = "".join(f"<span>{clock(int(ts))}</span>" for ts in np.linspace(*span_ns(ts_ns), 5))
+        return f'<div class="hft-row hft-n hft-dim" style="font-size:10px;margin-right:{AXIS_PX}px">{marks}</div>'
+
+
+def span_ns(ts_ns: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """Return the times that the curves show: a minute at least."""
+    return int(ts_ns[0]), int(max(ts_ns[-1], ts_ns[0] + 60 * STEP_NS))
+
+
 class Execution(HtmlPanel):
     """What became of orders and fills, a market a column."""
 
@@ -116,13 +138,14 @@ class Execution(HtmlPanel):
         """Return a table: a figure a row, a market a column."""
         columns = [figures(frame, i) for i in range(len(frame.instruments))]
         desk = frame.desk
-        sent = int(desk["submits"]) + int(desk["amends"]) + int(desk["cancels"])
-        self.heading(f"orders {int(desk['submits'])} · amends {int(desk['amends'])} · cancels {int(desk['cancels'])} · rejects {int(desk['rejects'])}")
+        self.heading(
+            f"orders {int(desk['submits'])} · amends {int(desk['amends'])} · cancels {int(desk['cancels'])} · rejects {int(desk['rejects'])}"
+        )
         heads = [("", "l"), *((one.symbol, "") for one in frame.instruments)]
         rows = [[(name, "l hft-dim"), *((column[k][1], "hft-n") for column in columns)] for k, (name, _) in enumerate(columns[0])]
-        fills = int(sum(frame.markets["fills_count"]))
-        per = number(sent / fills, 1) if fills else DASH
-        return f'<div class="hft-scroll-x">{table(heads, rows)}</div><div class="hft-row hft-dim"><span>requests a fill, all markets</span><span class="hft-n">{per}</span></div>'
+        sent, fills = sum(int(desk[name]) for name in ("submits", "amends", "cancels")), int(sum(frame.markets["fills_count"]))
+        rows.append([(f"requests a fill, all markets: {number(sent / fills, 1) if fills else DASH}", "l hft-dim")])
+        return f'<div class="hft-scroll-x">{table(heads, rows)}</div>'
 
 
 def figures(frame: Frame, i: int) -> list[tuple[str, str]]:
@@ -145,7 +168,7 @@ def figures(frame: Frame, i: int) -> list[tuple[str, str]]:
         *((f"after {seconds} s, mean", _bps(values, fair)) for seconds, values in zip(MARKOUT_S, after, strict=True)),
         ("traded", number(traded, instrument.qty_decimals, unit=instrument.base)),
         ("fees", number(fees, 4, unit=instrument.settle)),
-        ("open P&L and realised, after fees", number(float(market["pnl_quote"]), 2, sign=True, unit=instrument.settle)),
+        ("P&L after fees", number(float(market["pnl_quote"]), 2, sign=True, unit=instrument.settle)),
     ]
 
 

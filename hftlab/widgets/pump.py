@@ -35,7 +35,7 @@ class Board:
         pages: Sequence[PageWidget],
         health: Health,
         controls: Controls | None = None,
-        keep: Callable[[Frame, float], None] = lambda frame, now_s: None,
+        keep: Callable[[Frame, float], None] | None = None,
     ) -> None:
         self.source, self.panels, self.pages, self.health, self.controls = source, panels, pages, health, controls
         self.keep = keep  # remembers what the state is too small to keep; asked with every frame, whatever is in sight
@@ -58,7 +58,8 @@ class Board:
         news = shown is None or not shown <= (self._shown or frozenset())
         seen = frame.number == self.number and not news and not any(page.greeted for page in self.pages)
         self.number, self._shown = frame.number, shown
-        self.keep(frame, now_s)
+        if self.keep is not None:
+            self.keep(frame, now_s)
         for panel in self.panels:
             always = panel is self.health or panel is self.controls
             in_sight = always or shown is None or panel.section in shown

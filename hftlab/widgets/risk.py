@@ -9,9 +9,8 @@ from hftlab.analytics.grade import SAID, Grade, grade
 from hftlab.data.frame import Frame, Gauge
 from hftlab.instrument import Instrument
 from hftlab.types import FILLS
-from hftlab.widgets.given import STATE_LEVELS, state_reason
 from hftlab.widgets.panel import HtmlPanel
-from hftlab.widgets.text import esc, number
+from hftlab.widgets.text import STATE_LEVELS, esc, number
 
 AMBER, RED = 0.7, 0.9
 
@@ -74,7 +73,7 @@ def grade_html(found: Grade | None) -> str:
 
 def state_html(frame: Frame) -> str:
     """Return the state of the desk and why."""
-    reason = state_reason(frame)
+    reason = frame.state_reason
     why = f' <span class="hft-dim">{esc(reason)}</span>' if reason else ""
     return f'<div class="hft-why"><b class="hft-level-{STATE_LEVELS[frame.state]}">● {esc(frame.state)}</b>{why}</div>'
 
@@ -84,9 +83,13 @@ def refusals_html(refused: Mapping[str, int], most: int) -> str:
     if not refused:
         return '<div class="hft-dim">nothing refused</div>'
     ordered = sorted(refused.items(), key=lambda item: -item[1])
-    rows = "".join(f'<div class="hft-row"><span>{esc(name)}</span><span class="hft-n">{count}</span></div>' for name, count in ordered[:most])
+    rows = "".join(
+        f'<div class="hft-row"><span>{esc(name)}</span><span class="hft-n">{count}</span></div>' for name, count in ordered[:most]
+    )
     more = f'<div class="hft-dim">and {len(ordered) - most} more reasons</div>' if len(ordered) > most else ""
-    return f'<div class="hft-dim hft-row"><span>refused because of</span><span class="hft-n">{sum(refused.values())}</span></div>{rows}{more}'
+    return (
+        f'<div class="hft-dim hft-row"><span>refused because of</span><span class="hft-n">{sum(refused.values())}</span></div>{rows}{more}'
+    )
 
 
 @dataclass(frozen=True)

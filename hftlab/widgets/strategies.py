@@ -5,9 +5,8 @@ from typing import Any
 import traitlets as t
 
 from hftlab.data.frame import Frame
-from hftlab.types import OK, QUOTER_AS, QUOTER_FIXED, QUOTER_NONE, QUOTER_USER, VERDICT_NAMES
+from hftlab.types import QUOTER_AS, QUOTER_FIXED, QUOTER_NONE, QUOTER_USER
 from hftlab.widgets.commands import ORDERLY, Outcome
-from hftlab.widgets.given import active
 from hftlab.widgets.health import quoting_share
 from hftlab.widgets.page import PageWidget, script
 from hftlab.widgets.panel import Panel
@@ -22,14 +21,17 @@ Cell = tuple[str, str]
 
 def quote_state(frame: Frame, i: int) -> Cell:
     """Return what the strategy of market `i` is doing, and its level."""
-    if not active(frame, i):
+    if not frame.active(i):
         return "deactivated", "warn"
-    if frame.state not in ("ACTIVE", "WIDEN"):
+    if frame.state in ("PAUSED", "HALTED", "STOPPED"):
         return frame.state.lower(), "bad" if frame.state in ("HALTED", "STOPPED") else "warn"
-    verdict = int(frame.markets[i]["gate_verdict"])
-    if verdict != OK:
-        return f"not quoting: {VERDICT_NAMES[verdict]}", "warn"
+    because = frame.unquoted_because(i)
+    if because:
+        return f"not quoting: {because}", "warn"
     sides = {order.side for order in frame.orders(i)}
+    grade = frame.market_state(i)
+    if grade != "ACTIVE" and sides:
+        return f"quoting, {grade.lower()}", "warn"
     return ("quoting", "ok") if len(sides) == 2 else ("one side", "") if sides else ("no order rests", "warn")
 
 
@@ -68,7 +70,7 @@ class StrategiesPage(PageWidget):
     def on_page(self, message: dict[str, Any]) -> None:
         """Queue a switch; anything else is dropped."""
         name, market = message.get("name"), message.get("market")
-        if message.get("k") == "switch" and name in SWITCHES and isinstance(market, int):
+        if message.get("k") == "switch" and name in SWITCHES and isinstance(market, int) and not isinstance(market, bool):
             self._panel.switch(str(name), market)
 
 
@@ -89,7 +91,7 @@ class Strategies(Panel):
     def switch(self, name: str, market: int) -> None:
         """Queue activate or deactivate of one market's strategy."""
         if self.session is not None and 0 <= market < self._markets:
-            ORDERLY.submit(f"{name} market {market}", lambda: self.session.command(name, market), self._take)
+            ORDERLY.submit(f"{name} market {market}", lambda: getattr(self.session, name)(market), self._take)
 
     def _take(self, outcome: Outcome) -> None:
         # In the worker's thread: leaves two texts, which the pump sends.
@@ -99,7 +101,7 @@ class Strategies(Panel):
     def draw(self, frame: Frame) -> None:
         """Send the rows when they have changed."""
         self._markets = len(frame.instruments)
-        on = [active(frame, i) for i in range(self._markets)]
+        on = [frame.active(i) for i in range(self._markets)]
         self.heading(f"{sum(on)} of {self._markets} active")
         rows = [{"active": on[i], "cells": row(frame, i)} for i in range(self._markets)]
         content = {"rows": rows, "said": self.said, "level": self.level}

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from html import escape
 
 DASH = "–"
+STATE_LEVELS = {"ACTIVE": "ok", "WIDEN": "warn", "PAUSED": "warn", "REDUCING": "warn", "HALTED": "bad", "STOPPED": "bad"}
 
 
 def esc(value: object) -> str:
@@ -53,7 +54,10 @@ def head(title: str, right: str = "") -> str:
 
 
 def table(headings: Sequence[tuple[str, str]], rows: Sequence[Sequence[tuple[str, str]]]) -> str:
-    """Return a table. A heading is (text, class); a cell is (text, class), its text escaped here."""
+    """Return a table. A heading is (text, class); a cell is (text, class), its text escaped here. A row of one cell goes over all columns."""
     top = "".join(f'<th class="{css}">{esc(text)}</th>' for text, css in headings)
-    body = "".join("<tr>" + "".join(f'<td class="{css}">{esc(text)}</td>' for text, css in row) + "</tr>" for row in rows)
+    body = ""
+    for row in rows:
+        over = f' colspan="{len(headings)}"' if len(row) == 1 and len(headings) > 1 else ""
+        body += "<tr>" + "".join(f'<td class="{css}"{over}>{esc(text)}</td>' for text, css in row) + "</tr>"
     return f"<table>{'<tr>' + top + '</tr>' if top else ''}{body}</table>"

@@ -46,7 +46,7 @@ function say(model, message) {
   }
 }
 
-const visible = (el) => el.isConnected && !document.hidden && el.getClientRects().length > 0;
+const visible = (el) => el.isConnected && !document.hidden && el.getClientRects().length > 0 && getComputedStyle(el).visibility !== "hidden";
 
 // "hello" asks for everything again; "beat" says that somebody looks, and how far this page has come. `seen` says whether somebody does,
 // `more` what else a beat tells.
@@ -94,10 +94,10 @@ function child(parent, tag, className, text) {
 
 // The age of what is shown, counted on in the browser: a dead kernel cannot say that it is dead.
 class Freshness {
-  constructor() { this.born = performance.now(); this.heard = false; }
+  constructor(staleMs = STALE_MS) { this.born = performance.now(); this.heard = false; this.staleMs = staleMs; }
   hear(ageMs) { this.born = performance.now() - Math.max(0, ageMs); this.heard = true; }
   get ms() { return performance.now() - this.born; }
-  get stale() { return this.ms > STALE_MS; }
+  get stale() { return this.ms > this.staleMs; }
   get since() { return clock(Date.now() - this.ms, 0); }
 }
 
@@ -116,11 +116,11 @@ function floats(view) {
 }
 
 // One canvas: `take(data)` keeps a message, `paint(pen, width, height, colour, mouse)` draws what was kept. Messages may come
-// faster than the page paints: only what is kept when the next animation frame comes is drawn.
-function canvasWidget(model, el, { take, paint }) {
+// faster than the page paints: only what is kept when the next animation frame comes is drawn. `staleMs` is when its picture counts as old.
+function canvasWidget(model, el, { take, paint, staleMs = STALE_MS }) {
   el.classList.add("hft", "hft-canvas");
   const canvas = el.appendChild(document.createElement("canvas"));
-  const fresh = new Freshness();
+  const fresh = new Freshness(staleMs);
   let colour = null, wanted = false, number = 0, mouse = null, width = 0;
   canvas.style.height = model.get("height_px") + "px";
 

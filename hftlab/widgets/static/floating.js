@@ -26,24 +26,25 @@ function stick(el, moved, label) {
 
   const follow = () => {
     const desk = el.closest(".hft-desk");
-    if (!desk || !el.isConnected) return lookFromAfar();
-    const list = scrollers(desk);
+    if (!desk || !el.isConnected) return float(shows(host));
+    const list = scrollers(desk), outer = list[list.length - 1], box = desk.getBoundingClientRect();
+    const inPage = !outer || outer === document.scrollingElement || outer === document.body;
+    // A cell that is far away may be in the page unseen. So is a notebook in a hidden tab, but that has no scroller in
+    // sight either: what stands in front of it is not ours to cover.
+    if (unseen(desk)) return float(!inPage && shows((host = outer.parentElement)));
+    host = inPage ? document.body : outer.parentElement;
     let top = 0, bottom = window.innerHeight;
     for (const node of list) {
-      const box = node.getBoundingClientRect();
-      top = Math.max(top, box.top);
-      bottom = Math.min(bottom, box.bottom);
+      const seen = node.getBoundingClientRect();
+      top = Math.max(top, seen.top);
+      bottom = Math.min(bottom, seen.bottom);
     }
-    const box = desk.getBoundingClientRect();
     const shift = Math.max(0, Math.min(top - box.top, box.height - el.offsetHeight));
     el.style.transform = shift ? `translateY(${Math.round(shift)}px)` : "";
-    // A notebook in a hidden tab has no size: what stands in front of it is not ours to cover.
-    const away = box.width > 0 && (box.bottom < top + el.offsetHeight / 2 || box.top > bottom - 20);
-    const outer = list[list.length - 1];
-    host = outer && outer !== document.scrollingElement && outer !== document.body ? outer.parentElement : document.body;
-    float(away);
+    float(box.bottom < top + el.offsetHeight / 2 || box.top > bottom - 20);
   };
-  const lookFromAfar = () => float(Boolean(host && host.isConnected && host.getClientRects().length));
+  const unseen = (node) => (node.checkVisibility ? !node.checkVisibility({ opacityProperty: true, visibilityProperty: true }) : !node.getClientRects().length);
+  const shows = (node) => Boolean(node && node.isConnected && node.getClientRects().length);
 
   const float = (wanted) => {
     if (!moved.length || wanted === floats()) return;

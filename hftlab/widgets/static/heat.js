@@ -2,6 +2,7 @@
 // colour-blind and in grey. Buffer: HEAD numbers, then the rows (see market.py).
 
 const HEAD = 4, LABEL_PX = 74, FOOT_PX = 34, GAP_PX = 2, STOPS = 5;
+const STALE_MAP_MS = 6000;  // it comes every two seconds
 
 // Little is near the page's own colour, much is far from it, in both themes.
 const RAMPS = { light: [[238, 243, 248], [8, 60, 120]], dark: [[29, 36, 46], [150, 208, 255]] };
@@ -79,6 +80,6 @@ export default {
       pen.fillStyle = c.ink; pen.textAlign = "left";
       pen.fillText(text, left + 6, top + 9.5);
     };
-    return canvasWidget(model, el, { take, paint });
+    return canvasWidget(model, el, { take, paint, staleMs: STALE_MAP_MS });
   },
 };

@@ -6,7 +6,7 @@ export default {
     el.dataset.lmSuppressShortcuts = "true";
     const heads = model.get("heads"), controls = model.get("controls");
     const table = child(child(el, "div", "hft-scroll-x"), "table");
-    const top = child(table, "tr");
+    const top = child(table, "tr", "hft-heads");
     for (const [k, text] of heads.entries()) child(top, "th", k < 3 ? "l" : "", text);
     if (controls) child(top, "th");
     const said = child(el, "div", "hft-said");
@@ -20,6 +20,7 @@ export default {
     };
     const make = (market) => {
       const line = child(table, "tr"), one = { line, active: true, cells: heads.map((_, k) => child(line, "td", k < 3 ? "l" : "")) };
+      one.cells.forEach((cell, k) => { cell.dataset.head = heads[k]; });
       if (controls) {
         const cell = child(line, "td");
         one.off = button(cell, "Deactivate", "Withdraw the quotes of this market and wish nothing", () => false, () => send("deactivate", market));

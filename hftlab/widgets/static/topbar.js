@@ -72,11 +72,12 @@ export default {
     };
     model.on("msg:custom", onMessage);
     const timer = setInterval(ageing, 200);
+    const page = Math.random().toString(36).slice(2);
     const sections = new Sections(el, model.get("sections"));
     const floating = stick(el, halt ? [state, age, notice, halt] : [], () => name.textContent);
     const seen = () => visible(el) || (floating.floats() && !document.hidden);
     // From afar only HALT and the state are looked at: no section is fed.
-    const more = () => { sections.show(); return { section: floating.floats() ? "" : sections.chosen }; };
+    const more = () => { sections.show(); return { page, section: floating.floats() ? "" : sections.chosen }; };
     const stops = [onTheme(el, () => {}), heartbeat(model, el, () => number, { seen, more }), floating.stop];
     setTimeout(() => sections.show(), 0);
     return () => { model.off("msg:custom", onMessage); clearInterval(timer); stops.forEach((stop) => stop()); };
