@@ -6,8 +6,6 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hftlab.cli_serve import VOILA_PORT
-
 FIRST_NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "01_first_quote.ipynb"
 
 

@@ -58,22 +58,18 @@ requestAnimationFrame(tick);
 """
 
 # Moves the slider to another place, presses Apply, and waits until nothing is pending any more: milliseconds.
-APPLY = (
-    """() => new Promise((done, fail) => {
+APPLY = """() => new Promise((done, fail) => {
   const box = [...document.querySelectorAll('.hft-slider')].find((node) => node.textContent.includes('risk aversion'));
-  const input = box.querySelector('input'), began = performance.now(), limit = setTimeout(() => fail('no answer'), %d);
+  const input = box.querySelector('input'), began = performance.now(), limit = setTimeout(() => fail('no answer'), WAIT_MS);
   input.value = String(+input.value > +input.max / 2 ? Math.round(input.max / 3) : Math.round(input.max / 1.5));
   input.dispatchEvent(new Event('input')); input.dispatchEvent(new Event('change'));
   document.querySelector('.hft-ends button').click();
   const look = () => { if (box.classList.contains('hft-pending')) requestAnimationFrame(look); else { clearTimeout(limit); done(performance.now() - began); } };
   look();
-})"""
-    % WAIT_MS
-)
+})""".replace("WAIT_MS", str(WAIT_MS))
 
-HALT = (
-    """() => new Promise((done, fail) => {
-  const began = performance.now(), limit = setTimeout(() => fail('no answer'), %d);
+HALT = """() => new Promise((done, fail) => {
+  const began = performance.now(), limit = setTimeout(() => fail('no answer'), WAIT_MS);
   let said = '';
   document.querySelector('.hft-halt').click();
   const look = () => {
@@ -82,9 +78,7 @@ HALT = (
     else setTimeout(look, 5);
   };
   look();
-})"""
-    % WAIT_MS
-)
+})""".replace("WAIT_MS", str(WAIT_MS))
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import fcntl
 import gc
-import json
 import logging
 import os
 import signal
