@@ -13,7 +13,7 @@ TEST_ARGS ?=
 
 # The laws and stories of the kernels, once more as plain Python and once more with every index checked: compiled code that writes
 # beside an array goes on as if nothing had happened.
-KERNEL_TESTS := $(addprefix tests/test_,$(addsuffix .py,book exchange_rules halts latency ledger match match_time queue_models quote))
+KERNEL_TESTS := $(addprefix tests/test_,$(addsuffix .py,book exchange_rules graded halts latency ledger match match_time queue_models quote risk_table))
 CHECKED_TESTS := $(KERNEL_TESTS) tests/test_core.py tests/test_lob.py tests/test_risk_laws.py
 
 .PHONY: help lab test check checked lock bench environment clean

@@ -16,11 +16,13 @@ from hftlab import assumptions, params
 from hftlab.assumptions import Latency
 from hftlab.errors import FormatError, InputError
 from hftlab.instrument import Instrument
+from hftlab.limits import Limits
 from hftlab.strategies.base import Strategy, strategy_from_dict
 from hftlab.usercode.travel import capture, restore
 
 _CLASSES = {
     "Instrument": Instrument,
+    "Limits": Limits,
     **{
         name: value
         for module in (assumptions, params)
