@@ -27,7 +27,7 @@ from hftlab.data.tape import Tape
 from hftlab.engine.spec import RunSpec
 from hftlab.errors import InputError, UnknownName
 from hftlab.instrument import Instrument
-from hftlab.params import FixedSpread, Limits
+from hftlab.params import FixedSpread, Limits, UserQuoter
 from hftlab.types import ASK, BID, CLEAR, DEPTH, LAST, TRADE
 from hftlab.venues.feeds import PaperVenue, SynthFeed
 
@@ -193,6 +193,21 @@ def test_a_run_is_drilled_on_its_own_recording_with_its_own_quoter_and_limits(tm
     assert outcome.position_max == (0.05,)
 
 
+def wishing(desk, market, params, quote):
+    """One order a side at the touch."""
+    quote.bid_ticks, quote.ask_ticks = market.book.best_bid_ticks, market.book.best_ask_ticks
+    quote.bid_lots = quote.ask_lots = int(params.order_lots)
+
+
+def test_a_quoter_of_ones_own_is_drilled_like_any_other():
+    mine = UserQuoter(order_qty="0.01", decide=wishing)
+    result = risk_drill(
+        TAPE, mine, Limits(**(LOOSE | {"order_qty_max": "0.02", "loss_quote_max": 10})), scenarios=["fat finger", SMALL["gap"]]
+    )
+    assert [one.caught_by for one in result.outcomes] == ["order size", "daily loss"]
+    assert result.ok
+
+
 def test_two_markets_fall_together():
     eth = Instrument.bundled("binance:ETH/USDT")
     both = Tape.join([TAPE, Tape(synth_rows(eth, 14, 6), (eth,), "another")])
@@ -211,6 +226,8 @@ def test_what_cannot_be_drilled_says_why():
         drill([SMALL["far price"]])["gap"]
     with pytest.raises(InputError, match="wants a quoter and limits"):
         risk_drill(TAPE)
+    with pytest.raises(InputError, match="asked of a int; wanted an Instrument, a Tape, a Session"):
+        risk_drill(7)
     with pytest.raises(InputError, match="shock_s was 99"):
         risk_drill(TAPE, QUOTER, Limits(**LOOSE), shock_s=99)
 

@@ -6,6 +6,7 @@ The decision path is the real one, compiled, in a backtest; only the tape and wh
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from hftlab.usercode.run import runner
 
 if TYPE_CHECKING:
     from hftlab.data.rows import Rows
+    from hftlab.engine.spec import RunSpec
 
 # The shock comes when the position of the undisturbed run is largest, within this part of the tape: warmed up, and with time to go.
 _PART = (0.3, 0.7)
@@ -46,7 +48,7 @@ def risk_drill(
     seed: int = 0,
     seconds: float = 60.0,
     shock_s: float | None = None,
-    queue: Queue | str = "power",
+    queue: Queue | str | None = None,
     latency: Latency | None = None,
     fees: Fees | None = None,
     timer_ms: float = 100.0,
@@ -54,38 +56,41 @@ def risk_drill(
     """Let each scenario happen to a quoter within its limits, and return what caught it, when, and the worst there was.
 
     `source` is an Instrument (then `seconds` of a simulated market are made from `seed`), a Tape, or a Session, View or run directory,
-    whose recording, quoter and limits are taken where none are given. The shock comes `shock_s` after the first row; by default at the
+    whose recording, quoter, limits and venue (queue, latency, fees) are taken where none are given; else the queue is "power". The shock comes `shock_s` after the first row; by default at the
     moment when the undisturbed run holds its largest position, and against it. `scenarios` are names or Scenario objects with other
     sizes: `risk_drill_scenarios.Gap(jump_frac=0.2)`. Raises InputError, UnknownName, TapeError.
     """
-    tape, quoter, limits = _parts(source, quoter, limits, seconds, seed)
     chosen = [scenario_of(one) for one in scenarios]
-    drill = _Drill(tape, quoter, limits, queue, latency or Latency(), fees, number(timer_ms, "timer_ms", 0.001))
+    if isinstance(source, Instrument):
+        tape = Tape(synth_rows(source, seconds, seed), (source,), f"{seconds:g} s of a simulated market, seed {seed}")
+    elif isinstance(source, Tape):
+        tape = source
+    else:
+        spec, tape = _recorded(source)
+        quoter, limits = quoter or spec.quoters, limits or spec.limits
+        queue, latency, fees = queue or spec.venue.queue, latency or spec.venue.latency, fees or spec.venue.fees
+    if quoter is None or limits is None:
+        raise InputError(
+            "a drill of a market wants a quoter and limits: hl.risk_drill(tape, quoter, limits). Those of a session are its own."
+        )
+    drill = _Drill(tape, quoter, limits, queue or "power", latency or Latency(), fees, number(timer_ms, "timer_ms", 0.001))
     scene = drill.scene(shock_s, seed)
     calm, _ = drill.run(None, scene)
     outcomes = tuple(drill.outcome(one, scene, calm) for one in chosen)
     return DrillResult(tape.instruments, outcomes, (scene.shock_ns - tape.start_ns) / 1e9, scene.against, drill.queued)
 
 
-def _parts(source: Any, quoter: Any, limits: Any, seconds: float, seed: int) -> tuple[Tape, Any, Any]:
-    """Return the tape, the quoters and the limits of whatever a drill was asked of."""
-    if isinstance(source, Instrument):
-        tape = Tape(synth_rows(source, seconds, seed), (source,), f"{seconds:g} s of a simulated market, seed {seed}")
-    elif isinstance(source, Tape):
-        tape = source
-    else:
-        from hftlab.engine.spec import load_spec
-        from hftlab.engine.view import View
+def _recorded(source: Any) -> tuple["RunSpec", Tape]:
+    """Return what a run is, and its market rows. Raises InputError for what is no run."""
+    from hftlab.engine.spec import load_spec
+    from hftlab.engine.view import View
 
-        view = source if isinstance(source, View) else View(source)
-        spec = load_spec(view.directory)
-        quoter, limits = quoter or spec.quoters, limits or spec.limits
-        tape = load(view.directory)
-    if quoter is None or limits is None:
+    if not isinstance(source, View | str | Path):
         raise InputError(
-            "a drill of a market wants a quoter and limits: hl.risk_drill(tape, quoter, limits). Those of a session are its own."
+            f"a drill was asked of a {type(source).__name__}; wanted an Instrument, a Tape, a Session or View, or a run directory."
         )
-    return tape, quoter, limits
+    view = source if isinstance(source, View) else View(source)
+    return load_spec(view.directory), load(view.directory)
 
 
 @dataclass
