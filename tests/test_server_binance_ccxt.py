@@ -79,6 +79,23 @@ def test_markets(venue, name, through):
     run(venue, name, through, story)
 
 
+@pytest.mark.parametrize("has_keys", [True, False])
+def test_a_client_that_is_told_nothing_but_keys_and_a_proxy(venue, has_keys):
+    async def story():
+        keys = venue.keys("binance") if has_keys else {}
+        client = ccxt.pro.binance({**keys, "httpsProxy": venue.proxy_url, "wssProxy": venue.proxy_url, "cafile": venue.ca_file})
+        try:
+            async with asyncio.timeout(PATIENCE_S):  # it loads spot, linear and inverse markets, and with keys currencies and margins
+                await client.load_markets()
+                book = await client.watch_order_book(SPOT)
+        finally:
+            await client.close()
+        assert set(client.markets) == {SPOT, SWAP}
+        assert kept(venue, "binance", book)[0] == kept(venue, "binance", book)[1]
+
+    asyncio.run(story())
+
+
 def test_the_book_is_the_true_one_at_every_update_id(venue, name, through):
     async def story(ex, symbol):
         seen = set()

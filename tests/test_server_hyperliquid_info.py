@@ -5,8 +5,13 @@ from decimal import Decimal
 
 import pytest
 import yaml
-from hyperliquid_client import MID, START_NS, NoFaults, World, cloid, wire
+from hyperliquid_client import BTC, MID, START_NS, NoFaults, World, cloid, wire
 
+from hftlab.venues.server.core import Exchange
+from hftlab.venues.server.hashing import hash_levels, hash_texts
+from hftlab.venues.server.hyperliquid_limits import HyperliquidRules
+from hftlab.venues.server.hyperliquid_skin import HyperliquidSkin
+from hftlab.venues.server.market import SynthMarket
 from hftlab.venues.server.skin import Request
 
 START_MS = START_NS // 10**6
@@ -226,3 +231,22 @@ def test_requests_have_a_class(kind, class_of):
     assert skin.kind(Request("POST", "/exchange", "", {}, body, "")) == class_of
     assert skin.kind(Request("POST", "/info", "", {}, b'{"type": "openOrders"}', "")) == "query"
     assert skin.kind(Request("POST", "/info", "", {}, b"{", "")) == "other"
+
+
+def test_a_book_is_the_one_of_the_time_that_it_bears():
+    now = [START_NS]
+    core = Exchange("hyperliquid", {"BTC": SynthMarket(BTC, seed=3)}, clock_ns=lambda: now[0])
+    skin = HyperliquidSkin(core, NoFaults(), HyperliquidRules())
+    told = {}
+    for _ in range(40):
+        now[0] += 20_000_000  # nobody has brought the market to this moment
+        asked = Request("POST", "/info", "", {}, b'{"type":"l2Book","coin":"BTC"}', "127.0.0.1")
+        told[now[0]] = skin.http(asked).body
+    core.advance(now[0] + 10**8)
+    books = [core.book("BTC", 20, back) for back in range(1000)]
+    assert books[-1].ts_ns <= START_NS  # all of them are still known
+    for ts_ns, book in told.items():
+        true = next(one for one in books if one.ts_ns <= ts_ns)
+        sides = [[(level["px"], level["sz"]) for level in side] for side in book["levels"]]
+        assert book["time"] == ts_ns // 10**6
+        assert hash_texts(BTC, *sides) == hash_levels(true.bids, true.asks)

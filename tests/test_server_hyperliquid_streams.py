@@ -212,3 +212,27 @@ def test_a_second_listener_of_an_account_need_not_wait_for_a_change():
     count = len(socket.of("clearinghouseState"))
     world.later(1.5)
     assert len(socket.of("clearinghouseState")) == count + 1
+
+
+def test_a_candle_is_sent_with_the_block_of_each_of_its_trades():
+    world = World()
+    candle = {"type": "candle", "coin": "BTC", "interval": "1m"}
+    socket = world.socket(candle)
+    assert socket.of("subscriptionResponse") == [{"method": "subscribe", "subscription": candle}]
+    world.later(0.2)
+    assert socket.of("candle") == []  # there was no trade
+    world.core.nudge("BTC", 1, 150_000)  # 1 @ 105001, 0.5 @ 105002
+    world.later(0.1)
+    begin = START_MS // 60_000 * 60_000
+    first = {"t": begin, "T": begin + 59_999, "s": "BTC", "i": "1m"}
+    first |= {"o": "105001.0", "c": "105002.0", "h": "105002.0", "l": "105001.0", "v": "1.5", "n": 2}
+    assert socket.of("candle") == [first]
+    assert world.socket(candle).of("candle") == [first]
+    world.later(60)
+    world.core.nudge("BTC", -1, 50_000)
+    world.later(0.1)
+    last = socket.of("candle")[-1]
+    assert (last["t"], last["o"], last["c"], last["v"], last["n"]) == (begin + 60_000, "105000.0", "105000.0", "0.5", 1)
+    assert world.info("candleSnapshot", req={"coin": "BTC", "interval": "1m", "startTime": 0}) == [first, last]
+    (said,) = world.socket(candle | {"interval": "7m"}).of("error")
+    assert said.startswith("Invalid subscription")

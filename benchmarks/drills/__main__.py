@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-DRILLS = ("faults", "kills", "latency", "lost", "soak", "session")
+DRILLS = ("conformance", "faults", "kills", "latency", "lost", "soak", "session")
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in DRILLS:

@@ -28,7 +28,9 @@ WAIT_S = 60.0
 ALL = 1 << 20  # levels
 
 
-def spec_of(skin: str, url: str, *, server: str = "", mode: str = "live", **venue: Any) -> RunSpec:
+def spec_of(
+    skin: str, url: str, *, server: str = "", mode: str = "live", requests_per_s: float = 15.0, audit_s: float = 1.5, **venue: Any
+) -> RunSpec:
     """Return a run that requotes often: a tight fixed spread that follows every message."""
     instrument = hl.Instrument.bundled(INSTRUMENTS[skin])
     quoter = hl.FixedSpread(order_qty=SIZES[skin], half_spread_ticks=0.5, hysteresis_ticks=1, life_ms_min=0.0, skew_ticks_per_order=1.0)
@@ -38,11 +40,11 @@ def spec_of(skin: str, url: str, *, server: str = "", mode: str = "live", **venu
         notional_quote_max=50_000,
         capital_quote=1_000_000,
         loss_quote_max=100_000,
-        requests_per_s_max=15,
-        requests_burst=30,
+        requests_per_s_max=requests_per_s,
+        requests_burst=2 * requests_per_s,
     )
     return RunSpec(
-        feed=LiveFeed(instrument, server=server or url, audit_s=1.5),
+        feed=LiveFeed(instrument, server=server or url, audit_s=audit_s),
         venue=LiveVenue(mode, **({"reconcile_s": 5.0} | venue)),
         instruments=(instrument,),
         quoters=(quoter,),

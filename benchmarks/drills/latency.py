@@ -1,8 +1,9 @@
 """From a frame's bytes to the bytes of a request, on loopback, in processor time of the engine's thread, stage by stage.
 
 The venue runs in a process of its own and is driven by a recording. The stages are told apart by clocks put round the engine's own
-calls: frame → rows (parse and order), rows → journal, journal → decision (book, orders, ledger, quote, risk), decision → request bytes
-on the socket (limiter, id, encoding, signature, write). In the same run ccxt.pro's handler gets frames of the same recording.
+calls: frame → rows (parse and order), rows → journal, journal → decision (book, orders, ledger, quote, risk), decision → policy (order
+table, id, limiter), policy → signed bytes, bytes → socket (the write; on loopback the kernel delivers within it, so that a part of the
+receiver's work is charged to the sender). In the same run ccxt.pro's handler gets frames of the same recording.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from hftlab.data.state import State
 from hftlab.venues.server.serve import LoopbackVenue
 
 GOAL_US = {"p50": 50.0, "p99": 300.0}
-STAGES = ("rows", "journal", "decision", "request")
+STAGES = ("rows", "journal", "decision", "policy", "signed", "socket")
 
 
 class Clocks:
@@ -39,7 +40,8 @@ class Clocks:
         clock, at = time.thread_time_ns, self.at
         driver = desk.driver
         line = driver._lines[0]
-        append, step, heard, send = driver._journal.append, State.step, line.reader.heard, line.wire.send
+        append, step, heard = driver._journal.append, State.step, line.reader.heard
+        signed, send = line.wire._encoder.signed, line.wire._link.send
 
         def timed_append(rows: Any, **options: Any) -> None:
             at.setdefault("rows", clock())
@@ -51,9 +53,15 @@ class Clocks:
             at.setdefault("decision", clock())
             return written
 
-        def timed_send(request: Any) -> bytes:
-            sent = send(request)
-            at["request"] = clock()
+        def timed_signed(request: Any, timestamp_ms: int) -> bytes:
+            at.setdefault("policy", clock())
+            text = signed(request, timestamp_ms)
+            at.setdefault("signed", clock())
+            return text
+
+        def timed_send(text: bytes) -> bool:
+            sent = send(text)
+            at.setdefault("socket", clock())
             return sent
 
         def timed_heard(connection: int, payload: bytes) -> None:
@@ -61,14 +69,15 @@ class Clocks:
             wall, began = time.perf_counter_ns(), clock()
             heard(connection, payload)
             ended = clock()
-            if "request" in at:
+            if "socket" in at:
                 stamps = [began, *(at[name] for name in STAGES)]
                 self.frames.append(tuple(np.diff(stamps).tolist()))
                 self.wall.append(time.perf_counter_ns() - wall)
             else:
                 self.quiet.append(ended - began)
 
-        driver._journal.append, line.wire.send, State.step = timed_append, timed_send, timed_step
+        driver._journal.append, line.wire._link.send, State.step = timed_append, timed_send, timed_step
+        line.wire._encoder.signed = timed_signed
         line.reader.heard = timed_heard
         for each in line.reader.lines:
             for socket in each.sockets.values():
@@ -92,13 +101,16 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drills latency")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--speed", type=float, default=5.0)
+    parser.add_argument(
+        "--requests-per-s", type=float, default=15.0, help="the engine's own budget; the colder the way, the longer it takes"
+    )
     options = parser.parse_args(arguments)
     fresh_environment()
     market = {"market": str(RECORDING), "speed": options.speed, "loop": True} if RECORDING.is_file() else {"market": "synth"}
     folder = Path(tempfile.mkdtemp(prefix="hftlab-latency-"))
     clocks = Clocks()
     with LoopbackVenue.launch(skins=("binanceusdm",), tls=False, **market) as venue:
-        desk = Desk(folder / "run", spec_of("binanceusdm", venue.url), "binanceusdm").start()
+        desk = Desk(folder / "run", spec_of("binanceusdm", venue.url, requests_per_s=options.requests_per_s), "binanceusdm").start()
         time.sleep(2.0)
         desk.on_loop(lambda: clocks.put_on(desk))
         time.sleep(options.seconds)

@@ -16,22 +16,23 @@ OFF_FRAC_MAX = 0.2
 """More sizes than this part between two lots are a wrong lot size, not leftovers of a finer one."""
 
 _OFF_SEEN_MIN = 20
-_CACHED_MAX = 1 << 20
 _SEGMENTS_MAX = 1 << 16
 
 
 class Grid(dict[str, int]):
     """Decimal text -> integer, each text converted once by the exact arithmetic of `Instrument`.
 
-    Prices and sizes repeat: of 900,000 numbers in the busiest recording 33,000 differ.
+    Prices and sizes repeat: of 900,000 numbers in the busiest recording 33,000 differ. At most `cached_max` texts are remembered.
     """
+
+    cached_max = 1 << 20
 
     def __init__(self, convert: Callable[[str], int]) -> None:
         super().__init__()
         self._convert = convert
 
     def __missing__(self, text: str) -> int:
-        if len(self) >= _CACHED_MAX:
+        if len(self) >= self.cached_max:
             self.clear()
         value = self[text] = self._convert(text)
         return value

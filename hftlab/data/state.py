@@ -45,7 +45,8 @@ class State:
                 raise
             count = int(self.out["seq"][0])
             if count:
-                written.append(self.out[1 : count + 1].copy())
+                # `copy` of a structured array takes three times as long.
+                written.append(np.frombuffer(bytearray(self.out[1 : count + 1].tobytes()), EVENT))
             fault = int(self.desk["fault"][0])
             if fault:
                 raise KernelFault(f"row {done}: {FAULT_NAMES[fault]}. The row was {rows[min(done, len(rows) - 1)]}.")

@@ -45,9 +45,10 @@ class Engine(Protocol):
         ...
 
 
-def place_of(feed: LiveFeed, venue: str) -> Endpoint:
-    """Return where a venue of a feed is reached."""
-    return endpoint(venue, None if feed.server == "real" or feed.proxy else feed.server, feed.proxy, feed.ca_file)
+def place_of(feed: LiveFeed, venue: str, server: str = "") -> Endpoint:
+    """Return where a venue of a feed is reached; `server` for another one than the feed's own."""
+    server = server or feed.server
+    return endpoint(venue, None if server == "real" or feed.proxy else server, feed.proxy, feed.ca_file)
 
 
 def keys_of(where: Endpoint) -> Keys:
@@ -77,9 +78,19 @@ class Line:
         self._kept_file = directory / f"account-{venue}.json"
         self._kept: Kept | None = None
         self.recorder = Recorder(_free_name(directory, venue), instruments) if feed.record else None
-        self.reader: Reader = make_reader(self._where, instruments, wall_now_ns, feed.seed, self.recorder, feed.audit_s)
+        self.reader = self._make_reader(feed)
         self.wire: Wire | None = make_wire(self._where, instruments, keys_of(self._where), wall_now_ns) if terms.mode == "live" else None
         self.gateway: Gateway | None = None
+
+    def _make_reader(self, feed: LiveFeed) -> Reader:
+        """Return the reader of the venue's streams; with a backup, two in one."""
+        reader = make_reader(self._where, self.instruments, wall_now_ns, feed.seed, self.recorder, feed.audit_s)
+        if not feed.backup:
+            return reader
+        from hftlab.venues.live.failover import Failover
+
+        where = place_of(feed, self.venue, feed.backup)
+        return Failover([reader, make_reader(where, self.instruments, wall_now_ns, feed.seed + 1, None, feed.audit_s)], wall_now_ns)
 
     @property
     def instruments(self) -> tuple[Instrument, ...]:

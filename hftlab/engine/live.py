@@ -142,10 +142,12 @@ class LiveDriver(Driver):
         self.aio = asyncio.get_running_loop()
         lines = lines_of(self, self.directory)
         reports = np.concatenate([np.zeros(0, EVENT), *self._reports])
+        self._reports.clear()
         since_ns = self._journal_end_ns or None
         try:
             for line in lines:
                 await self._until_failure(line.start(self.state.markets, reports, since_ns))
+            del reports  # of days, perhaps; what the gateways need of it they have
             self._lines = lines
             for requests in self._unsent:
                 self.submit(requests)

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,9 +28,6 @@ from hftlab.venues.sources import feed_instruments
 
 START_S = 240.0  # an engine that finds no compiled kernels compiles them first
 RUNS = Path("runs")
-
-# Engines that this process started. They are kept so that their exit is collected (no zombies) and polled at each launch.
-_started: list[subprocess.Popen[bytes]] = []
 
 
 @keywords
@@ -152,7 +150,7 @@ def _launch(directory: Path) -> Session:
             start_new_session=True,  # an interrupt or the end of the kernel must not reach it
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
-    _started[:] = [one for one in _started if one.poll() is None] + [process]
+    reap(process)
     end = time.monotonic() + START_S
     while time.monotonic() < end:
         code = process.poll()
@@ -163,6 +161,11 @@ def _launch(directory: Path) -> Session:
         time.sleep(0.01)
     process.kill()
     raise EngineDied(f"the engine of {directory.name} was not ready within {START_S:g} s. Its last words:\n{log_tail(directory)}")
+
+
+def reap(process: subprocess.Popen[bytes]) -> None:
+    """Have the exit of a process collected when it comes, so that it leaves no zombie; nothing waits for it, and it may outlive us."""
+    threading.Thread(target=process.wait, name=f"reaps {process.pid}", daemon=True).start()
 
 
 def _ready(directory: Path, pid: int) -> bool:

@@ -32,21 +32,27 @@ class BinanceRest:
     def __init__(self, endpoint: Endpoint, signer: Signer, now_ms: Callable[[], int]) -> None:
         self._signer, self._now_ms = signer, now_ms
         self.used: dict[str, float] = {}  # of each budget, as the venue last said
-        self._http = httpx.AsyncClient(
-            base_url=endpoint.urls["rest"],
+        self._endpoint = endpoint
+        self._http = self._client()
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=self._endpoint.urls["rest"],
             timeout=TIMEOUT_S,
-            proxy=endpoint.proxy or None,
-            verify=ssl.create_default_context(cafile=endpoint.ca_file or None),
+            proxy=self._endpoint.proxy or None,
+            verify=ssl.create_default_context(cafile=self._endpoint.ca_file or None),
             trust_env=False,  # a proxy of the environment must not stand between us and the venue unasked
-            headers={"X-MBX-APIKEY": signer.key} if signer.key else {},
+            headers={"X-MBX-APIKEY": self._signer.key} if self._signer.key else {},
         )
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; the next question opens new ones."""
         await self._http.aclose()
 
     async def ask(self, method: str, path: str, params: Mapping[str, Any] | None = None, *, signed: bool = True) -> Any:
         """Send one request and return what it answers, decoded."""
+        if self._http.is_closed:
+            self._http = self._client()
         text = urlencode(params or {})
         if signed:
             stamp = urlencode({"recvWindow": RECV_WINDOW_MS, "timestamp": self._now_ms()})

@@ -28,14 +28,17 @@ class Signer:
 
     def __init__(self, keys: Keys) -> None:
         self.key = keys.key.get_secret_value()
-        self._secret = keys.secret.get_secret_value().encode()
+        # The key is worked into the hash once; a copy then costs half of `hmac.digest`.
+        self._keyed = hmac.new(keys.secret.get_secret_value().encode(), digestmod="sha256")
 
     def __repr__(self) -> str:
         return "Signer(**********)"
 
     def sign(self, text: str) -> str:
         """Return the signature of a text."""
-        return hmac.digest(self._secret, text.encode(), "sha256").hex()
+        keyed = self._keyed.copy()
+        keyed.update(text.encode())
+        return keyed.hexdigest()
 
 
 class Encoder:

@@ -50,6 +50,9 @@ class Message:
     previous_id: int = -1
 
 
+_CACHED_MAX = 1 << 12  # texts of prices, and of sizes, remembered of one market: a snapshot holds 2,000, a session lasts for days
+
+
 class _Sizes(SizeGrid):
     """Sizes of a live stream: too many between two lots are told, for a stream that ends would be worse."""
 
@@ -77,6 +80,8 @@ class SlowReader:
 
     def __init__(self, instruments: tuple[Instrument, ...], numbers: tuple[int, ...]) -> None:
         self._markets = [_Market(one, number, price_grid(one), _Sizes(one)) for one, number in zip(instruments, numbers, strict=True)]
+        for market in self._markets:
+            market.prices.cached_max = market.sizes.cached_max = _CACHED_MAX
         self._index = {native_symbol(one): i for i, one in enumerate(instruments)}
         self._envelope = msgspec.json.Decoder(Envelope).decode
         self._bare = msgspec.json.Decoder(_Bare).decode

@@ -96,8 +96,8 @@ class BinanceWire:
     # --- life ---
     async def open(self) -> None:
         """Connect both sockets; returns when orders can be sent and the user stream stands. Raises VenueDown after 15 s."""
-        loop = asyncio.get_running_loop()
-        self._opened = loop.create_future()
+        self._loop = asyncio.get_running_loop()
+        self._opened = self._loop.create_future()
         self._tasks = [
             supervised(self._link.run(), f"{self.venue} orders", self._broke),
             supervised(self._user.run(), f"{self.venue} user stream", self._broke),
@@ -159,7 +159,7 @@ class BinanceWire:
             answer = Answer(request.number, Outcome.NOT_SENT, text="the order socket is down")
             asyncio.get_running_loop().call_soon(self.on_event, answer)
             return b""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         self._waiting[request.number] = request
         self._deadlines.append((loop.time() + self._deadline_s, request.number))
         if self._timer is None:

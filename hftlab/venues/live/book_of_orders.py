@@ -5,6 +5,7 @@ here by the same transitions, so that only rows are told that fit.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hftlab.kernels.orders import TRANSITIONS
@@ -15,8 +16,14 @@ from hftlab.venues.live.model import OrderRequest, OrderState
 NEXT: list[list[int]] = TRANSITIONS.tolist()
 """The kernel's transitions as plain ints: NEXT[status][kind], -1 for a report that does not fit."""
 
-ENDED_KEPT = 20_000
-"""Ended orders that are remembered for late fills; an older one is still known by its client id."""
+ENDED_S = 120.0
+"""How long an ended order is remembered, of which every fill that the venue has spoken of was told.
+
+A venue may list it as open for a moment (`Policy.gone_s`), and its executions are asked for again for a while (`Policy.overlap_s`, and
+the time between two looks); those are told already, and known by their ids. A later word is still known by its client id.
+"""
+ENDED_MOST = 20_000
+"""Ended orders that are remembered at most: of one whose fills are missing for so long, people were told."""
 
 
 @dataclass(slots=True)
@@ -87,14 +94,15 @@ class Order:
 
 
 class Book:
-    """Our orders by order id, client id and the venue's id."""
+    """Our orders by order id, client id and the venue's id. `now_s` is the loop's clock."""
 
-    def __init__(self, ids: Ids) -> None:
+    def __init__(self, ids: Ids, now_s: Callable[[], float]) -> None:
         self.ids = ids
+        self._now_s = now_s
         self.orders: dict[int, Order] = {}
         self.working: dict[int, Order] = {}  # those the engine's table holds
         self._by_venue: dict[tuple[int, str], tuple[int, int]] = {}  # -> order id, generation
-        self._ended: deque[int] = deque()
+        self._ended: deque[tuple[float, int]] = deque()  # (when, order id)
         self._venue_ids: dict[int, list[tuple[int, str]]] = {}
 
     def add(self, order: Order) -> None:
@@ -122,12 +130,22 @@ class Book:
         return True
 
     def ended(self, order: Order) -> None:
-        """Note that the engine's table no longer holds an order; the oldest ended ones are forgotten."""
+        """Note that the engine's table no longer holds an order; those that ended long ago are forgotten."""
         if self.working.pop(order.order_id, None) is None:
             return
-        self._ended.append(order.order_id)
-        if len(self._ended) > ENDED_KEPT:
-            old = self._ended.popleft()
-            self.orders.pop(old, None)
-            for key in self._venue_ids.pop(old, ()):
-                self._by_venue.pop(key, None)
+        ended, now_s = self._ended, self._now_s()
+        ended.append((now_s, order.order_id))
+        # Two at a time, so that what has gathered goes too, and the call stays short.
+        for _ in range(2):
+            if ended[0][0] < now_s - ENDED_S or len(ended) > ENDED_MOST:
+                self._forget(ended.popleft()[1], now_s)
+
+    def _forget(self, order_id: int, now_s: float) -> None:
+        """Forget an ended order, or remember it for as long again when fills of it are missing."""
+        order = self.orders[order_id]
+        if not order.complete and len(self._ended) < ENDED_MOST:
+            self._ended.append((now_s, order_id))
+            return
+        del self.orders[order_id]
+        for key in self._venue_ids.pop(order_id, ()):
+            self._by_venue.pop(key, None)

@@ -13,17 +13,22 @@ BUDGETS: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "hyperliquid": {"weight_1m": (1200.0, 60.0)},
 }
 
+# Made once: they are asked for on the way of every order.
+_WEIGHT: Mapping[str, float] = {"weight_1m": 1.0}
+_REQUEST: Mapping[str, float] = {"requests": 1.0}
+_USDM_ORDER: Mapping[str, float] = {"orders_10s": 1.0, "orders_1m": 1.0}
+_SPOT_ORDER: Mapping[str, float] = {"weight_1m": 1.0, "orders_10s": 1.0, "orders_1d": 1.0}
+_SPOT_AMEND: Mapping[str, float] = {"weight_1m": 4.0}  # order.amend.keepPriority adds nothing to the count of orders
+
 
 def cost_of(venue: str, kind: int, amends: str = "in_place") -> Mapping[str, float]:
     """Return what a SUBMIT, AMEND or CANCEL uses of the venue's budgets; of an unknown venue one of "requests"."""
     if venue == "hyperliquid":
-        return {"weight_1m": 1.0}
+        return _WEIGHT
     if venue not in {"binance", "binanceusdm"}:
-        return {"requests": 1.0}
+        return _REQUEST
     if kind == CANCEL:
-        return {"weight_1m": 1.0}
+        return _WEIGHT
     if venue == "binanceusdm":
-        return {"orders_10s": 1.0, "orders_1m": 1.0}
-    if kind == AMEND and amends == "in_place":
-        return {"weight_1m": 4.0}  # order.amend.keepPriority adds nothing to the count of orders
-    return {"weight_1m": 1.0, "orders_10s": 1.0, "orders_1d": 1.0}
+        return _USDM_ORDER
+    return _SPOT_AMEND if kind == AMEND and amends == "in_place" else _SPOT_ORDER

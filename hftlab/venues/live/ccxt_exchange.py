@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import aiohttp
 import ccxt.pro as ccxtpro
 from ccxt.base import errors as wrong
 
@@ -103,11 +104,15 @@ def _seal(urls: dict[str, Any], base: str) -> None:
             urls[name] = f"{scheme}://{urlsplit(base).netloc}/nowhere/{name}"
 
 
+# What falls with a socket under ccxt's hands; it leaves some of these in aiohttp's words.
+SOCKET_FELL = (aiohttp.ClientError, OSError)
+
+
 async def asked(exchange: Any, call: Callable[[], Awaitable[T]], what: str) -> T:
     """Await one question to a venue; VenueDown for what may be asked again, VenueRefused for what may not."""
     try:
         return await call()
-    except wrong.BaseError as error:
+    except (wrong.BaseError, *SOCKET_FELL) as error:
         raise as_ours(error, exchange, what) from error
 
 

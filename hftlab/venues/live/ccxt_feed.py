@@ -17,13 +17,13 @@ from hftlab.errors import VenueRefused
 from hftlab.instrument import Instrument
 from hftlab.types import ASK, BID, CLEAR, DEPTH, GAP, LAST, SNAPSHOT, TRADE
 from hftlab.venues.live.ccxt_decode import number_of
-from hftlab.venues.live.ccxt_exchange import exchange_for, markets_of, shortened
+from hftlab.venues.live.ccxt_exchange import SOCKET_FELL, exchange_for, markets_of, shortened
 from hftlab.venues.live.model import Endpoint, StreamStatus
 
 DEPTH_LEVELS = 50
 STALE_S = 30.0  # a book that has not moved for so long is dialled anew
 DELAY_S_MIN, DELAY_S_MAX = 0.2, 15.0
-_PASSING = (wrong.NetworkError, wrong.InvalidNonce)  # a gap in the sequence is a ChecksumError, which is an InvalidNonce
+_PASSING = (wrong.NetworkError, wrong.InvalidNonce, *SOCKET_FELL)  # a gap in the sequence is a ChecksumError, which is an InvalidNonce
 
 Emit = Callable[[np.ndarray], None]
 Say = Callable[[str, str], None]
@@ -102,7 +102,7 @@ class CcxtReader:
                     delay_s = DELAY_S_MIN
                     if len(rows):
                         emit(rows)
-            except (*_PASSING, TimeoutError) as error:
+            except _PASSING as error:
                 why = f"no update for {self._stale_s:g} s" if isinstance(error, TimeoutError) else shortened(error)
                 self._lost(status, number, emit, say, why)
                 rows_of.forget()

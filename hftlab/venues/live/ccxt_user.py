@@ -14,7 +14,7 @@ from ccxt.base import errors as wrong
 
 from hftlab.errors import VenueDown
 from hftlab.venues.live.ccxt_decode import CcxtDecoder
-from hftlab.venues.live.ccxt_exchange import asked, bound, shortened
+from hftlab.venues.live.ccxt_exchange import SOCKET_FELL, asked, bound, shortened
 from hftlab.venues.live.model import Payment, StreamDown, StreamUp, VenueEvent
 
 T = TypeVar("T")
@@ -59,7 +59,8 @@ class CcxtUser:
             if self.is_up:
                 self.is_up = False
                 self._tell(StreamDown(why))
-            await self._exchange.close_ws_clients()
+            with suppress(*SOCKET_FELL):  # it is gone already
+                await self._exchange.close_ws_clients()
             self._forget_key()
             await asyncio.sleep(delay_s)
 
@@ -77,7 +78,7 @@ class CcxtUser:
             async with asyncio.TaskGroup() as group:
                 for work in works:
                     group.create_task(work())
-        except* (wrong.NetworkError, wrong.InvalidNonce, VenueDown, TimeoutError) as group_error:
+        except* (wrong.NetworkError, wrong.InvalidNonce, VenueDown, *SOCKET_FELL) as group_error:
             error = _first_of(group_error)
             why = shortened(error) or type(error).__name__
         return why

@@ -70,7 +70,7 @@ class Gateway:
         self.stream_up = False
         self._linked = False  # what the engine was told last
         self._begun_when_up = 0
-        self.book = Book(Ids(wire.venue, tag))
+        self.book = Book(Ids(wire.venue, tag), self._loop.time)
         self.limiter = Limiter(self._loop.time, wire.budgets, policy.reserve)
         self.teller = Teller(self.book, Money(instruments, markets), emit, clock_ns, self._loop.call_soon)
         self.sender = Sender(wire, self.book, self.teller, self.limiter, policy, self._loop)
@@ -109,7 +109,7 @@ class Gateway:
         self.facts.journaled = set(known.trades)
         self.facts.ungenerated = set(known.trades)
         if kept is not None:
-            self.facts.kept_ns = self.facts.newest_ns = kept.until_ns
+            self.facts.kept_ns = self.facts.foreign.after_ns = self.facts.newest_ns = kept.until_ns
             self.reconciler.baseline = list(kept.beyond_lots)
             self.reconciler.kept = kept
             self.teller.money.by_asset.update({asset: Decimal(fee) for asset, fee in kept.fees.items()})

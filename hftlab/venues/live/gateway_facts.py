@@ -6,17 +6,14 @@ asked for.
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from hftlab.types import ACCEPTED, AMENDED, CANCELED, FREE, LOST, PENDING_CANCEL, PENDING_NEW, REJECTED, UNKNOWN
 from hftlab.venues.live.book_of_orders import Book, Order
+from hftlab.venues.live.foreign import Foreign
 from hftlab.venues.live.gateway_teller import Teller
 from hftlab.venues.live.model import OrderState, Reject, VenueFill
-
-FOREIGN_KEPT = 100_000
 
 
 class Asker(Protocol):
@@ -41,43 +38,6 @@ class Asker(Protocol):
     def cancel(self, order: Order) -> None:
         """Send the cancel that an order is waiting for."""
         ...
-
-
-@dataclass(slots=True)
-class Foreign:
-    """Fills that are not ours, as far as we know: their order may yet turn out to be."""
-
-    by_trade: dict[tuple[int, int], VenueFill] = field(default_factory=dict)  # by instrument and `VenueFill.key`
-    by_order: dict[tuple[int, str], set[int]] = field(default_factory=lambda: defaultdict(set))
-
-    def add(self, fill: VenueFill) -> None:
-        """Keep a fill, once."""
-        self.by_trade[fill.instrument, fill.key] = fill
-        if fill.venue_id:
-            self.by_order[fill.instrument, fill.venue_id].add(fill.key)
-        if len(self.by_trade) > FOREIGN_KEPT:
-            del self.by_trade[next(iter(self.by_trade))]
-
-    def claim(self, instrument: int, venue_id: str) -> list[VenueFill]:
-        """Take out the fills of an order that turned out to be ours."""
-        keys = sorted(self.by_order.pop((instrument, venue_id), ()), key=abs)
-        found = (self.by_trade.pop((instrument, key), None) for key in keys)
-        return [fill for fill in found if fill is not None]
-
-    def since(self, instrument: int, after_ns: int) -> list[VenueFill]:
-        """Return those that happened after a time."""
-        return [fill for fill in self.by_trade.values() if fill.instrument == instrument and fill.ts_ns > after_ns]
-
-    def could_be_of(self, order: Order) -> bool:
-        """Return whether one of them, of an order that nobody has named, fits an order of ours."""
-        return any(
-            not fill.client_id
-            and (fill.instrument, fill.side) == (order.instrument, order.side)
-            and fill.ts_ns >= order.sent_ns - 1_000_000_000
-            and fill.qty_lots <= order.qty_lots
-            and (fill.price_ticks - order.price_ticks) * order.side <= 0
-            for fill in self.by_trade.values()
-        )
 
 
 class Facts:

@@ -16,8 +16,9 @@ from hftlab.venues.live.model import OrderRequest
 class Known:
     """What the journal says that the replayed state does not: trade ids, payments, generations of amended orders."""
 
-    trades: set[tuple[int, int]] = field(default_factory=set)  # (instrument, `VenueFill.key`)
-    payments: set[tuple[int, int]] = field(default_factory=set)  # (instrument, number of the payment's key)
+    # Oldest first, for the gateway remembers the newest: (instrument, `VenueFill.key`), and (instrument, number of the payment's key).
+    trades: dict[tuple[int, int], None] = field(default_factory=dict)
+    payments: dict[tuple[int, int], None] = field(default_factory=dict)
     generations: dict[int, int] = field(default_factory=dict)  # order id -> generation
     filled: dict[int, int] = field(default_factory=lambda: defaultdict(int))  # order id -> lots
     first_ns: dict[int, int] = field(default_factory=dict)  # order id -> when it first traded, or was amended
@@ -37,12 +38,12 @@ class Known:
             instrument, order_id, seq = int(row["instrument"]), int(row["order_id"]), int(row["seq"])
             self.first_ns.setdefault(order_id, int(row["ts_recv_ns"]))
             if row["kind"] == FILL:
-                self.trades.add((instrument, int(row["side"]) * seq))
+                self.trades[instrument, int(row["side"]) * seq] = None
                 self.filled[order_id] += int(row["qty_lots"])
             elif row["kind"] == AMENDED:
                 self.generations[order_id] = seq
             elif order_id == 0:  # one with an order id is the rest of a fill's fee, and came with the fill
-                self.payments.add((instrument, seq))
+                self.payments[instrument, seq] = None
 
 
 def orders_of(markets: np.ndarray, known: Known, ids: Ids, *, replaces: bool) -> list[Order]:

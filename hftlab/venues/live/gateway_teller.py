@@ -27,8 +27,8 @@ from hftlab.venues.live.book_of_orders import NEXT, Book, Order
 from hftlab.venues.live.gateway_money import Money
 from hftlab.venues.live.model import Payment, VenueFill
 
-SEEN_KEPT = 500_000
-"""Trade ids remembered per instrument: days of them, while a venue repeats minutes."""
+SEEN_KEPT = 100_000
+"""Trade ids remembered per instrument, 10 MB of them: hours of the busiest desk, while a venue repeats minutes."""
 
 
 class Seen:

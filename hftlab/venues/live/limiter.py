@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 
 Budgets = Mapping[str, tuple[float, float]]
 
+_GRAINS = 1000  # parts of a window that are told apart
+
 
 class _Window:
     """What was used of one budget in its last seconds."""
@@ -25,6 +27,16 @@ class _Window:
             self.used -= taken.popleft()[1]
         if not taken:
             self.used = 0.0  # the sum of floats does not come back to zero by itself
+
+    def take(self, cost: float, now_s: float, grain_s: float) -> None:
+        """Note what is used; what is used within a grain of time counts from its end, so that a day's window stays small."""
+        taken = self.taken
+        if taken and taken[-1][0] // grain_s == now_s // grain_s:
+            cost_before = taken.pop()[1]
+            taken.append((now_s, cost_before + cost))
+        else:
+            taken.append((now_s, cost))
+        self.used += cost
 
     def wait_s(self, cost: float, size: float, seconds: float, now_s: float) -> float:
         """Return how long until `cost` fits into `size`; an empty window takes anything."""
@@ -62,9 +74,7 @@ class Limiter:
             if cost <= 0 or name not in budgets:
                 continue
             size, seconds = budgets[name]
-            window = self._windows.get(name)
-            if window is None:
-                window = self._windows[name] = _Window()
+            window = self._window(name)
             window.forget(now_s - seconds)
             if window.used and window.used + cost > (size if cancel else size * self._open):
                 wait = max(wait, window.wait_s(cost, size if cancel else size * self._open, seconds, now_s), 1e-3)
@@ -77,12 +87,16 @@ class Limiter:
         """Count `costs` whether or not they fit: getting out is never refused, and what follows waits longer."""
         self._take(costs, self._budgets(), self._now_s())
 
+    def _window(self, name: str) -> _Window:
+        window = self._windows.get(name)
+        if window is None:
+            window = self._windows[name] = _Window()
+        return window
+
     def _take(self, costs: Mapping[str, float], budgets: Budgets, now_s: float) -> None:
         for name, cost in costs.items():
             if cost > 0 and name in budgets:
-                window = self._windows.setdefault(name, _Window())
-                window.taken.append((now_s, cost))
-                window.used += cost
+                self._window(name).take(cost, now_s, budgets[name][1] / _GRAINS)
 
     def stop(self, seconds: float, *, everything: bool = False) -> None:
         """Send nothing but cancels for so long, or nothing at all: the venue said so (429; 418 or a cancel that was refused too)."""

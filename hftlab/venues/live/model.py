@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 
 from hftlab.instrument import Instrument
@@ -129,8 +130,7 @@ class Payment:
 VenueEvent = Answer | OrderState | VenueFill | Payment | StreamDown | StreamUp
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRequest:
+class OrderRequest(msgspec.Struct, frozen=True):  # a frozen dataclass takes three times as long to make, on the way of every order
     """One request on its way out. `kind` is SUBMIT, AMEND or CANCEL (hftlab.types); `qty_lots` of an AMEND is the new total."""
 
     number: int

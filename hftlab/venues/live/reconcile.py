@@ -154,14 +154,14 @@ class Reconciler:
 
     def _moved(self, i: int) -> Decimal:
         """Return by how many lots fills have moved the position since the beginning of the run."""
-        others = sum(fill.side * fill.qty_lots for fill in self._facts.foreign.since(i, self._facts.kept_ns))
+        others = self._facts.foreign.lots(i)
         return self._held[i] + self._facts.teller.net_lots[i] + others - self._base_fees(i) / self._instruments[i].lot_size
 
     def _base_fees(self, i: int) -> Decimal:
         """Return what fees have taken out of what was bought, of our fills and of others'."""
         instrument = self._instruments[i]
-        others = (fill.fee for fill in self._facts.foreign.since(i, self._facts.kept_ns) if fill.fee_asset == instrument.base)
-        return self._facts.teller.money.base_qty[i] + (Decimal(0) if instrument.inverse else sum(others, Decimal(0)))
+        others = Decimal(0) if instrument.inverse else self._facts.foreign.fees(i, instrument.base)
+        return self._facts.teller.money.base_qty[i] + others
 
     def _keep(self, positions: Sequence[int | None]) -> None:
         """Note what a restart needs to compare with: the venue's position beyond the engine's, and when.

@@ -26,7 +26,9 @@ class LiveFeed:
     `server` is "real", "testnet", or the address of a loopback exchange (`hftlab venue` prints it). `record` keeps every raw
     frame in the run directory, in the form that `hl.load` reads. `proxy` and `ca_file` lead to a loopback exchange that plays the
     real addresses; with them a session is never taken for a real one. Every `audit_s` the whole book is held against a new snapshot
-    (Binance), so that a level which should have gone is found out.
+    (Binance), so that a level which should have gone is found out. `backup` has the same streams read a second time, and goes on with
+    them where the first ones are down, silent or wrong (`Failover`): the word of `server` once more for a second connection to the same
+    place, or the address of a second loopback exchange. Orders go to `server` alone, and only its frames are recorded.
     """
 
     instrument: Instrument | Sequence[Instrument]
@@ -36,6 +38,7 @@ class LiveFeed:
     ca_file: str = ""
     audit_s: float = 60.0
     seed: int = 1
+    backup: str = ""
 
     speed = 1.0
 
@@ -44,6 +47,8 @@ class LiveFeed:
             if not isinstance(one, Instrument):
                 raise InputError(f"the instrument was {one!r}; wanted hl.Instrument.bundled('binanceusdm:BTC/USDT:USDT') or the like.")
         check_server(self.server)
+        if self.backup:
+            _check_backup(self.backup, self.server)
         number(self.audit_s, "audit_s", 1)
 
     @property
@@ -67,6 +72,7 @@ class LiveFeed:
             "ca_file": self.ca_file,
             "audit_s": self.audit_s,
             "seed": self.seed,
+            "backup": self.backup,
         }
 
 
@@ -135,6 +141,16 @@ def check_server(server: str) -> None:
     if server not in (REAL, TESTNET) and not local:
         raise InputError(
             f"server was {server!r}; wanted 'real', 'testnet', or the address of a loopback exchange such as http://127.0.0.1:8787."
+        )
+
+
+def _check_backup(backup: str, server: str) -> None:
+    """Raise InputError for a backup that shows another market than the server: the book would become another one in the middle of a session."""
+    check_server(backup)
+    names = (REAL, TESTNET)
+    if backup != server and (backup in names or server in names):
+        raise InputError(
+            f"backup was {backup!r} and server {server!r}: two different markets. Wanted backup={server!r}, a second connection to the same one."
         )
 
 

@@ -45,6 +45,7 @@ class Info:
             ("GET", "/fapi/v1/ping"): Route(always({})),
             ("GET", "/fapi/v1/time"): Route(self.time),
             ("GET", "/fapi/v1/exchangeInfo"): Route(self.exchange_info),
+            ("GET", "/dapi/v1/exchangeInfo"): Route(self.no_coins),  # clients that load every kind of market ask for it
             ("GET", "/fapi/v1/leverageBracket"): Route(self.brackets, 1, *account),
             ("GET", "/fapi/v1/commissionRate"): Route(self.commission_rate, 20, *account),
             ("GET", "/fapi/v1/multiAssetsMargin"): Route(always({"multiAssetsMargin": False}), 30, *account),
@@ -65,6 +66,11 @@ class Info:
         return {"serverTime": self.house.now_ms()}
 
     # --- exchangeInfo ---
+    def no_coins(self, call: Call) -> dict[str, Any]:
+        """Return the coin-margined contracts: this venue has none."""
+        info = {"timezone": "UTC", "serverTime": self.house.now_ms(), "rateLimits": self.limits.rates()}
+        return {**info, "exchangeFilters": [], "symbols": []}
+
     def exchange_info(self, call: Call) -> dict[str, Any]:
         """Return every symbol's filters as they are in force now."""
         house = self.house

@@ -173,7 +173,7 @@ class BinanceUsdm(BinanceSkin):
     """Binance USDⓈ-M futures."""
 
     name = "binanceusdm"
-    hosts: tuple[str, ...] = ("fapi.binance.com", "fstream.binance.com", "ws-fapi.binance.com")
+    hosts: tuple[str, ...] = ("fapi.binance.com", "fstream.binance.com", "ws-fapi.binance.com", "dapi.binance.com")
     spot = False
     messages_per_s_max = 10
 

@@ -57,7 +57,7 @@ class Streams:
 
     def closed(self, connection: Connection) -> None:
         """Forget a connection."""
-        self.unsubscribe(connection, list(connection.state["streams"]))
+        self.unsubscribe(connection, list(connection.state.get("streams", ())))  # none, when it never opened
 
     def subscribe(self, connection: Connection, names: Iterable[str]) -> None:
         """Add streams; one that does not exist is taken and stays silent, as the venue does."""

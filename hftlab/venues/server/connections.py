@@ -125,7 +125,10 @@ class Socket:
     async def serve(self, request: web.BaseRequest, on_text: Callable[["Socket", str], None], on_open: Callable[["Socket"], None]) -> Any:
         """Shake hands, then pass messages in and queued frames out until one side ends it."""
         self._web = web.WebSocketResponse(autoping=False, compress=False, timeout=CLOSE_WAIT_S)
-        await self._web.prepare(request)
+        try:
+            await self._web.prepare(request)
+        except ConnectionResetError:
+            return self._web  # the client was gone before its hands were shaken
         self._transport = request.transport
         writer = asyncio.create_task(self._write(self._web))
         try:

@@ -8,12 +8,28 @@ from hftlab.venues.server.hyperliquid_state import CASH, HyperliquidState
 from hftlab.venues.server.hyperliquid_text import plain, side_text, tx_hash
 from hftlab.venues.server.model import DepthDiff, Print
 
-_INTERVALS_MS = {"1m": 60, "3m": 180, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "2h": 7200, "4h": 14400, "8h": 28800, "1d": 86400}
+_INTERVALS_S = {"1m": 60, "3m": 180, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "2h": 7200, "4h": 14400, "8h": 28800, "1d": 86400}
 _CANDLES_MAX = 5000
 _PRINTS_MAX = 100_000
 _NOBODY = "0x" + "0" * 40
 
 Level = tuple[int, int]
+INTERVALS = tuple(_INTERVALS_S)
+
+
+class _Running:
+    """One candle, prices in ticks."""
+
+    def __init__(self, begin_ms: int, first_ticks: int) -> None:
+        self.begin_ms, self.lots, self.count = begin_ms, 0, 0
+        self.open_ticks = self.high_ticks = self.low_ticks = self.close_ticks = first_ticks
+
+    def add(self, one: Print) -> None:
+        """Add a trade."""
+        price = one.price_ticks
+        self.close_ticks, self.high_ticks, self.low_ticks = price, max(price, self.high_ticks), min(price, self.low_ticks)
+        self.lots += one.qty_lots
+        self.count += 1
 
 
 class HyperliquidMarket:
@@ -24,6 +40,7 @@ class HyperliquidMarket:
         self._wrong: dict[str, dict[tuple[int, int], int]] = {}  # coin -> (side, ticks) -> lots that a fault shows instead
         self._volume = {coin: [0, 0] for coin in state.coins}  # lots, ticklots
         self._first_ticks: dict[str, int] = {}
+        self._candles: dict[tuple[str, str], _Running] = {}
 
     # --- what happens ---
     def on_print(self, one: Print) -> None:
@@ -32,6 +49,13 @@ class HyperliquidMarket:
         volume[0] += one.qty_lots
         volume[1] += one.qty_lots * one.price_ticks
         self._first_ticks.setdefault(one.symbol, one.price_ticks)
+        time_ms = self._state.ms(one.ts_ns)
+        for interval, span_s in _INTERVALS_S.items():
+            begin = time_ms - time_ms % (span_s * 1000)
+            running = self._candles.get((one.symbol, interval))
+            if running is None or running.begin_ms != begin:
+                running = self._candles[one.symbol, interval] = _Running(begin, one.price_ticks)
+            running.add(one)
 
     def on_diff(self, diff: DepthDiff) -> None:
         """Let a fault corrupt the book: the venue sends no diffs, so what it changes of one shows in the next frame, once."""
@@ -50,9 +74,16 @@ class HyperliquidMarket:
     def book(self, coin: str) -> dict[str, Any]:
         """Return the book of a coin, or an old one when a fault says so."""
         back = self._state.faults.snapshot_back(coin)
+        time_ms = self._brought_ms()
         book = self._state.core.book(coin, self._state.rules.book_levels, back)
-        time_ms = self._state.ms(book.ts_ns) if back else self._state.now_ms()
+        time_ms = self._state.ms(book.ts_ns) if back else time_ms
         return {"coin": coin, "time": time_ms, "levels": [self._levels(coin, book.bids), self._levels(coin, book.asks)]}
+
+    def _brought_ms(self) -> int:
+        """Bring the market to this moment and return it: a book of an earlier one must not bear its time."""
+        now_ns = self._state.core.now_ns()
+        self._state.core.advance(now_ns)
+        return self._state.ms(now_ns)
 
     def frame(self, coin: str) -> dict[str, Any]:
         """Return the book for an l2Book frame: with the levels that a fault corrupted since the last one."""
@@ -76,10 +107,10 @@ class HyperliquidMarket:
 
     def touch(self, coin: str) -> dict[str, Any]:
         """Return best bid and ask of a coin, as `bbo` has them."""
-        touch = self._state.core.touch(coin)
+        time_ms, touch = self._brought_ms(), self._state.core.touch(coin)
         sides = ((touch.bid_ticks, touch.bid_lots), (touch.ask_ticks, touch.ask_lots))
         bbo = [None if ticks == NO_PRICE else self._level(coin, ticks, lots) for ticks, lots in sides]
-        return {"coin": coin, "time": self._state.now_ms(), "bbo": bbo}
+        return {"coin": coin, "time": time_ms, "bbo": bbo}
 
     def mids(self) -> dict[str, str]:
         """Return the mid price of every coin."""
@@ -112,28 +143,32 @@ class HyperliquidMarket:
 
     def candles(self, coin: str, interval: str, start_ms: int, end_ms: int | None) -> list[dict[str, Any]]:
         """Return the candles that begin in a span, oldest first, made of the prints that are still known; [] for an unknown interval."""
-        span_ms = _INTERVALS_MS.get(interval, 0) * 1000
+        span_ms = _INTERVALS_S.get(interval, 0) * 1000
         if not span_ms or coin not in self._state.coins:
             return []
-        buckets: dict[int, list[Print]] = {}
+        candles: dict[int, _Running] = {}
         for one in self._state.core.prints(coin, _PRINTS_MAX):
             begin = self._state.ms(one.ts_ns) // span_ms * span_ms
             if start_ms <= begin and (end_ms is None or begin <= end_ms):
-                buckets.setdefault(begin, []).append(one)
-        return [self._candle(coin, interval, begin, span_ms, prints) for begin, prints in buckets.items()][-_CANDLES_MAX:]
+                candles.setdefault(begin, _Running(begin, one.price_ticks)).add(one)
+        return [self._candle(coin, interval, one) for one in list(candles.values())[-_CANDLES_MAX:]]
 
-    def _candle(self, coin: str, interval: str, begin_ms: int, span_ms: int, prints: list[Print]) -> dict[str, Any]:
+    def candle(self, coin: str, interval: str) -> dict[str, Any] | None:
+        """Return the candle of the newest trade, or None where there was none yet."""
+        running = self._candles.get((coin, interval))
+        return None if running is None else self._candle(coin, interval, running)
+
+    def _candle(self, coin: str, interval: str, one: _Running) -> dict[str, Any]:
         instrument = self._state.instrument(coin)
-        ticks = [one.price_ticks for one in prints]
-        prices = {"o": ticks[0], "c": ticks[-1], "h": max(ticks), "l": min(ticks)}
+        prices = {"o": one.open_ticks, "c": one.close_ticks, "h": one.high_ticks, "l": one.low_ticks}
         return {
-            "t": begin_ms,
-            "T": begin_ms + span_ms - 1,
+            "t": one.begin_ms,
+            "T": one.begin_ms + _INTERVALS_S[interval] * 1000 - 1,
             "s": coin,
             "i": interval,
             **{name: plain(instrument.price(value)) for name, value in prices.items()},
-            "v": plain(instrument.qty(sum(one.qty_lots for one in prints))),
-            "n": len(prints),
+            "v": plain(instrument.qty(one.lots)),
+            "n": one.count,
         }
 
     # --- what there is ---

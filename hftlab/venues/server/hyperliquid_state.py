@@ -35,6 +35,10 @@ class PerpCore(Core, Protocol):
         """Return who knows the margin."""
         ...
 
+    def advance(self, now_ns: int | None = None) -> None:
+        """Let the markets run up to `now_ns`."""
+        ...
+
 
 @dataclass
 class User:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from hftlab.venues.server.hyperliquid_account import HyperliquidAccounts
-from hftlab.venues.server.hyperliquid_market import HyperliquidMarket
+from hftlab.venues.server.hyperliquid_market import INTERVALS, HyperliquidMarket
 from hftlab.venues.server.hyperliquid_state import CASH, HyperliquidState
 from hftlab.venues.server.hyperliquid_text import plain, tx_hash
 from hftlab.venues.server.model import AccountEvent, DepthDiff, Event, OrderEvent, Print, Touch
@@ -15,6 +15,7 @@ from hftlab.venues.server.skin import Connection
 OF_COIN = ("l2Book", "trades", "bbo", "activeAssetCtx")
 OF_USER = ("orderUpdates", "userFills", "userEvents", "userFundings", "clearinghouseState", "spotState")
 OF_ALL = ("allMids",)
+CANDLE = "candle"  # its topic is of a coin and an interval: BTC/1m
 STATES = ("clearinghouseState", "spotState")
 _SNAPSHOT_FILLS = 2000
 
@@ -117,6 +118,8 @@ class HyperliquidStreams:
             return kind, wanted["coin"]
         if kind in OF_USER and isinstance(wanted.get("user"), str):
             return kind, wanted["user"].lower()
+        if kind == CANDLE and wanted.get("coin") in self._state.coins and wanted.get("interval") in INTERVALS:
+            return kind, f"{wanted['coin']}/{wanted['interval']}"
         return (kind, "") if kind in OF_ALL else None
 
     def _first(self, topic: Topic) -> Iterable[tuple[str, Any, str]]:
@@ -132,6 +135,9 @@ class HyperliquidStreams:
             return [("userFundings", {"isSnapshot": True, "user": of, "fundings": rows}, "user")]
         if kind in {"orderUpdates", "userEvents"}:
             return []
+        if kind == CANDLE:
+            candle = self._market.candle(*of.split("/"))
+            return [] if candle is None else [(CANDLE, candle, "md")]
         return [self._frame(topic)]
 
     def _frame(self, topic: Topic) -> tuple[str, Any, str]:
@@ -172,6 +178,9 @@ class HyperliquidStreams:
         touched, self._touched = self._touched, set()
         for coin, rows in prints.items():
             self._tell_all(("trades", coin), "trades", rows, "md")
+            for interval in INTERVALS:
+                if self._listeners.get((CANDLE, f"{coin}/{interval}")):
+                    self._tell_all((CANDLE, f"{coin}/{interval}"), CANDLE, self._market.candle(coin, interval), "md")
         self._tell_now([("bbo", coin) for coin in self._state.coins if coin in touched])
         if now_ns >= self._book_ns:
             self._book_ns = now_ns + round(self._state.rules.book_interval_s * 1e9)
@@ -203,7 +212,7 @@ class HyperliquidStreams:
 def _name(topic: Topic) -> str:
     """Return how a fault aims at a topic: btc@l2Book, allMids, userFills."""
     kind, of = topic
-    return f"{of.lower()}@{kind}" if kind in OF_COIN else kind
+    return f"{of.lower().split('/')[0]}@{kind}" if kind in OF_COIN or kind == CANDLE else kind
 
 
 def _text(channel: str, data: Any) -> str:
