@@ -169,6 +169,7 @@ def _markets(frame: Frame) -> Iterator[Metric]:
             "hftlab_feed_age_seconds": feed_age_s(frame, i),
             "hftlab_book_valid": int(frame.validity(i) == VALIDITY_NAMES[0]),
             "hftlab_fair_price": frame.fair(i),
+            "hftlab_vpin_ratio": frame.toxicity(i),
             "hftlab_spread_price": ask - bid,
         }
         for name, value in values.items():
