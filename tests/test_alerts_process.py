@@ -1,5 +1,6 @@
 """The process of alerts beside a real engine: what reaches a sink, what happens when the sink hangs, and who tells of a dead engine."""
 
+import contextlib
 import json
 import os
 import re
@@ -66,7 +67,8 @@ def run(tmp_path):
     yield directory
     control = directory / "control.json"
     if control.exists():
-        os.kill(json.loads(control.read_text())["pid"], signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(json.loads(control.read_text())["pid"], signal.SIGKILL)
         wait_dead(hl.attach(directory))
 
 
