@@ -112,10 +112,12 @@ class Page:
         comm = uuid.uuid4().hex
         self.send("comm_open", {"comm_id": comm, "target_name": "jupyter.widget.control", "data": {}}, metadata={"version": "1.0.0"})
         self.send("comm_msg", {"comm_id": comm, "data": {"method": "request_states"}})
-        for content in self.settle().contents:
+        end_s = time.monotonic() + WAIT_S
+        while time.monotonic() < end_s:  # it comes on another channel than the answers: no order holds between the two
+            _, _, _, content = unpack(self.socket.recv(timeout=WAIT_S))
             if content.get("comm_id") == comm and "states" in content.get("data", {}):
                 return content["data"]["states"]
-        return {}
+        raise TimeoutError(f"the kernel did not tell its widgets within {WAIT_S:g} s")
 
     def beat(self, widgets) -> None:
         """Say that somebody looks."""
