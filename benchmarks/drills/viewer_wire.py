@@ -111,11 +111,19 @@ class Page:
         """Return the state of every widget by its id, as a page asks for it when it opens."""
         comm = uuid.uuid4().hex
         self.send("comm_open", {"comm_id": comm, "target_name": "jupyter.widget.control", "data": {}}, metadata={"version": "1.0.0"})
-        self.send("comm_msg", {"comm_id": comm, "data": {"method": "request_states"}})
-        for content in self.settle().contents:
+        end_s, ask_s = time.monotonic() + WAIT_S, 0.0
+        while time.monotonic() < end_s:
+            # It comes on another channel than the answers, and a server that has just connected to a busy kernel may miss it.
+            if time.monotonic() > ask_s:
+                self.send("comm_msg", {"comm_id": comm, "data": {"method": "request_states"}})
+                ask_s = time.monotonic() + 5.0
+            try:
+                _, _, _, content = unpack(self.socket.recv(timeout=1.0))
+            except TimeoutError:
+                continue
             if content.get("comm_id") == comm and "states" in content.get("data", {}):
                 return content["data"]["states"]
-        return {}
+        raise TimeoutError(f"the kernel did not tell its widgets within {WAIT_S:g} s")
 
     def beat(self, widgets) -> None:
         """Say that somebody looks."""
