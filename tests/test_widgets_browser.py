@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceW
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 TESTS = Path(__file__).resolve().parent
-READY_MS = 40_000
+READY_MS = 90_000  # a page that is reloaded fetches the state of every widget, and CI machines are loaded
 
 # The files "break" and "die" beside the notebook are how a test reaches into the kernel.
 SOURCE = """

@@ -58,18 +58,18 @@ requestAnimationFrame(tick);
 """
 
 # Moves the slider to another place, presses Apply, and waits until nothing is pending any more: milliseconds.
-APPLY = """() => new Promise((done, fail) => {
+APPLY = """(limitMs) => new Promise((done, fail) => {
   const box = [...document.querySelectorAll('.hft-slider')].find((node) => node.textContent.includes('risk aversion'));
-  const input = box.querySelector('input'), began = performance.now(), limit = setTimeout(() => fail('no answer'), WAIT_MS);
+  const input = box.querySelector('input'), began = performance.now(), limit = setTimeout(() => fail('no answer'), limitMs);
   input.value = String(+input.value > +input.max / 2 ? Math.round(input.max / 3) : Math.round(input.max / 1.5));
   input.dispatchEvent(new Event('input')); input.dispatchEvent(new Event('change'));
   document.querySelector('.hft-ends button').click();
   const look = () => { if (box.classList.contains('hft-pending')) requestAnimationFrame(look); else { clearTimeout(limit); done(performance.now() - began); } };
   look();
-})""".replace("WAIT_MS", str(WAIT_MS))
+})"""
 
-HALT = """() => new Promise((done, fail) => {
-  const began = performance.now(), limit = setTimeout(() => fail('no answer'), WAIT_MS);
+HALT = """(limitMs) => new Promise((done, fail) => {
+  const began = performance.now(), limit = setTimeout(() => fail('no answer'), limitMs);
   let said = '';
   document.querySelector('.hft-halt').click();
   const look = () => {
@@ -78,7 +78,7 @@ HALT = """() => new Promise((done, fail) => {
     else setTimeout(look, 5);
   };
   look();
-})""".replace("WAIT_MS", str(WAIT_MS))
+})"""
 
 
 @contextmanager
@@ -144,7 +144,7 @@ def painted(page: Any, seconds: float) -> dict[str, float]:
 
 def delays(page: Any, presses: int) -> dict[str, float]:
     """Return quantiles of the delay of a slider, in ms."""
-    found = [page.evaluate(APPLY) for _ in range(presses)]
+    found = [page.evaluate(APPLY, WAIT_MS) for _ in range(presses)]
     return {"n": presses, **{f"p{q}_ms": round(float(np.percentile(found, q)), 0) for q in (50, 95)}, "max_ms": round(max(found), 0)}
 
 
@@ -175,7 +175,7 @@ def under(page: Any, code: str, presses: int) -> dict[str, Any]:
     """Return the delays of slider and HALT while `code` runs in the kernel, and whether it still ran at the end."""
     block(page, code)
     found: dict[str, Any] = {"slider": delays(page, presses)}
-    halt_ms, said = page.evaluate(HALT)
+    halt_ms, said = page.evaluate(HALT, WAIT_MS)
     found |= {"halt_ms": round(halt_ms, 0), "page_said_meanwhile": said.strip(), "still_blocked_at_the_end": _busy(page)}
     idle(page)
     resume(page)
@@ -185,7 +185,7 @@ def under(page: Any, code: str, presses: int) -> dict[str, Any]:
 def locked(page: Any, code: str) -> dict[str, Any]:
     """Return what becomes of a HALT while a cell holds the interpreter's lock."""
     block(page, code)
-    halt_ms, said = page.evaluate(HALT)
+    halt_ms, said = page.evaluate(HALT, WAIT_MS)
     idle(page)
     resume(page)
     return {"halt_ms": round(halt_ms, 0), "page_said_meanwhile": said.strip()}
@@ -209,7 +209,7 @@ def measure(folder: Path, seconds: float, presses: int, block_s: float) -> dict[
         page.wait_for_timeout(QUIET_MS)
         found["market"] = painted(page, seconds)
         page.click(".hft-tab:has-text('Desk')")
-        found["streaming"] = {"slider": delays(page, presses), "halt_ms": round(page.evaluate(HALT)[0], 0)}
+        found["streaming"] = {"slider": delays(page, presses), "halt_ms": round(page.evaluate(HALT, WAIT_MS)[0], 0)}
         resume(page)
         for name in ("sleep", "python"):
             found[name] = under(page, BLOCKS[name].format(s=block_s), max(3, presses // 3))
