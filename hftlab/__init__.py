@@ -44,7 +44,6 @@ _WHERE = {
     "resume": "engine.process",
     "risk_drill": "backtesting.risk_drill",
     "run_file": "engine.config",
-    "save_backtest": "backtesting.gallery",
     "sample": "data.samples",
     "start": "engine.process",
     "stream": "data.streaming",

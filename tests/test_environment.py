@@ -16,7 +16,11 @@ from packaging.specifiers import SpecifierSet
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-CONDA_NAMES = {"ccxt": "ccxt-py", "msgpack": "msgpack-python", "prometheus-client": "prometheus_client"}  # where conda-forge calls a package by another name than PyPI
+CONDA_NAMES = {
+    "ccxt": "ccxt-py",
+    "msgpack": "msgpack-python",
+    "prometheus-client": "prometheus_client",
+}  # where conda-forge calls a package by another name than PyPI
 
 
 def conda_packages(name: str) -> set[str]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import hftlab as hl
 from benchmarks.drills.viewer_wire import pack
-from hftlab.backtesting.gallery import SUFFIX, Kept, flat, read_gallery
+from hftlab.backtesting.gallery import SUFFIX, Kept, flat, read_gallery, save_backtest
 from hftlab.errors import DataError, InputError
 from hftlab.publish import gate
 from hftlab.publish.confine import PUBLISHED, Cage, places
@@ -169,7 +169,7 @@ def report():
 
 
 def test_a_kept_backtest_says_what_the_report_says(report, tmp_path):
-    path = hl.save_backtest(report, "one", tmp_path, fold=3)
+    path = save_backtest(report, "one", tmp_path, fold=3)
     assert path == tmp_path / f"one{SUFFIX}"
     (kept,), problems = read_gallery(tmp_path)
     assert not problems
@@ -186,7 +186,7 @@ def test_a_kept_backtest_says_what_the_report_says(report, tmp_path):
 
 
 def test_files_that_nobody_kept_are_said_and_the_rest_is_shown(report, tmp_path):
-    hl.save_backtest(report, "good", tmp_path)
+    save_backtest(report, "good", tmp_path)
     (tmp_path / f"text{SUFFIX}").write_text("no JSON")
     (tmp_path / f"other{SUFFIX}").write_text('{"hftlab_backtest": 99}')
     (tmp_path / f"list{SUFFIX}").write_text("[1]")
@@ -201,7 +201,7 @@ def test_files_that_nobody_kept_are_said_and_the_rest_is_shown(report, tmp_path)
 @pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "x" * 90, "new\nline"])
 def test_a_name_that_is_no_file_name_is_refused(report, tmp_path, name):
     with pytest.raises(InputError, match="wanted letters"):
-        hl.save_backtest(report, name, tmp_path)
+        save_backtest(report, name, tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -71,7 +71,7 @@ def read_backtest(path: Path) -> Kept:
     """Return a kept backtest. Raises FormatError for a file that `save_backtest` did not write."""
     try:
         if path.stat().st_size > BYTES_MAX:
-            raise FormatError(f"{path.name} has more than {BYTES_MAX:,} bytes; wanted a file written by hl.save_backtest.")
+            raise FormatError(f"{path.name} has more than {BYTES_MAX:,} bytes; wanted a file written by save_backtest.")
         values = json.loads(path.read_text(encoding="utf-8"))
         if values["hftlab_backtest"] != FORMAT:
             raise FormatError(f"{path.name} is of format {values['hftlab_backtest']}; this hftlab reads {FORMAT}.")
@@ -79,11 +79,9 @@ def read_backtest(path: Path) -> Kept:
         texts = {str(key): str(value) for key, value in values["assumptions"].items()}
         made = Kept(str(values["name"]), str(values["settle"]), dict(values["figures"]), dict(values["parameters"]), texts, *curves)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FormatError(
-            f"{path.name} is no kept backtest ({type(error).__name__}: {error}); wanted a file of hl.save_backtest."
-        ) from error
+        raise FormatError(f"{path.name} is no kept backtest ({type(error).__name__}: {error}); wanted a file of save_backtest.") from error
     if len({len(curve) for curve in curves}) != 1 or any(curve.ndim != 1 for curve in curves):
-        raise FormatError(f"{path.name}: its curves are of different lengths; wanted a file of hl.save_backtest.")
+        raise FormatError(f"{path.name}: its curves are of different lengths; wanted a file of save_backtest.")
     return made
 
 

@@ -116,7 +116,7 @@ class Gallery(w.VBox):
         wrong = "".join(f'<div class="hft-error">{esc(problem)}</div>' for problem in self.problems)
         styles = f"<style>{STYLE}</style>{STYLES}"
         if not self.entries:
-            said = f"no backtest is kept here yet: hl.save_backtest(report, name) writes one (*{SUFFIX})."
+            said = f"no backtest is kept here yet: hftlab.backtesting.gallery.save_backtest(report, name) writes one (*{SUFFIX})."
             return f'{styles}{wrong}<h2>Backtests</h2><div class="hft-none">{esc(said)}</div>'
         shown, name = self.shown(), str(self.rank.value)
         pair = [next((one for one in self.entries if one.name == box.value), None) for box in (self.left, self.right)]
@@ -218,5 +218,5 @@ def _text(value: Any) -> str:
 
 
 def gallery(folder: str | Path) -> Gallery:
-    """Return the gallery of the backtests that hl.save_backtest kept in `folder`."""
+    """Return the gallery of the backtests that save_backtest kept in `folder`."""
     return Gallery(folder)
