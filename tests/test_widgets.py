@@ -424,6 +424,27 @@ def test_frames_are_dropped_for_a_page_that_cannot_keep_up(view):
     panel.close()
 
 
+def test_a_page_whose_hello_was_lost_is_fed_again(view):
+    # Reloaded while the kernel was busy: its first beats say that it has seen nothing, and we had stopped because it was behind.
+    panel = ladder.Ladder()
+    sent = []
+    panel.canvas.send = lambda content, buffers=None: sent.append(content["n"])
+    panel.canvas._hear(None, {"k": "hello", "n": 0}, [])
+    for _ in range(100):
+        panel.draw(view.frame())
+    stopped = len(sent)
+    assert panel.canvas.behind
+    panel.canvas.take_greeting()
+    panel.canvas._hear(None, {"k": "beat", "n": 0}, [])
+    panel.draw(view.frame())
+    assert len(sent) == stopped
+    panel.canvas._hear(None, {"k": "beat", "n": 0}, [])
+    assert panel.canvas.take_greeting()
+    panel.draw(view.frame())
+    assert len(sent) == stopped + 1
+    panel.close()
+
+
 def test_the_thread_ends_with_the_last_dashboard(view, board):
     mine, desk = pump.Pump(), board(view)
     mine.add(desk.board)

@@ -66,12 +66,22 @@ class Canvas(PageWidget):
     def __init__(self, **traits: Any) -> None:
         self.sent = 0
         self.received = 0
+        self._last_beat = (0, 0)  # what the last beat told, and what had been sent then
         super().__init__(**traits)
 
     def on_beat(self, message: dict[str, Any]) -> None:
-        """Note how far the page has come. A page that says hello has no messages waiting."""
+        """Note how far the page has come. A page that says hello has no messages waiting.
+
+        One that is behind and came no further for a whole beat, in which nothing was sent, has lost its messages or its hello (a page
+        that was reloaded while the kernel was busy): it would wait for us, and we for it, for ever. It gets everything anew.
+        """
         n = message.get("n")
-        self.received = self.sent if message["k"] == "hello" else n if isinstance(n, int) else self.received
+        told = n if isinstance(n, int) else self.received
+        lost = self.behind and self._last_beat == (told, self.sent)
+        self._last_beat = (told, self.sent)
+        self.received = self.sent if lost or message["k"] == "hello" else told
+        if lost:
+            self.greeted = True
 
     @property
     def behind(self) -> bool:
