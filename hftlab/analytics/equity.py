@@ -11,9 +11,12 @@ YEAR_S = 365 * 86_400.0  # a market that never closes
 MOVES_MIN = 30  # fewer steps say nothing about a ratio of mean and spread
 
 
-def drawdown(pnl: Floats) -> Floats:
-    """Return how far a P&L curve, shape (n,), stands below its highest point so far, in its own unit; the start at zero is a peak."""
-    return np.asarray(np.maximum.accumulate(np.append(0.0, pnl))[1:] - pnl)
+def drawdown(pnl: Floats, peak: float = 0.0) -> Floats:
+    """Return how far a P&L curve, shape (n,), stands below its highest point so far, in its own unit; `peak` is what stood before it.
+
+    The start of a run, zero, is a peak: who only ever lost has drawn down.
+    """
+    return np.asarray(np.maximum.accumulate(np.append(peak, pnl))[1:] - pnl)
 
 
 def at_steps(ts_ns: npt.NDArray[np.int64], values: Floats, step_ns: int, hole_ns: int) -> tuple[npt.NDArray[np.int64], Floats]:

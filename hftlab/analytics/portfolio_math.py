@@ -9,6 +9,8 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from hftlab.analytics import equity
+
 Floats = npt.NDArray[np.float64]
 
 LEVEL = 0.95
@@ -80,11 +82,6 @@ def var_undiversified(exposures: Floats, covariance: Floats, level: float = LEVE
 
 
 def drawdown(pnl: Floats, peak: float = 0.0) -> tuple[float, float]:
-    """Return the fall of P&L `pnl` (n,) from its peak now, and the largest there was; `peak` is what stood before the first value.
-
-    The start of a run, zero, is a peak: who only ever lost has drawn down. Positive amounts.
-    """
-    if not len(pnl):
-        return 0.0, 0.0
-    falls = np.maximum.accumulate(np.append(peak, pnl))[1:] - pnl
-    return float(falls[-1]), float(falls.max())
+    """Return the fall of P&L `pnl` (n,) from its peak now, and the largest there was: the last and the most of `equity.drawdown`."""
+    falls = equity.drawdown(pnl, peak)
+    return (float(falls[-1]), float(falls.max())) if len(falls) else (0.0, 0.0)
