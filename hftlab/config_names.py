@@ -15,6 +15,8 @@ PREFIX = "HFTLAB_"
 # Read before any file is, or by a process that reads no .env.
 ENVIRONMENT_ONLY = {
     "HFTLAB_CACHE_DIR": "the folder of the compiled kernels",
+    "HFTLAB_CAGE": "what a page of `hftlab serve` may touch; the launcher sets it for its viewers",
+    "HFTLAB_GALLERY": "the kept backtests that a page shows; the launcher sets it for its viewers",
 }
 TOP = {
     "HFTLAB_MODE": "paper, shadow or live",

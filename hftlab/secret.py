@@ -33,6 +33,11 @@ def remember_address(address: SecretStr) -> None:
     remember(SecretStr(one) for one in (text, rest, *parts, *(unquote(part) for part in parts)) if one != scheme)
 
 
+def forget() -> None:
+    """Forget everything: for tests, whose made-up secrets would take words out of what later ones write."""
+    _known.clear()
+
+
 def scrub(text: str) -> str:
     """Return a text with stars in the place of every secret that this process knows."""
     for secret in sorted(_known, key=len, reverse=True):

@@ -74,9 +74,11 @@ def page(browser) -> Iterator[object]:
 
 
 @pytest.fixture(autouse=True)
-def fresh_dials():
-    """Give each test the whole budget of dials: in life a process has one for its few connections."""
+def fresh_process():
+    """Give each test the whole budget of dials and no secrets of others: in life a process has one budget, and its own secrets."""
     yield
-    backoff = sys.modules.get("hftlab.venues.live.backoff")
+    backoff, secret = sys.modules.get("hftlab.venues.live.backoff"), sys.modules.get("hftlab.secret")
     if backoff is not None:
         backoff.Dials.forget()
+    if secret is not None:
+        secret.forget()

@@ -18,7 +18,7 @@ import ccxt.pro
 
 from benchmarks.drills.conform import account, errors, limits, market, others, trading
 from benchmarks.drills.conform.desk import MARKETS, Absent, Desk, Differs, Witness
-from benchmarks.drills.desk import fresh_environment
+from benchmarks.drills.desk import WAIT_S, fresh_environment
 from hftlab.venues.server.config import VenueConfig
 from hftlab.venues.server.serve import LoopbackVenue
 
@@ -51,6 +51,9 @@ async def session(venue: Any, skin: str, through: str, witness: Witness) -> Cell
     d.books, d.ears = market.Books(d), account.Ears(d)
     watching: Any = None
     try:
+        async with asyncio.timeout(WAIT_S):
+            while not witness.prints[d.own]:  # noqa: ASYNC110 # before the first trade a ticker has no last price
+                await asyncio.sleep(0.02)
         for name, call in market.PUBLIC[:1]:
             cells[name] = await cell(call(d))
         watching = asyncio.ensure_future(d.books.watch())

@@ -14,7 +14,7 @@ from benchmarks.drills.viewer_wire import SUBPROTOCOL, WAIT_S, Page, pack
 from hftlab.engine.view import View
 from hftlab.kernels.jit import cache_dir
 
-PLANTED = {"BINANCE_API_SECRET": "planted-api-secret-9f2c", "HFTLAB_PASSWORD": "planted-password-77aa"}
+PLANTED = {"BINANCE_API_SECRET": "planted-api-secret-9f2c", "HFTLAB_OKX_PASSWORD": "planted-password-77aa"}
 HALTS = (
     {"k": "halt"},
     *({"k": "command", "name": name} for name in ("halt", "stop", "flatten", "pause", "resume")),
