@@ -16,7 +16,7 @@ TEST_ARGS ?=
 KERNEL_TESTS := $(addprefix tests/test_,$(addsuffix .py,book exchange_rules graded halts latency ledger match match_time queue_models quote risk_table))
 CHECKED_TESTS := $(KERNEL_TESTS) tests/test_core.py tests/test_lob.py tests/test_risk_laws.py
 
-.PHONY: help lab test check checked lock bench environment clean
+.PHONY: help lab test check checked interpreted bounded lock bench environment clean
 .DELETE_ON_ERROR:
 
 help:
@@ -33,8 +33,14 @@ test: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax $(TEST_ARGS) tests $(wildcard notebooks)
 	@$(MAKE) checked
 
+# Neither keeps two cores busy by itself.
 checked: $(WARM)
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(KERNEL_TESTS)
+	@$(MAKE) -j2 --output-sync=target interpreted bounded
+
+interpreted: $(WARM)
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q $(KERNEL_TESTS)
+
+bounded: $(WARM)
 	NUMBA_BOUNDSCHECK=1 HFTLAB_CACHE_DIR=$(VENV)/checked $(BIN)/python -m pytest -q $(CHECKED_TESTS)
 
 check: $(WARM)
