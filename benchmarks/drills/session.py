@@ -20,7 +20,11 @@ from benchmarks.drills.desk import SYMBOLS, Desk, differences, fresh_environment
 from hftlab.venues.server.serve import LoopbackVenue
 
 # The venue's base tier, so that the backtest charges what live paid.
-FEES = {"binance": hl.Fees(10, 10), "binanceusdm": hl.Fees(2, 5), "hyperliquid": hl.Fees(1.5, 4.5)}
+FEES = {
+    "binance": hl.Fees(maker_bps=10, taker_bps=10),
+    "binanceusdm": hl.Fees(maker_bps=2, taker_bps=5),
+    "hyperliquid": hl.Fees(maker_bps=1.5, taker_bps=4.5),
+}
 
 
 def main(arguments: list[str]) -> int:
