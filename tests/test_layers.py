@@ -28,6 +28,7 @@ FLOORS = {
     "hftlab.config": 0,
     "hftlab.config_names": 0,
     "hftlab.secret": 0,
+    "hftlab.show": 0,
     "hftlab.kernels": 1,
     "hftlab.data": 2,
     "hftlab.venues": 3,
