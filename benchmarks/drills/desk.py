@@ -4,9 +4,11 @@ import asyncio
 import os
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +27,57 @@ INSTRUMENTS = {"binance": "binance:BTC/USDT", "binanceusdm": "binanceusdm:BTC/US
 SYMBOLS = {"binance": "BTCUSDT", "binanceusdm": "BTCUSDT", "hyperliquid": "BTC"}
 SIZES = {"binance": "0.01", "binanceusdm": "0.01", "hyperliquid": "0.01"}
 WAIT_S = 60.0
+ALL_GUARDS: dict[str, Any] = {
+    "position_qty_max": "0.02",  # two orders: it bites all the time
+    "order_qty_max": "0.01",
+    "loss_frac_max": 0.5,
+    "exposure_quote_max": 40_000,
+    "leverage_max": 5,
+    "margin_frac": 0.1,
+    "risk_per_trade_frac_max": 0.1,
+    "stop_bps": 50,
+    "liquidity_frac_max": 20,
+    "concentration_frac_max": 100,
+    "requests_reserved": 5,
+    "latency_ms_max": 500,
+    "volatility_bps_max": 50,
+    "size_volatility_bps": 5,
+    "vpin_bucket_qty": "1",
+    "vpin_max": 0.95,
+    "markout_loss_bps_max": 20,
+    "sweep_levels_max": 100,
+    "sweep_sigmas_max": 50,
+    "widen_at_frac": 0.5,
+    "reduce_at_frac": 0.8,
+}
+"""Every limit of a desk, set so that it works; only that of the position stands in the way."""
 ALL = 1 << 20  # levels
 
 
 def spec_of(
-    skin: str, url: str, *, server: str = "", mode: str = "live", requests_per_s: float = 15.0, audit_s: float = 1.5, **venue: Any
+    skin: str,
+    url: str,
+    *,
+    server: str = "",
+    mode: str = "live",
+    requests_per_s: float = 15.0,
+    audit_s: float = 1.5,
+    guards: Mapping[str, Any] | None = None,
+    **venue: Any,
 ) -> RunSpec:
-    """Return a run that requotes often: a tight fixed spread that follows every message."""
+    """Return a run that requotes often: a tight fixed spread that follows every message. `guards`: limits beside the usual ones."""
     instrument = hl.Instrument.bundled(INSTRUMENTS[skin])
     quoter = hl.FixedSpread(order_qty=SIZES[skin], half_spread_ticks=0.5, hysteresis_ticks=1, life_ms_min=0.0, skew_ticks_per_order=1.0)
-    limits = hl.Limits(
-        position_qty_max="0.1",
-        order_qty_max="0.05",
-        notional_quote_max=50_000,
-        capital_quote=1_000_000,
-        loss_quote_max=100_000,
-        requests_per_s_max=requests_per_s,
-        requests_burst=2 * requests_per_s,
-    )
+    usual: dict[str, Any] = {
+        "position_qty_max": "0.1",
+        "order_qty_max": "0.05",
+        "notional_quote_max": 50_000,
+        "capital_quote": 1_000_000,
+        "loss_quote_max": 100_000,
+        "requests_per_s_max": requests_per_s,
+        "requests_burst": 2 * requests_per_s,
+    }
+    limits = hl.Limits(**usual | dict(guards or {}))
     return RunSpec(
         feed=LiveFeed(instrument, server=server or url, audit_s=audit_s),
         venue=LiveVenue(mode, **({"reconcile_s": 5.0} | venue)),
@@ -176,6 +211,7 @@ class Truth:
     duplicates: int
     orders: int
     fills: int
+    position_max: int  # the largest that the position ever was, either way
 
 
 def truth_of(venue: Any, skin: str, spec: RunSpec) -> Truth:
@@ -187,6 +223,7 @@ def truth_of(venue: Any, skin: str, spec: RunSpec) -> Truth:
     fills = [fill for fill in all_of_it["fills"] if ids.parse(fill["client_id"]) is not None]
     unit = Fraction(instrument.money_unit)
     money = Fraction(0)
+    positions = list(accumulate(fill["side"] * fill["qty_lots"] for fill in fills))
     in_coin = False
     for fill in fills:
         money -= fill["side"] * fill["qty_lots"] * instrument.value_of(fill["price_ticks"])
@@ -195,12 +232,13 @@ def truth_of(venue: Any, skin: str, spec: RunSpec) -> Truth:
         else:
             in_coin = True
     return Truth(
-        position=sum(fill["side"] * fill["qty_lots"] for fill in fills),
+        position=positions[-1] if positions else 0,
         money_e8=None if in_coin else int(money * 10**8 // 1),
         open_orders=sum(order["status"] in ("NEW", "PARTIALLY_FILLED") for order in ours),
         duplicates=len(placed) - len(set(placed)),
         orders=len(ours),
         fills=len(fills),
+        position_max=max(map(abs, positions), default=0),
     )
 
 

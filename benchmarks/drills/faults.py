@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.drills.desk import SYMBOLS, Desk, differences, fresh_environment, spec_of, truth_of
+from benchmarks.drills.desk import ALL_GUARDS, SYMBOLS, Desk, differences, fresh_environment, spec_of, truth_of
 from hftlab.errors import InputError
 from hftlab.venues.live.backoff import Dials
 from hftlab.venues.server.config import VenueConfig
@@ -42,13 +42,13 @@ def schedule(name: str, seed: int) -> list[Fault]:
     return faults
 
 
-def one(name: str, seed: int, skin: str) -> dict[str, Any]:
+def one(name: str, seed: int, skin: str, *, guarded: bool = False) -> dict[str, Any]:
     """Run one session through the faults of one seed; return what was seen."""
     folder = Path(tempfile.mkdtemp(prefix="hftlab-drill-"))
     Dials.forget()  # each session is a process of its own in life, with the venue's whole budget of dials
     try:
         with LoopbackVenue(VenueConfig(skins=(skin,), seed=seed, tls=False)) as venue:
-            desk = Desk(folder / "run", spec_of(skin, venue.url), skin).start()
+            desk = Desk(folder / "run", spec_of(skin, venue.url, guards=ALL_GUARDS if guarded else None), skin).start()
             try:
                 return _through(desk, venue, name, seed)
             finally:
@@ -62,7 +62,8 @@ def _through(desk: Desk, venue: Any, name: str, seed: int) -> dict[str, Any]:
     for fault in schedule(name, seed):
         venue.add_fault(fault)
     began = time.monotonic()
-    compared = wrong = 0
+    compared = wrong = beyond = 0
+    limit_lots = desk.spec.instruments[0].lots(desk.spec.limits[0].position_qty_max)
     well_s, away_s = began, 0.0
     while time.monotonic() - began < STRIKE_S:
         time.sleep(LOOK_S)
@@ -71,6 +72,7 @@ def _through(desk: Desk, venue: Any, name: str, seed: int) -> dict[str, Any]:
         if look.valid and look.working and not look.lost:
             well_s = time.monotonic()
         away_s = max(away_s, time.monotonic() - well_s)
+        beyond += look.position + look.open_lots[0] > limit_lots or look.open_lots[1] - look.position > limit_lots
         agrees = book_agrees(desk, venue)
         compared += agrees is not None
         wrong += agrees is False
@@ -87,6 +89,7 @@ def _through(desk: Desk, venue: Any, name: str, seed: int) -> dict[str, Any]:
         "struck": len(struck),
         "looks": compared,
         "wrong_while_trusted": wrong,
+        "beyond_limit": beyond + int(truth.position_max > limit_lots),
         "recovered_s": round(away_s, 2),  # the longest time without trusted book, quotes, or certainty about an order
         "orders": truth.orders,
         "fills": truth.fills,
@@ -116,11 +119,12 @@ def healthy(desk: Desk, venue: Any) -> bool:
     return look.valid and look.working >= 1 and look.lost == 0 and book_agrees(desk, venue) is not False
 
 
-def batches(names: list[str], seeds: int, skin: str, jobs: int) -> Iterator[dict[str, Any]]:
+def batches(names: list[str], seeds: int, skin: str, jobs: int, *, guarded: bool) -> Iterator[dict[str, Any]]:
     """Yield the results of all runs; each kind of fault in a process of its own."""
 
     def batch(name: str) -> list[dict[str, Any]]:
         command = [sys.executable, "-m", "benchmarks.drills", "faults", "--one", name, "--seeds", str(seeds), "--skin", skin]
+        command += ["--guards"] if guarded else []
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         if len(found) < seeds:
@@ -134,14 +138,14 @@ def batches(names: list[str], seeds: int, skin: str, jobs: int) -> Iterator[dict
 
 def table(results: list[dict[str, Any]]) -> str:
     """Return the fault table as text."""
-    head = f"{'fault':22} {'runs':>4} {'struck':>6} {'wrong':>5} {'dup':>4} {'rest':>4} {'differ':>6} {'fail':>4} {'recover s: median':>17} {'worst':>6}"
+    head = f"{'fault':22} {'runs':>4} {'struck':>6} {'wrong':>5} {'beyond':>6} {'dup':>4} {'rest':>4} {'differ':>6} {'fail':>4} {'recover s: median':>17} {'worst':>6}"
     lines = [head]
     for name in dict.fromkeys(one["fault"] for one in results):
         runs = [one for one in results if one["fault"] == name]
         good = [one for one in runs if "error" not in one]
         recovered = [one["recovered_s"] for one in good] or [float("nan")]
         lines.append(
-            f"{name:22} {len(runs):4} {sum(one['struck'] for one in good):6} {sum(one['wrong_while_trusted'] for one in good):5} "
+            f"{name:22} {len(runs):4} {sum(one['struck'] for one in good):6} {sum(one['wrong_while_trusted'] for one in good):5} {sum(one['beyond_limit'] for one in good):6} "
             f"{sum(one['duplicates'] for one in good):4} {sum(one['resting_after_halt'] for one in good):4} "
             f"{sum(bool(one['differences']) for one in good):6} {len(runs) - len(good):4} {median(recovered):17.2f} {max(recovered):6.2f}"
         )
@@ -156,26 +160,27 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--skin", default="binanceusdm", choices=list(SYMBOLS))
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--guards", action="store_true", help="every limit of the desk is set, not only the usual ones")
     parser.add_argument("--one", help="run this kind in this process")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
     fresh_environment()
     if options.one:
         for seed in range(options.first, options.first + options.seeds):
-            print(json.dumps(_guarded(options.one, seed, options.skin)), flush=True)
+            print(json.dumps(_kept(options.one, seed, options.skin, guarded=options.guards)), flush=True)
         return 0
     results = []
-    for result in batches(options.kinds, options.seeds, options.skin, options.jobs):
+    for result in batches(options.kinds, options.seeds, options.skin, options.jobs, guarded=options.guards):
         results.append(result)
         print(json.dumps(result), flush=True)
     print(table(results))
     if options.out:
         options.out.write_text(json.dumps(results, indent=1))
-    return int(any("error" in one or one["differences"] or one["duplicates"] for one in results))
+    return int(any("error" in one or one["differences"] or one["duplicates"] or one["beyond_limit"] for one in results))
 
 
-def _guarded(name: str, seed: int, skin: str) -> dict[str, Any]:
+def _kept(name: str, seed: int, skin: str, *, guarded: bool) -> dict[str, Any]:
     try:
-        return one(name, seed, skin)
+        return one(name, seed, skin, guarded=guarded)
     except Exception as error:  # why: one run that fails is a row of the table, not the end of it
         return {"fault": name, "seed": seed, "error": f"{type(error).__name__}: {error}"[:600], "where": traceback.format_exc()[-700:]}
