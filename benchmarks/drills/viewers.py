@@ -1,7 +1,7 @@
 """What viewers cost an engine, and what they can do to it.
 
 python -m benchmarks.drills viewers --viewers 20 --minutes 2     the engine's processor use and tick gap with none and with all of them
-python -m benchmarks.drills viewers --browser 3 --minutes 30     … some of them as real Chromium pages: what a browser's memory does
+python -m benchmarks.drills viewers --browser 3 --browser-minutes 30     … and real Chromium pages: what a browser's memory does
 python -m benchmarks.drills viewers --attacks                    every attempt of benchmarks/drills/viewer_attacks.py, and its result
 """
 
@@ -172,7 +172,7 @@ def load(session: Session, options: argparse.Namespace, folder: Path) -> int:
         said["served, nobody looks"] = engine_figures(session, seconds)
         ready = len(kernels_of(publisher))
         if options.browser:
-            said |= browsers(publisher, options.browser, options.minutes)
+            said |= browsers(publisher, options.browser, options.browser_minutes)
         viewers = Viewers(publisher, options.viewers)
         said["page_start_s"] = {"p50": statistics.median(viewers.started_s), "max": max(viewers.started_s)}
         time.sleep(SETTLE_S)
@@ -202,7 +202,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.drills viewers")
     parser.add_argument("--viewers", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=2.0, help="how long each of the three states is watched")
-    parser.add_argument("--browser", type=int, default=0, help="open so many real pages first and watch their memory")
+    parser.add_argument("--browser", type=int, default=0, help="open so many real pages before the viewers come, and watch their memory")
+    parser.add_argument("--browser-minutes", type=float, default=2.0, help="how long they are watched")
     parser.add_argument("--attacks", action="store_true")
     options = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="hftlab-viewers-"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import SecretStr
 
 from hftlab.analytics.report import Report
 from hftlab.data import journal as jn
@@ -138,7 +139,12 @@ class Session(View):
             raise EngineUnreachable(
                 f"{path} cannot be read ({error}); wanted url and token. Only the user who started the run may command it."
             ) from error
-        return dict(control)
+        # Wrapped, or the traceback of an interrupted call might show them.
+        return {name: SecretStr(value) if name.endswith("token") else value for name, value in control.items()}
+
+    def _signed(self, request: Any) -> Any:
+        request.headers["authorization"] = f"Bearer {self._control['token'].get_secret_value()}"
+        return request
 
     def command(self, name: str, market: int = 0, *, why: str = "", **values: Any) -> dict[str, Any]:
         """Send one command; return its acknowledgement, given when it was journaled and run. `why` goes into the audit trail.
@@ -157,9 +163,8 @@ class Session(View):
         # Loopback only: a proxy of the environment must never see the token.
         with httpx.Client(trust_env=False, timeout=_HTTP_S) as client:
             for last in (False, True):
-                headers = {"authorization": f"Bearer {self._control['token']}", "idempotency-key": key}
                 try:
-                    answer = client.post(self._control["url"] + path, json=body, headers=headers)
+                    answer = client.post(self._control["url"] + path, json=body, headers={"idempotency-key": key}, auth=self._signed)
                 except httpx.HTTPError as error:
                     if not self.alive():
                         raise EngineDied(
