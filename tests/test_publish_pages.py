@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from hftlab.publish.demo import demo_run
+from hftlab.publish.handlers import finished
 from hftlab.publish.launch import Publisher, Serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")]
@@ -46,6 +47,9 @@ def wait_for(condition, seconds=60.0):
 def test_a_page_on_a_phone_from_live_to_old(published, browser):
     session, publisher = published
     page = browser.new_page(viewport={"width": 390, "height": 844})
+    asked, errors = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.goto(f"{publisher.address}", timeout=READY_MS)
     page.click("text=Trading desk")
     page.wait_for_function(LIVE, timeout=READY_MS)
@@ -55,6 +59,10 @@ def test_a_page_on_a_phone_from_live_to_old(published, browser):
     assert page.evaluate("Math.max(...[...document.querySelectorAll('.hft-column')].map((c) => c.getBoundingClientRect().right))") <= 391
     assert page.locator(".hft-halt, .hft-controls").count() == 0
     assert "token=" not in page.evaluate("[...document.links].map((a) => a.href).join()")
+    assert [url for url in asked if not url.startswith((publisher.url, "data:", "blob:"))] == []  # nobody else hears of the page
+    assert errors == []
+    assert page.locator(".hft-late").count() == 1
+    assert not page.is_visible(".hft-late")
 
     # The kernel dies: nobody is left to say so, but the page.
     for one in kernels(publisher):
@@ -95,6 +103,19 @@ def test_every_page_opens_and_a_full_house_says_so(published, browser):
     third.wait_for_selector(".hft-bar", timeout=READY_MS)
     context.close()
     wait_for(lambda: not kernels(publisher))
+
+
+def test_a_page_on_which_nothing_shows_says_so(browser):
+    page = browser.new_page()
+    page.set_content(finished('<html><head><link rel="x" href="https://example.org/x.css"></head><body data-base-url="/"></body></html>'))
+    assert "example.org" not in page.content()
+    assert not page.is_visible(".hft-late")
+    page.evaluate("document.getAnimations().forEach((one) => one.finish())")
+    assert "Load it again" in page.inner_text(".hft-late")
+    assert page.is_visible(".hft-late")
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<b class=\"hft-state\"></b>')")
+    assert not page.is_visible(".hft-late")
+    page.close()
 
 
 def test_the_pages_end_with_their_launcher(published):

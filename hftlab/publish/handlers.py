@@ -31,13 +31,33 @@ SWEEP_S = 2.0  # how often kernels without a page are looked for
 DROPPED = (AllowListFileHandler, VoilaContentsHandler, TornadoVoilaTreeHandler, KernelHandler, TornadoVoilaHandler)
 
 
+# Voila's page asks a public network for icon fonts that no page of ours uses: a page must work without one, and tell nobody that it was opened.
+_FOREIGN = re.compile(r'<link[^>]*href="https?://[^>]*>')
+_BODY = re.compile(r"(<body[^>]*>)")
+LATE_S = 45
+_LATE = (
+    "<style>@keyframes hft-late{to{visibility:visible}}.hft-late{visibility:hidden;"
+    f"animation:hft-late 0s {LATE_S}s forwards;position:fixed;left:16px;right:16px;bottom:16px;z-index:99;margin:0;padding:10px 14px;"
+    "font:15px/1.5 system-ui,sans-serif;color:#fff;background:#a3341b;border-radius:4px}"
+    "body:has(.hft-state,.hft-gallery) .hft-late{display:none}</style>"
+    f"<p class='hft-late' role='alert'>This page has shown nothing for {LATE_S} s. Load it again; if it stays so, the run that it shows or its"
+    " server is in trouble.</p>"
+)
+
+
+def finished(page: str) -> str:
+    """Return the head of Voila's page, up to its body, without what it would load from elsewhere, and with a word for the case that nothing ever shows."""
+    return _BODY.sub(lambda body: body[0] + _LATE, _FOREIGN.sub("", page), count=1)
+
+
 def index_page(full: str = "") -> str:
     """Return the first page: links to the others."""
     links = "".join(f'<li><a href="/voila/render/{name}.ipynb">{html.escape(title)}</a></li>' for name, title in PAGES.items())
     note = f"<p><b>{html.escape(full)}</b></p>" if full else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        "<title>hftlab</title><style>:root{color-scheme:light dark}body{font:16px/1.6 system-ui,sans-serif;margin:24px auto;max-width:40em;"
+        '<title>hftlab</title><link rel="icon" href="data:;base64,=">'
+        "<style>:root{color-scheme:light dark}body{font:16px/1.6 system-ui,sans-serif;margin:24px auto;max-width:40em;"
         f"padding:0 16px}}li{{padding:6px 0}}</style></head><body><h1>hftlab</h1>{note}<ul>{links}</ul>"
         "<p>Read-only: these pages hold no key, no token of an engine, and no control.</p></body></html>"
     )
@@ -105,15 +125,26 @@ class Page(TornadoVoilaHandler):
     """One of our pages, while there is a seat."""
 
     SUPPORTED_METHODS = ("GET",)
+    _head: str | None = ""
 
     @web.authenticated
     async def get(self, path: str = "") -> None:
         """Answer with the page, or say that the house is full."""
         if self.kernel_manager.pages() >= self.settings["viewers_max"]:
+            self._head = None
             self.set_status(503)
             self.finish(index_page(f"All {self.settings['viewers_max']} seats are taken. Try again when somebody has left."))
             return
         await super().get(path)
+
+    def write(self, chunk: Any) -> None:
+        """Send a piece of the page. They come as they please, cut anywhere, so the head is held back until it is whole."""
+        if self._head is not None and isinstance(chunk, str):
+            self._head += chunk
+            if not _BODY.search(self._head):
+                return
+            chunk, self._head = finished(self._head), None
+        super().write(chunk)
 
 
 class Viewer(Voila):

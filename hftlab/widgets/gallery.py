@@ -33,7 +33,7 @@ STYLES = """<style>.hft-gallery{max-width:1180px}.hft-gallery .hft-panel{overflo
 .hft-gallery td.l,.hft-gallery th.l{text-align:left}.hft-gallery td.w{white-space:normal;min-width:6em}
 .hft-gallery .widget-dropdown{width:auto;max-width:100%}.hft-gallery .widget-dropdown select{max-width:230px}
 .hft-gallery svg{max-width:100%;height:auto}.hft-gallery,.hft-gallery>.widget-html,.hft-gallery .widget-html-content{width:100%;min-width:0;
-max-width:1180px;height:auto}.hft-gallery .widget-html-content{display:block}</style>"""
+max-width:1180px;height:auto}.hft-gallery .widget-html-content{display:block;overflow-x:auto}</style>"""
 
 
 def figure(kept: Kept, name: str) -> float:

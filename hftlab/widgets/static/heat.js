@@ -23,7 +23,7 @@ function scaleOf(values) {
   return { low, high, share: (v) => (v > 0 ? Math.min(1, Math.max(0, Math.log(v / low) / Math.log(high / low))) : 0) };
 }
 
-const short = (v) => (v >= 100 ? v.toFixed(0) : v >= 10 ? v.toFixed(1) : v.toFixed(2));
+const short = (v) => (v >= 100 ? v.toFixed(0) : v >= 0.1 || !(v > 0) ? v.toPrecision(2) : v.toFixed(Math.min(6, 1 - Math.floor(Math.log10(v)))));
 
 export default {
   render({ model, el }) {
@@ -72,7 +72,7 @@ export default {
       const k = Math.floor((x - LABEL_PX) / ((width - LABEL_PX) / columns)), r = Math.floor(y / ((height - FOOT_PX) / rows));
       if (k < 0 || k >= columns || r < 0 || r >= rows) return;
       const v = data[HEAD + r * columns + k];
-      const text = `${model.get("labels")[r]}  ${clock(from + k * bucket, 0)}  ${v === v ? v.toFixed(3) + " bps/\u221as" : "unknown"}`;
+      const text = `${model.get("labels")[r]}  ${clock(from + k * bucket, 0)}  ${v === v ? short(v) + " bps/\u221as" : "unknown"}`;
       pen.font = "11px " + c.mono;
       const room = pen.measureText(text).width + 12, left = Math.min(width - room, Math.max(LABEL_PX, x - room / 2)), top = y > 30 ? y - 26 : y + 14;
       pen.fillStyle = c.bg; pen.strokeStyle = c.line;
