@@ -29,7 +29,7 @@ FIGURES = {
     "quoting_share": ("both sides live", True),
 }
 STYLES = """<style>.hft-gallery{max-width:1180px}.hft-gallery .hft-panel{overflow-x:auto;padding:8px 0}
-.hft-gallery table{border-collapse:collapse}.hft-gallery td,.hft-gallery th{padding:2px 8px;text-align:right;white-space:nowrap;border:0}
+.hft-gallery .hft-panel table{border-collapse:collapse;width:auto;min-width:min(100%,720px)}.hft-gallery td,.hft-gallery th{padding:2px 8px;text-align:right;white-space:nowrap;border:0}
 .hft-gallery td.l,.hft-gallery th.l{text-align:left}.hft-gallery td.w{white-space:normal;min-width:6em}
 .hft-gallery .widget-dropdown{width:auto;max-width:100%}.hft-gallery .widget-dropdown select{max-width:230px}
 .hft-gallery svg{max-width:100%;height:auto}.hft-gallery,.hft-gallery>.widget-html,.hft-gallery .widget-html-content{width:100%;min-width:0;

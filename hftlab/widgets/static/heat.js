@@ -63,9 +63,9 @@ export default {
         const v = scale.low * Math.pow(scale.high / scale.low, k / (STOPS - 1));
         pen.fillStyle = tone(k / (STOPS - 1)); pen.fillRect(at, height - 13, 12, 10);
         pen.fillStyle = c.dim; pen.fillText(short(v), at + 15, height - 8);
-        at += 52;
+        at += 68;
       }
-      if (at + 50 < width) pen.fillText("bps/\u221as", at, height - 8);
+      if (at + 40 < width) pen.fillText("bps/\u221as", at, height - 8);
     };
     const readOut = (pen, width, height, c, [x, y]) => {
       const [rows, columns, from, bucket] = data;
