@@ -1,4 +1,4 @@
-"""Returns of a P&L curve, and the figures that are made of them. Conventions, the same everywhere:
+"""Returns of a P&L curve, and the figures that are made of them, by one set of conventions.
 
 Simple returns of the equity (capital + P&L so far). Sub-daily P&L is first brought to whole calendar days (UTC). A drawdown is compounded,
 has the starting capital as a first peak, and is a negative number. Downside deviation is taken over all n returns. 365 or 252 days in a
