@@ -74,7 +74,7 @@ def luck(counted: Counted | None) -> Luck:
     lines = counted.place.read()
     found = [line for line in lines if line.get("kind") == "run" and counted.span.meets(line)]
     number = next((i for i, line in enumerate(found, 1) if line.get("id") == counted.line["id"]), len(found))
-    tried = trials(found)
+    tried = trials(found, counted.line.get("assumed", ""))
     rated = [line for line in tried if line["sharpe"] is not None]
     per_s = np.array([line["sharpe"] / math.sqrt(line["step_s"]) for line in rated])
     variance = float(per_s.var(ddof=1)) if len(per_s) > 1 else math.nan

@@ -90,7 +90,7 @@ def line_of(
     said: str = "",
     fills: int = 0,
 ) -> dict[str, Any]:
-    """Return the line of one run. `rule` and `call` are digests: of what was chosen, and of everything that was asked for.
+    """Return the line of one run. `rule` and `assumed` are digests: of what was chosen, and of what was assumed of market and venue.
 
     `ts_ns` i8 (n,) and `pnl` f8 (n,) are the sampled P&L; `said` names the rule for people, `code` is the fingerprint of the program.
     """
@@ -105,7 +105,7 @@ def line_of(
         "instruments": list(span.instruments),
         "data": data,
         "rule": rule,
-        "call": call,
+        "assumed": assumed,
         "said": said,
         "code": code,
         "pnl_quote": float(pnl[-1]) if len(pnl) else 0.0,
@@ -116,11 +116,11 @@ def line_of(
         "skew": skew if math.isfinite(skew) else None,
         "kurtosis": kurtosis if math.isfinite(kurtosis) else None,
     }
-    return line | {"id": _digest(repr(sorted(line.items())))}
+    return line | {"id": digest(repr(sorted(line.items())))}
 
 
 def count_run(
-    source: Any, rule: str, ts_ns: Times, pnl: Floats, *, when_ns: int, call: str = "", code: str = "", said: str = "", fills: int = 0
+    source: Any, rule: str, ts_ns: Times, pnl: Floats, *, when_ns: int, assumed: str = "", code: str = "", said: str = "", fills: int = 0
 ) -> Counted:
     """Write down one run on `source` (a Tape, a Stream, or what has `instruments` and `files` or `data_digest`); see `line_of`.
 
@@ -143,15 +143,23 @@ def runs(place: Place, span: Span) -> list[dict[str, Any]]:
     return [line for line in place.read() if line.get("kind") == "run" and span.meets(line)]
 
 
-def trials(lines: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return one line a rule: its longest run, the newest of equals; rules that never had a ratio count too, they were tried."""
+def trials(lines: Iterable[Mapping[str, Any]], assumed: str = "") -> list[Mapping[str, Any]]:
+    """Return one line a rule: of the runs that `assumed` the same if there are any, the longest, the newest of equals.
+
+    Rules that never had a ratio count too: they were tried.
+    """
     chosen: dict[str, Mapping[str, Any]] = {}
     for line in lines:
         known = chosen.get(line["rule"])
-        if known is None or line["n"] >= known["n"]:
+        if known is None or _likeness(line, assumed) >= _likeness(known, assumed):
             chosen[line["rule"]] = line
     return list(chosen.values())
 
 
-def _digest(text: str) -> str:
+def _likeness(line: Mapping[str, Any], assumed: str) -> tuple[bool, int]:
+    return line["assumed"] == assumed, line["n"]
+
+
+def digest(text: str) -> str:
+    """Return a short digest of a text."""
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -17,7 +17,7 @@ import numpy as np
 from hftlab.analytics.report import Report
 from hftlab.analytics.report_returns import pnl_curve
 from hftlab.analytics.runs_file import Place, counting
-from hftlab.analytics.runs_ledger import Counted, Span, count_run
+from hftlab.analytics.runs_ledger import Counted, Span, count_run, digest
 from hftlab.engine.clock import wall_now_ns
 from hftlab.kernels.jit import cache_dir
 from hftlab.usercode.functions import family, used
@@ -28,10 +28,10 @@ RULE = ("quoter", "limits", "strategy", "timer_ms", "timer_start", "bar_s")
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What was chosen (`rule`), everything that was asked for (`call`), both digests, and the rule in a few words."""
+    """Digests of what was chosen (`rule`) and of what was assumed beside it (`assumed`), and the rule in a few words."""
 
     rule: str
-    call: str
+    assumed: str
     said: str
 
 
@@ -41,9 +41,9 @@ def rule_of(call: Mapping[str, Any]) -> Rule | None:
         return None
     try:
         chosen = "; ".join(f"{name}={text(call[name])}" for name in RULE)
-        asked = "; ".join(f"{name}={text(value)}" for name, value in call.items())
+        assumed = "; ".join(f"{name}={text(value)}" for name, value in call.items() if name not in RULE)
         named = call["quoter"] if call.get("strategy") is None else call["strategy"]
-        return Rule(_digest(chosen), _digest(asked), text(named)[:160])
+        return Rule(digest(chosen), digest(assumed), text(named)[:160])
     except Exception as error:  # why: a strategy's own __repr__ or to_dict may raise anything, and counting fails no backtest
         return Rule("", "", f"not told apart: {type(error).__name__}: {error}"[:160])
 
@@ -61,7 +61,7 @@ def counted(report: Report, rule: Rule | None) -> Report:
             ts_ns,
             pnl,
             when_ns=wall_now_ns(),
-            call=rule.call or report.digest,
+            assumed=rule.assumed,
             code=fingerprint(),
             said=rule.said,
             fills=len(report.fills),
@@ -93,10 +93,18 @@ def text(value: Any) -> str:
     if callable(getattr(value, "py_func", value)) and hasattr(getattr(value, "py_func", value), "__code__"):
         return _function(value)
     if dataclasses.is_dataclass(value):
-        named = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if getattr(value, f.name) is not f.default}
-        return f"{type(value).__name__}({', '.join(f'{name}={text(one)}' for name, one in named.items())}){_methods(type(value))}"
+        named = {f.name: text(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        named = {f.name: named[f.name] for f in dataclasses.fields(value) if named[f.name] != _default(f)}
+        return f"{type(value).__name__}({', '.join(f'{name}={one}' for name, one in named.items())}){_methods(type(value))}"
     fields = value.to_dict() if hasattr(value, "to_dict") else {name: one for name, one in vars(value).items() if _plain(one)}
     return f"{type(value).__name__}({text(fields)}){_methods(type(value))}"
+
+
+def _default(f: dataclasses.Field[Any]) -> str | None:
+    """Return the text of a field's default, None where it has none."""
+    if f.default_factory is not dataclasses.MISSING:
+        return text(f.default_factory())
+    return None if f.default is dataclasses.MISSING else text(f.default)
 
 
 def _number(value: Any) -> str:
@@ -117,7 +125,7 @@ def _methods(kind: type) -> str:
     if kind.__module__.split(".")[0] == "hftlab":
         return ""
     code = [part for one in vars(kind).values() if hasattr(one, "__code__") for part in _code(one.__code__)]
-    return f"#{_digest(repr(code))}"
+    return f"#{digest(repr(code))}"
 
 
 def _function(value: Any) -> str:
@@ -126,7 +134,7 @@ def _function(value: Any) -> str:
     for function in family(value):
         parts += [repr(part) for part in _code(function.__code__)]
         parts += [f"{name}={_number(found)}" for name, found in sorted(used(function).found.items()) if _plain(found)]
-    return f"{getattr(value, 'py_func', value).__name__}#{_digest(' '.join(parts))}"
+    return f"{getattr(value, 'py_func', value).__name__}#{digest(' '.join(parts))}"
 
 
 def _code(code: CodeType) -> Iterator[Any]:
@@ -138,7 +146,3 @@ def _code(code: CodeType) -> Iterator[Any]:
             yield from _code(one)
         elif not (isinstance(one, float) and math.isnan(one)):
             yield one
-
-
-def _digest(value: str) -> str:
-    return hashlib.blake2b(value.encode(), digest_size=8).hexdigest()
