@@ -80,7 +80,7 @@ def steps(ts_ns: Times, pnl: Floats) -> tuple[float, Floats]:
 def line_of(
     span: Span,
     rule: str,
-    call: str,
+    assumed: str,
     ts_ns: Times,
     pnl: Floats,
     *,
@@ -128,7 +128,7 @@ def count_run(
     """
     span, place = span_of(source, ts_ns), Place.of(source)
     line = line_of(
-        span, rule, call, ts_ns, pnl, when_ns=when_ns, data=getattr(source, "data_digest", ""), code=code, said=said, fills=fills
+        span, rule, assumed, ts_ns, pnl, when_ns=when_ns, data=getattr(source, "data_digest", ""), code=code, said=said, fills=fills
     )
     return Counted(line, place, span, place.write([line]))
 

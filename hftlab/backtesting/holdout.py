@@ -2,7 +2,6 @@
 
 import getpass
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,7 +77,7 @@ def holdout(tape: Tape, *, share: float | None = None, from_ns: int | None = Non
     return first, Sealed(place, span, seal, rest)
 
 
-def _line(kind: str, span: Span, seal: str) -> Mapping[str, Any]:
+def _line(kind: str, span: Span, seal: str) -> dict[str, Any]:
     return {
         "v": 1,
         "kind": kind,
