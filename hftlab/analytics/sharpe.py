@@ -129,7 +129,8 @@ def moments(values: Floats) -> tuple[float, float]:
     if len(values) < 2 or math.isnan(per_period(values)):
         return math.nan, math.nan
     centred = (values - values.mean()) / values.std()
-    return float((centred**3).mean()), float((centred**4).mean())
+    squares = centred * centred
+    return float((squares * centred).mean()), float((squares * squares).mean())
 
 
 def ratio_variance(ratio: float, n: int, skew: float = 0.0, kurtosis: float = 3.0, method: str = "moments") -> float:

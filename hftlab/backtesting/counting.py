@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, lru_cache
 from types import CodeType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from hftlab.analytics.runs_file import Place, counting
 from hftlab.analytics.runs_ledger import Counted, Span, count_run, digest
 from hftlab.engine.clock import wall_now_ns
 from hftlab.kernels.jit import cache_dir
+from hftlab.limits import Limits
 from hftlab.usercode.functions import family, used
 
 RULE = ("quoter", "limits", "strategy", "timer_ms", "timer_start", "bar_s")
@@ -92,28 +93,44 @@ def text(value: Any) -> str:
         return "[" + ", ".join(map(text, value)) + "]"
     if callable(getattr(value, "py_func", value)) and hasattr(getattr(value, "py_func", value), "__code__"):
         return _function(value)
+    if isinstance(value, Limits):
+        return _limits(value)
     if dataclasses.is_dataclass(value):
-        named = {f.name: text(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        named = {f.name: named[f.name] for f in dataclasses.fields(value) if named[f.name] != _default(f)}
-        return f"{type(value).__name__}({', '.join(f'{name}={one}' for name, one in named.items())}){_methods(type(value))}"
+        return _fields(value)
     fields = value.to_dict() if hasattr(value, "to_dict") else {name: one for name, one in vars(value).items() if _plain(one)}
     return f"{type(value).__name__}({text(fields)}){_methods(type(value))}"
 
 
-def _default(f: dataclasses.Field[Any]) -> str | None:
-    """Return the text of a field's default, None where it has none."""
-    if f.default_factory is not dataclasses.MISSING:
-        return text(f.default_factory())
-    return None if f.default is dataclasses.MISSING else text(f.default)
+def _fields(value: Any) -> str:
+    """Return a dataclass with those of its fields that are not the defaults."""
+    named = ((name, text(getattr(value, name)), default) for name, default in _defaults(type(value)))
+    inside = ", ".join(f"{name}={one}" for name, one, default in named if one != default)
+    return f"{type(value).__name__}({inside}){_methods(type(value))}"
+
+
+# A sweep gives the same limits to every run, and they have many fields. They hold numbers only: equal ones have the same text.
+_limits = lru_cache(maxsize=64)(_fields)
+
+
+@cache
+def _defaults(kind: type) -> tuple[tuple[str, str | None], ...]:
+    """Return the fields of a dataclass with the texts of their defaults, None where there is none."""
+    found = []
+    for f in dataclasses.fields(cast("Any", kind)):
+        default = f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
+        found.append((f.name, None if default is dataclasses.MISSING else text(default)))
+    return tuple(found)
 
 
 def _number(value: Any) -> str:
     """Return 0.010, "0.01" and Decimal("0.01") as the same text; a text that is no number as it is."""
+    if type(value) is float or type(value) is int:
+        return repr(float(value)) if abs(value) < 1 << 53 else repr(value)
     try:
         found = Decimal(str(value))
     except InvalidOperation:
         return str(value)
-    return str(found.normalize()) if found.is_finite() else str(value)
+    return repr(float(found)) if found == Decimal(repr(float(found))) else str(found.normalize())
 
 
 def _plain(value: Any) -> bool:
