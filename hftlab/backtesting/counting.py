@@ -93,7 +93,7 @@ def text(value: Any) -> str:
         return "[" + ", ".join(map(text, value)) + "]"
     if callable(getattr(value, "py_func", value)) and hasattr(getattr(value, "py_func", value), "__code__"):
         return _function(value)
-    if isinstance(value, Limits):
+    if isinstance(value, Limits) and not isinstance(value.hard, Mapping):
         return _limits(value)
     if dataclasses.is_dataclass(value):
         return _fields(value)
@@ -103,7 +103,7 @@ def text(value: Any) -> str:
 
 def _fields(value: Any) -> str:
     """Return a dataclass with those of its fields that are not the defaults."""
-    named = ((name, text(getattr(value, name)), default) for name, default in _defaults(type(value)))
+    named = ((name, text(getattr(value, name)), default) for name, default in _defaults(value.__class__))
     inside = ", ".join(f"{name}={one}" for name, one, default in named if one != default)
     return f"{type(value).__name__}({inside}){_methods(type(value))}"
 
