@@ -8,7 +8,7 @@ import importlib.util
 import math
 import warnings
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -123,7 +123,7 @@ def _quantstats(r: np.ndarray, b: np.ndarray) -> Iterator[Row]:
     yield Row("alpha, a year", lib, beside.alpha_year, qs.greeks(s, m, periods=YEAR)["alpha"])
     yield Row("information ratio", lib, beside.information.per_period, qs.information_ratio(s, m))
     skill = probabilistic_sharpe(ratio, len(r), *moments(r))
-    why = "takes excess kurtosis and small-sample moments into the formula; ours is as published: plain moments, 3 for the normal law"
+    why = "small-sample corrected skew and kurtosis; ours takes the plain moments, as published"
     yield Row("probabilistic Sharpe", lib, skill, qs.probabilistic_sharpe_ratio(s), why)
     wins = float((r > 0).mean())
     yield Row("win rate of days", lib, wins, qs.win_rate(s), "leaves out days of exactly zero; here zero is no win, and counts")
