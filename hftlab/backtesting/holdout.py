@@ -49,7 +49,7 @@ class Sealed:
     def __repr__(self) -> str:
         times, seen = len(self.openings), self.runs_seen
         opened = "never opened" if not times else f"opened {times} time{'s' * (times > 1)}"
-        runs_said = f", seen by {seen:,} runs" if seen else ""
+        runs_said = f", seen by {seen:,} run{'s' * (seen != 1)}" if seen else ""
         return f"<Sealed {self._tape.span_s:,.1f} s of {', '.join(self.span.instruments)}: {opened}{runs_said}>"
 
 
