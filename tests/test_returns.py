@@ -44,7 +44,7 @@ def test_a_sharpe_ratio_knows_no_scale(values, scale):
 @given(some_returns)
 def test_the_deepest_fall_is_the_same_read_backwards(values):
     # It is the smallest product of neighbouring factors, and products do not know a direction; so the start must count as a peak.
-    there, back = rt.max_drawdown(values), rt.max_drawdown(values[::-1])
+    there, back = rt.deepest_drawdown(values), rt.deepest_drawdown(values[::-1])
     assert back.depth == pytest.approx(there.depth, abs=1e-12)
     factors = 1 + values
     smallest = min(1.0, *(np.prod(factors[i : j + 1]) for i in range(len(values)) for j in range(i, len(values))))
@@ -53,7 +53,7 @@ def test_the_deepest_fall_is_the_same_read_backwards(values):
 
 @given(some_returns)
 def test_a_drawdown_says_where_it_was(values):
-    found, wealth = rt.max_drawdown(values), np.cumprod(np.concatenate([[1.0], 1 + values]))
+    found, wealth = rt.deepest_drawdown(values), np.cumprod(np.concatenate([[1.0], 1 + values]))
     assert wealth[found.trough] / wealth[found.peak] - 1 == pytest.approx(found.depth, abs=1e-12)
     if found.recovered is not None:
         assert wealth[found.recovered] >= wealth[found.peak]
@@ -90,8 +90,8 @@ def test_figures_by_hand():
     assert rt.total_return(r) == pytest.approx(1.1 * 0.95 * 1.02 - 1)
     assert rt.downside(r) == pytest.approx(math.sqrt(0.05**2 / 4))  # over all four
     assert rt.sortino(r, None) == pytest.approx(0.0175 / 0.025)
-    assert rt.max_drawdown(r) == rt.Drawdown(pytest.approx(-0.05), 1, 2, None, 3)
-    assert rt.max_drawdown([-0.1, -0.1]).depth == pytest.approx(-0.19)  # who only lost has drawn down
+    assert rt.deepest_drawdown(r) == rt.Drawdown(pytest.approx(-0.05), 1, 2, None, 3)
+    assert rt.deepest_drawdown([-0.1, -0.1]).depth == pytest.approx(-0.19)  # who only lost has drawn down
     assert rt.cagr(r, 4) == pytest.approx(rt.total_return(r))
     assert rt.calmar(r, 4) == pytest.approx(rt.total_return(r) / 0.05)
     one = sharpe([1.0, 3.0], 4)

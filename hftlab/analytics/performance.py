@@ -110,7 +110,7 @@ def figures_of_returns(made: rt.Returns, ratio: Sharpe, unit: str, level: float 
         "var": boot(lambda r: var_historical(r, level), f"loss that 5 % of the returns of a {unit} exceed: historical, linear percentile"),
         "cvar": boot(lambda r: cvar_historical(r, level), "mean loss of those"),
         "max_drawdown": boot(
-            lambda r: rt.max_drawdown(r).depth if len(r) else math.nan, f"of the returns a {unit}, compounded, the start is a peak"
+            lambda r: rt.deepest_drawdown(r).depth if len(r) else math.nan, f"of the returns a {unit}, compounded, the start is a peak"
         ),
     }
     if year is not None:

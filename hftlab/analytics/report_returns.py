@@ -53,7 +53,7 @@ class ReportReturns:
         ratio, beside = pf.measure(made, year, other, trials=trials, trials_variance=variance)
         ts_ns, pnl = pnl_curve(self)
         curve = np.concatenate([[capital_quote], capital_quote + pnl])
-        fall = rt.max_drawdown(np.diff(curve) / curve[:-1])
+        fall = rt.deepest_drawdown(np.diff(curve) / curve[:-1])
         span_s = (ts_ns - ts_ns[0]) / 1e9 if len(ts_ns) else np.zeros(0)
         figures = _totals(self, capital_quote, pnl, fall, np.concatenate([[0.0], span_s]))
         figures |= pf.figures_of_returns(made, ratio, unit)

@@ -73,8 +73,7 @@ def backtest(
     )
     decide = decide_of(quoters)
     run = core.run if decide is None else runner(decide, jit=jit)
-    every_ns = int(number(timer_ms, "timer_ms", 0.001) * 1e6)
-    _check_start(timer_start)
+    every_ns = _every_ns(timer_ms, timer_start)
     source = _Counted(tape)
     chunks = with_timers(merged_chunks(source, source.rows_max), every_ns, start=timer_start, extra=latency_rows(latencies))
     state.step(run, np.zeros(0, EVENT))  # loads, or for user code compiles, the kernels: no part of the time of the run
@@ -141,9 +140,11 @@ def _assumptions(models: Sequence[Queue], latencies: Sequence[Latency], schedule
     }
 
 
-def _check_start(timer_start: str | int) -> None:
+def _every_ns(timer_ms: float, timer_start: str | int) -> int:
+    """Return the time between timers. Raises InputError for a time, or a start of them, that cannot be."""
     if isinstance(timer_start, str):
         choice(timer_start, TIMER_STARTS, "timer_start")
+    return int(number(timer_ms, "timer_ms", 0.001) * 1e6)
 
 
 def _check_fifo(state: State, models: Sequence[Queue]) -> None:
