@@ -13,7 +13,7 @@ from benchmarks.peers.metrics import compared
 from hftlab.analytics import returns as rt
 from hftlab.analytics.benchmark import against
 from hftlab.analytics.sharpe import moments, per_period, sharpe
-from hftlab.analytics.trades import trade_figures, trades
+from hftlab.analytics.trades import TRADE, trade_figures, trades
 from hftlab.errors import InputError
 from hftlab.types import EVENT, SAMPLE
 
@@ -239,6 +239,15 @@ def test_trades_by_hand():
     assert found["win_rate"].value == pytest.approx(2 / 3)
     assert found["profit_factor"].value == pytest.approx((42.5 + 20 - 5 / 3) / (15 + 5 / 6))
     assert math.isnan(found["win_rate"].low)  # three trades have no interval
+
+
+def test_a_desk_that_never_won_is_not_sure_of_it():
+    made = np.zeros(46, TRADE)
+    made["closed_ns"], made["net_quote"] = np.arange(46), -1.0
+    found = trade_figures(made)
+    # Wilson (1927) for 0 of 46: z^2 / (n + z^2).
+    assert (found["win_rate"].low, found["win_rate"].high) == (0.0, pytest.approx(1.959964**2 / (46 + 1.959964**2), rel=1e-6))
+    assert math.isnan(found["profit_factor"].low)
 
 
 def test_the_trades_of_a_run_add_up_to_what_its_books_realised(report):

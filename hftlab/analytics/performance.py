@@ -26,6 +26,9 @@ Floats = npt.NDArray[np.float64]
 BOOTSTRAP_MIN = 10
 """Below so many returns an interval by bootstrap says more of the method than of the run."""
 REPLICATES = 400
+_TIMES = ((86_400, "days"), (3600, "h"), (60, "min"), (1, "s"))
+_LABELS = {"pnl": "P&L", "sharpe": "Sharpe", "sortino": "Sortino", "calmar": "Calmar", "var": "VaR", "cvar": "CVaR", "cagr": "CAGR"}
+_LABELS |= {"max_drawdown_sampled": "max drawdown, sampled", "drawdown": "time of that drawdown", "deflated": "deflated probability"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,19 +72,25 @@ class Performance:
             for i, name in enumerate(("figure", "value", "95 % interval", "n", "how"))
         )
         body = "".join(
-            f"<tr style='background:none'><th {left}>{escape(name.replace('_', ' '))}</th><td {right}>{_text(name, one.value)}</td>"
+            f"<tr style='background:none'><th {left}>{escape(self._label(name))}</th><td {right}>{_text(name, one.value)}</td>"
             f"<td {right}>{_band(name, one)}</td><td {right}>{one.n:,}</td><td {left}>{escape(one.how)}</td></tr>"
             for name, one in self.figures.items()
         )
         table = f"<table style='border-collapse:collapse;font-size:12px'><tr style='background:none'>{head}</tr>{body}</table>"
         return f"<div style='font:13px/1.45 system-ui,sans-serif'>{said}<div>{self.picture()}</div>{table}</div>"
 
+    def _label(self, name: str) -> str:
+        """Return a figure's name as people write it, its unit behind it."""
+        stem = name.removesuffix("_quote").removesuffix("_s")
+        words = _LABELS.get(stem, stem.replace("_", " "))
+        return f"{words} ({self.currency})" if name.endswith("_quote") else words
+
     def picture(self) -> str:
         """Return SVG of the equity and of how far it stood below its peak, over time."""
         if len(self.equity) < 2:
             return ""
         keep = np.unique(np.linspace(0, len(self.equity) - 1, 700).astype(int))
-        scale, unit = next((s, u) for s, u in ((86_400, "days"), (3600, "h"), (60, "min"), (1, "s")) if self.seconds[-1] >= 3 * s or s == 1)
+        scale, unit = next((one for one in _TIMES if self.seconds[-1] >= 3 * one[0]), _TIMES[-1])
         x, y = self.seconds[keep] / scale, self.equity[keep]
         under = 1e4 * (self.equity / np.maximum.accumulate(self.equity) - 1)[keep]
         ends, flat = (float(x[0]), float(x[-1])), np.zeros(len(x))
@@ -100,7 +109,11 @@ def figures_of_returns(made: rt.Returns, ratio: Sharpe, unit: str, level: float 
     boot = _Bootstrap(values, level)
     moments = f"{per}; n - 1; interval: {METHODS[ratio.method]}"
     skill = "probability that the true Sharpe ratio is above 0 (Bailey & López de Prado 2012)"
-    left = f"the same as the best of {ratio.trials:,} different rules that ran on this data (2014)"
+    left = (
+        f"the same as the best of {ratio.trials:,} different rules that ran on this data (2014)"
+        if ratio.trials > 1
+        else "the same: one rule"
+    )
     out = {
         "sharpe": Figure(ratio.value, ratio.low, ratio.high, n, moments),
         "probability_of_skill": Figure(ratio.probability, math.nan, math.nan, n, skill),
@@ -185,6 +198,9 @@ def _text(name: str, value: float) -> str:
         "tracking_error",
     }:
         return f"{value:.4%}" if abs(value) < 0.1 else f"{value:.1%}"
+    if name.endswith("_s"):
+        size, unit = next((one for one in _TIMES if value >= 2 * one[0]), _TIMES[-1])
+        return f"{value / size:,.1f} {unit}"
     return amount(value) if name.endswith("quote") else f"{value:,.4g}"
 
 

@@ -158,7 +158,7 @@ def deepest_drawdown(returns: Any) -> Drawdown:
     # The one formula of a fall (equity.drawdown), as a share of the peak it fell from.
     depth = -drawdown(wealth, wealth[0]) / peaks
     trough = int(depth.argmin())
-    peak = int(wealth[: trough + 1].argmax())
+    peak = trough - int(wealth[trough::-1].argmax())  # the last time it stood there
     after = np.flatnonzero(wealth[trough:] >= wealth[peak])
     under = depth < 0
     edges = np.flatnonzero(np.diff(np.concatenate([[False], under, [False]]).astype(np.int8)))

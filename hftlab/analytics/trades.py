@@ -8,6 +8,7 @@ opens the rest. Funding belongs to no trade.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -74,7 +75,8 @@ def trade_figures(made: np.ndarray, level: float = 0.95) -> dict[str, Figure]:
     """Return win rate, average trade, average win and loss, and profit factor of TRADE rows, with block-bootstrap intervals.
 
     A trade that made exactly nothing is no win. The profit factor is what winners made over what losers lost; with no losers it is
-    infinite. Blocks of time are drawn anew (`resample.Blocks`): trades hang together.
+    infinite. Blocks of time are drawn anew (`resample.Blocks`): trades hang together. A win rate of none or all has the interval
+    of Wilson (1927), for independent trades.
     """
     net, n = made["net_quote"], len(made)
     blocks = Blocks.of(made["closed_ns"]).weights(made["closed_ns"]) if n >= 10 else np.zeros((0, n))
@@ -86,10 +88,20 @@ def trade_figures(made: np.ndarray, level: float = 0.95) -> dict[str, Figure]:
         "average_loss_quote": (-losses, net < 0, "of the losers"),
         "profit_factor": (gains, losses, "what winners made over what losers lost"),
     }
-    return {
+    found = {
         name: _ratio(np.asarray(top, np.float64), np.asarray(under, np.float64), blocks, n, how, level)
         for name, (top, under, how) in of.items()
     }
+    if n >= 10 and found["win_rate"].value in {0.0, 1.0}:
+        found["win_rate"] = _wilson(found["win_rate"], level)
+    return found
+
+
+def _wilson(one: Figure, level: float) -> Figure:
+    z2 = NormalDist().inv_cdf((1 + level) / 2) ** 2
+    middle = (one.value + z2 / (2 * one.n)) / (1 + z2 / one.n)
+    half = math.sqrt(z2 * (one.value * (1 - one.value) / one.n + z2 / (4 * one.n**2))) / (1 + z2 / one.n)
+    return Figure(one.value, max(middle - half, 0.0), min(middle + half, 1.0), one.n, f"{one.how}; Wilson interval")
 
 
 def _ratio(top: np.ndarray, under: np.ndarray, blocks: np.ndarray, n: int, how: str, level: float) -> Figure:
@@ -101,4 +113,5 @@ def _ratio(top: np.ndarray, under: np.ndarray, blocks: np.ndarray, n: int, how: 
     if len(known) < max(1, 0.9 * len(blocks)):
         return Figure(value, math.nan, math.nan, n, how)
     low, high = np.quantile(known, ((1 - level) / 2, (1 + level) / 2)).tolist()
-    return Figure(value, low, high, n, how)
+    # Where no trade won, no draw wins: an interval of no width would say that we are sure.
+    return Figure(value, low, high, n, how) if high > low else Figure(value, math.nan, math.nan, n, how)

@@ -54,7 +54,6 @@ def backtest(
 
     Timers come every `timer_ms`, at whole multiples of it ("grid"), counted from the first row received (`timer_start` "first"), or
     from a time in ns since 1970.
-
     A Stream (hl.stream) is read in chunks of its `rows_max`, in memory that does not grow with its length. The exchange sees a row at
     its exchange time, the desk at its receive time; requests and reports travel as `latency` says; resting orders fill by the queue
     model. `jit=False` runs a user's decide as plain Python, with the same results.
