@@ -39,6 +39,7 @@ _WHERE = {
     "dashboard": "widgets.dashboard",
     "fields": "usercode.fields",
     "fit_fills": "backtesting.fit_fills",
+    "holdout": "backtesting.holdout",
     "load": "data.recordings",
     "replay": "backtesting.replay",
     "resume": "engine.process",
