@@ -5,6 +5,7 @@ number on screen changed: pictures of the same moment do not count. A drag is a 
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -42,11 +43,11 @@ def choose(page: Any, label: str, text: str) -> None:
 def figures(page: Any) -> dict[str, Any]:
     """Return moments shown a second, the longest time without a new one, and the events passed, since the spy was emptied."""
     shown = page.evaluate("() => window.__shown")
-    new = [now for before, now in zip(shown, shown[1:], strict=False) if now[1] != before[1]]
+    new = [now for before, now in itertools.pairwise(shown) if now[1] != before[1]]
     if len(new) < 2:
         return {"moments": len(new)}
     span_s = (new[-1][0] - new[0][0]) / 1e3
-    gaps = sorted(b[0] - a[0] for a, b in zip(new, new[1:], strict=False))
+    gaps = sorted(b[0] - a[0] for a, b in itertools.pairwise(new))
     return {
         "moments": len(new),
         "seconds": round(span_s, 2),
@@ -100,12 +101,16 @@ def measure(folder: Path, events: int, seconds: float, pictures: Path | None) ->
     from playwright.sync_api import sync_playwright
 
     with lab(folder, "scrub", START) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), headless=True, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), headless=True, args=["--no-sandbox", "--disable-gpu"]
+        )
         page = browser.new_page(viewport={"width": 1400, "height": 1250})
         page.add_init_script(SPY)
         open_notebook(page, url)
         page.wait_for_selector(".hft-scrub", timeout=WAIT_MS)
-        page.wait_for_function(f"{EVENT} === 100000 && document.querySelector('.hft-scrub-top').textContent.includes(' of ')", timeout=WAIT_MS)
+        page.wait_for_function(
+            f"{EVENT} === 100000 && document.querySelector('.hft-scrub-top').textContent.includes(' of ')", timeout=WAIT_MS
+        )
         page.wait_for_timeout(1000)
         shot(page, pictures, "light")
         found: dict[str, Any] = {"each_event": played(page, "each event", seconds=seconds)}
