@@ -14,7 +14,6 @@ from hftlab.assumptions import Latency, Queue, latency_rows
 from hftlab.backtesting.clock import row_times, with_rows
 from hftlab.backtesting.replay import replay
 from hftlab.backtesting.travel_course import Course
-from hftlab.backtesting.travel_marks import BLOCK
 from hftlab.backtesting.travel_run import Change
 from hftlab.data.merging import merge_rows
 from hftlab.data.state import State
@@ -38,7 +37,7 @@ def graft(
     again = replay(course.directory) if course.directory is not None else None
     assert again is not None  # only a session has a venue of its own
     now_ns = int(state.desk["now_ns"][0])
-    end_ns = int(row_times(course.rows.read(max(0, end - BLOCK), end))[-1]) if end > row else now_ns
+    end_ns = int(row_times(course.rows.read(max(0, end - course.block), end))[-1]) if end > row else now_ns
     tape = again.tape()
     shift_ns = tape.notes.clock_shift_ns
     stage = again.spec.state()
@@ -63,7 +62,7 @@ def graft(
         **texts,
         "tape": " ".join(text for _, text in tape.notes.sentences) or "our orders never were in the public book.",
     }
-    return (rows[low : low + BLOCK] for low in range(0, len(rows), BLOCK)), said
+    return (rows[low : low + course.block] for low in range(0, len(rows), course.block)), said
 
 
 def _stage(stage: State, change: Change, said: dict[str, str]) -> dict[str, str]:

@@ -17,7 +17,6 @@ from hftlab.assumptions import Latency, Queue
 from hftlab.backtesting.run import play
 from hftlab.backtesting.strategist import Strategist
 from hftlab.backtesting.travel_course import Course
-from hftlab.backtesting.travel_marks import BLOCK
 from hftlab.data.state import State
 from hftlab.engine.view import written_of
 from hftlab.errors import InputError
@@ -88,8 +87,8 @@ def past(course: Course, row: int) -> tuple[State, Collector]:
 
 def blocks(course: Course, start: int, end: int) -> Iterator[np.ndarray]:
     """Yield rows `start` to before `end` of a run in pieces."""
-    for low in range(start, end, BLOCK):
-        yield course.rows.read(low, min(low + BLOCK, end))
+    for low in range(start, end, course.block):
+        yield course.rows.read(low, min(low + course.block, end))
 
 
 def happened(course: Course, end: int) -> Report:

@@ -40,8 +40,8 @@ class Checkpoints:
     All together take at most `bytes_max`: beyond that every second one goes and the distance doubles. `spacing_rows` is that distance.
     """
 
-    def __init__(self, folder: Path | None = None, key: str = "", *, spacing_rows: int = SPACING_ROWS, bytes_max: int = BYTES_MAX) -> None:
-        self.spacing_rows, self._bytes_max = spacing_rows, bytes_max
+    def __init__(self, folder: Path | None = None, key: str = "", *, spacing_rows: int | None = None, bytes_max: int = BYTES_MAX) -> None:
+        self.spacing_rows, self._bytes_max = spacing_rows or SPACING_ROWS, bytes_max
         self._kept: dict[int, tuple[int, bytes]] = {}  # row -> bytes of it, and the state itself where there is no folder
         self.folder = self._open(folder, key)
         while self.size_bytes > self._bytes_max and len(self._kept) > 1:
