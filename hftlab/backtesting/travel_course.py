@@ -86,7 +86,7 @@ class Course:
         self.origin, self.directory = origin, directory
         self.name, self.run, self.fresh = name, run, fresh
         self.rows: Rows = Kept() if rows is None else rows
-        self.store = store or Checkpoints()
+        self.store = Checkpoints() if store is None else store
         self.block = self.store.spacing_rows  # rows that are run, or looked through, at once
         self.marks = Marks(self.block)
         self.said: list[str] = []
