@@ -26,7 +26,9 @@ def fresh():
 @pytest.fixture(scope="module")
 def state():
     made = fresh()
-    steps = [(k % 2, what, n, 7, 90) for k, (what, n) in enumerate([("move", 1), ("trade", 1), ("level", -1), ("sweep", 2), ("timer", 0)] * 9)]
+    steps = [
+        (k % 2, what, n, 7, 90) for k, (what, n) in enumerate([("move", 1), ("trade", 1), ("level", -1), ("sweep", 2), ("timer", 0)] * 9)
+    ]
     made.step(core.run, build_tape(steps))
     assert made.markets["fills_count"].sum() > 0
     return made
@@ -45,7 +47,9 @@ def test_a_state_is_packed_to_a_small_part_of_itself(state):
     assert len(pack(state)) < 0.05 * (state.desk.nbytes + state.markets.nbytes + state.exchanges.nbytes)
 
 
-@pytest.mark.parametrize("spoil", [lambda b: b[:-3], lambda b: b"", lambda b: b[:40] + bytes(8) + b[48:], lambda b: pack(build((A,), *one()))])
+@pytest.mark.parametrize(
+    "spoil", [lambda b: b[:-3], lambda b: b"", lambda b: b[:40] + bytes(8) + b[48:], lambda b: pack(build((A,), *one()))]
+)
 def test_what_is_no_state_is_not_taken_for_one(state, spoil):
     other = fresh()
     before = other.digest()

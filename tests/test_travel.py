@@ -150,9 +150,7 @@ def test_a_moment_is_a_frame_and_tells_the_rows_around_it_and_what_they_led_to(r
 
 
 def test_a_streamed_backtest_is_the_same_road(report, tape, tmp_path):
-    streamed = hl.backtest(
-        hl.stream(tape.save(tmp_path / "tape.npz"), rows_max=64), A, QUOTER, LIMITS, latency=hl.Latency(order_ms=20)
-    )
+    streamed = hl.backtest(hl.stream(tape.save(tmp_path / "tape.npz"), rows_max=64), A, QUOTER, LIMITS, latency=hl.Latency(order_ms=20))
     assert streamed.digest == report.digest
     for event in (400, 31, 900):
         assert hl.at(streamed, event).digest == hl.at(report, event).digest

@@ -65,7 +65,9 @@ class Scrubber(PageWidget):
 
     def close(self) -> None:
         """Close the widget; its thread ends."""
-        self._worker.close()
+        worker = getattr(self, "_worker", None)  # none where the constructor refused its arguments
+        if worker is not None:
+            worker.close()
         super().close()
 
     # --- from the page: nothing here but notes; the work is done in the thread -------------------------------------------------------
