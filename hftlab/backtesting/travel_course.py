@@ -249,7 +249,11 @@ class Course:
             here = max(row - 1, 0) // self.block if back else row // self.block
             order = [k for k in reversed(blocks) if k <= here] if back else [k for k in blocks if k >= here]
             for k in order:
-                low, high = (k * self.block, min((k + 1) * self.block, row - 1)) if back else (max(k * self.block, row), min((k + 1) * self.block, count))
+                low, high = (
+                    (k * self.block, min((k + 1) * self.block, row - 1))
+                    if back
+                    else (max(k * self.block, row), min((k + 1) * self.block, count))
+                )
                 found = self._within(kind, low, high, back=back) if low < high else None
                 if found is not None:
                     return found

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from hftlab.backtesting.travel import Travel
 
+_HEADS = {"order_id": "order", "ahead_qty": "ahead, we believe", "exchange_ahead_qty": "ahead, modelled", "ts": "UTC"}
 SECONDS = 60.0  # of price before the moment
 _STYLE = """<style>.hl-travel{font:13px/1.45 system-ui,sans-serif}.hl-travel table{border-collapse:collapse;font-size:12px;margin:4px 0}
 .hl-travel th,.hl-travel td{text-align:right;padding:1px 8px 1px 0;border:0;background:none;font-variant-numeric:tabular-nums}
@@ -51,7 +52,7 @@ def facts(moment: "Travel", i: int) -> dict[str, str]:
     }
     estimates = {name.replace("_", " "): f"{value:.4g}" for name, value in moment.estimates(i).items() if np.isfinite(value)}
     used = {f"{gauge.name}, of its limit": f"{gauge.share:.0%}" for gauge in moment.gauges(i) if gauge.share > 0}
-    return known | estimates | used | {"digest": moment.digest}
+    return known | estimates | used | {"digest": f"{moment.digest[:16]}…"}
 
 
 def facts_html(values: dict[str, str]) -> str:
@@ -71,7 +72,9 @@ def frame_html(table: "pd.DataFrame", price_decimals: int, qty_decimals: int, bo
     """Return a table of this package as HTML: times to the microsecond, numbers to the grid, row number `bold` in bold."""
     if not len(table):
         return ""
-    heads = "".join(f"<th>{escape(str(name).replace('_', ' '))}</th>" for name in table.columns)
+    if "instrument" in table and table["instrument"].nunique() == 1:
+        table = table.drop(columns="instrument")  # a column that says the same in every row says nothing
+    heads = "".join(f"<th>{escape(_HEADS.get(str(name), str(name).replace('_', ' ')))}</th>" for name in table.columns)
     body = ""
     for k, row in enumerate(table.itertuples(index=False)):
         cells = (_cell(str(name), value, price_decimals, qty_decimals) for name, value in zip(table.columns, row, strict=True))

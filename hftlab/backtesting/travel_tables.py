@@ -98,7 +98,7 @@ def says(row: Any, instruments: tuple[Instrument, ...]) -> str:
         liquidity = (" maker" if flags & MAKER else " taker") if KIND_NAMES[kind] == "FILL" else ""
         return f"order {int(row['order_id'])}{liquidity}"
     words = ["snapshot"] if flags & SNAPSHOT else []
-    return " ".join([*words, "end of message"] if flags & LAST and kind < TIMER else words)
+    return " ".join([*words, "last of message"] if flags & LAST and kind < TIMER else words)
 
 
 def orders_table(frame: Frame, exchange: Any, i: int) -> "pd.DataFrame":

@@ -175,7 +175,7 @@ export default {
         }
         info = message;
         const one = info.instruments[info.market];
-        Object.assign(run, { startMs: info.start_ms, decimals: one.price_decimals, tick: one.tick, version: run.version + 1 });
+        Object.assign(run, { startMs: info.start_ms, decimals: one.price_decimals, tick: one.tick, quote: one.quote, version: run.version + 1 });
       } else if (message.k === "reading") {
         run.events = message.events;
       } else if (message.k === "overview") {

@@ -104,8 +104,10 @@ function stripAxes(pen, run, width, height, from, to, range, X, Y, c) {
   for (let v = Math.ceil(low / step) * step; v <= high; v += step) {
     const y = Math.round(Y(v)) + 0.5;
     pen.beginPath(); pen.moveTo(0, y); pen.lineTo(width - AXIS_PX, y); pen.stroke();
-    pen.fillText(fixed(v, run.decimals), width - AXIS_PX + 6, y);
+    if (y > 18) pen.fillText(fixed(v, run.decimals), width - AXIS_PX + 6, y);
   }
+  pen.fillText(run.quote, width - AXIS_PX + 6, 8);
+  pen.fillText("UTC", width - AXIS_PX + 6, height - 5);
   pen.textAlign = "center";
   const seconds = timeStep((to - from) / 1e9, (width - AXIS_PX) / 90), start = run.startMs + from / 1e6;
   for (let t = Math.ceil(start / 1000 / seconds) * seconds; t * 1000 < run.startMs + to / 1e6; t += seconds) {
