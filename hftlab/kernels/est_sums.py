@@ -94,3 +94,37 @@ def vpin_buckets(orders, state, shares):
                 shares[count] = head.vpin_lots[before % VPIN_BUCKETS] / bucket
                 count += 1
     return count
+
+
+@kernel
+def rest_exposure(rests, path_ns, path_mid2, block_ns, seconds):
+    """Add up for how long our orders rested at which distance from the mid.
+
+    rests: i8 (n, 4) from_ns, until_ns, price_ticks, side; path_ns, path_mid2: the mid in half ticks from each time on; block_ns: i8 (m,)
+    rising begins of blocks of time. seconds: f8 (m, bins), by block and by depth in half ticks; what is deeper or across the mid is left out.
+    """
+    last = len(path_ns) - 1
+    for r in range(len(rests)):
+        low, high, price, side = rests[r, 0], rests[r, 1], rests[r, 2], rests[r, 3]
+        # the last mid at or before `low`
+        i, j = 0, last
+        while i < j:
+            middle = (i + j + 1) // 2
+            if path_ns[middle] <= low:
+                i = middle
+            else:
+                j = middle - 1
+        block = 0
+        now = max(low, path_ns[0])
+        while now < high:
+            until = high if i == last else min(high, path_ns[i + 1])
+            while block + 1 < len(block_ns) and block_ns[block + 1] <= now:
+                block += 1
+            if block + 1 < len(block_ns):
+                until = min(until, block_ns[block + 1])
+            depth2 = (path_mid2[i] - 2 * price) * side
+            if 0 <= depth2 < seconds.shape[1]:
+                seconds[block, depth2] += (until - now) * 1e-9
+            now = until
+            while i < last and path_ns[i + 1] <= now:
+                i += 1
