@@ -53,7 +53,7 @@ def bands(rows: list[Estimate]) -> str:
 
 def _row(one: Estimate) -> str:
     flag = FLAGS[one.flag]
-    p = f"p = {one.fit_p:.2g}" if math.isfinite(one.fit_p) else ""
+    p = f"p {one.fit_p:.2g}" if one.fit_p >= 1e-4 else "p < 0.0001" if math.isfinite(one.fit_p) else ""
     said = f"{flag} ({p})" if flag and p and one.flag == "wrong law" else flag or p
     colour = f"color:{MARK}" if flag else "opacity:.7"
     cells = (
@@ -100,19 +100,24 @@ def intensity(estimates: "Estimates", *, own: bool = False) -> str:
     counted = counted[counted["per_s"] > 0]
     if not len(counted) or not math.isfinite(curve.k):
         return ""
-    enough = counted[counted["fills" if own else "orders"] >= 3] if len(counted) > 3 else counted
-    depths = np.linspace(0.0, float(enough["depth_ticks"].max()), 60)
+    low_x, high_x = float(counted["depth_ticks"].min()), float(counted["depth_ticks"].max())
+    depths = np.linspace(low_x, max(high_x, low_x + 0.5), 60)
     low, high = curve.band(depths)
-    top = max(float(enough["high"].clip(upper=3 * float(enough["per_s"].max())).max()), float(curve.per_s(depths[:1])[0]) * 0.5)
+    rates = counted["per_s"].to_numpy()
+    bottom, top = min(float(low.min()), float(rates.min())), max(float(high.max()), float(rates.max()))
     whose = "an order of ours is filled" if own else "a market order reaches a depth"
     chart = Chart(
-        f"How often {whose}", x=(0.0, float(depths[-1])), y=(0.0, top), x_unit="ticks from mid", y_unit="1/s"
+        f"How often {whose}",
+        x=(low_x - 0.1, float(depths[-1]) + 0.1),
+        y=(max(bottom, top * 1e-6), top),
+        x_unit="ticks from mid",
+        y_unit="1/s",
+        y_log=True,
     )
     chart.band(depths, low, high).line(depths, curve.per_s(depths))
-    for one in enough.itertuples():
-        at = np.array([one.depth_ticks, one.depth_ticks])
-        chart.line(at, np.array([one.low, one.high]), _SECOND)
-    return chart.dots(enough["depth_ticks"].to_numpy(), enough["per_s"].to_numpy(), _SECOND).svg()
+    for one in counted.itertuples():
+        chart.line(np.array([one.depth_ticks] * 2), np.array([max(one.low, top * 1e-6), one.high]), _SECOND)
+    return chart.dots(counted["depth_ticks"].to_numpy(), rates, _SECOND).svg()
 
 
 def _intensity(estimates: "Estimates") -> str:

@@ -168,7 +168,7 @@ class VolatilityMap(Watching):
     def profile(self, level: float = 0.90) -> "pd.DataFrame":
         """Return one row a time and horizon: time (UTC, begin), horizon_s, value, low, high [quote/sqrt(s)], samples.
 
-        NaN where fewer than 8 steps fit. The time is cut so that the longest horizon fits 8 times, into at most `buckets` pieces.
+        NaN where fewer than 8 steps fit. The time is cut so that the middle horizon fits 8 times, into at most `buckets` pieces.
         """
         import pandas as pd
 
@@ -178,8 +178,8 @@ class VolatilityMap(Watching):
             return pd.DataFrame(columns=columns)
         start_ns, end_ns = int(samples["recv_ns"][0]), int(samples["recv_ns"][-1])
         span_s = (end_ns - start_ns) / NS
-        longest = max((one for one in self._horizons_s if MOVES_MIN * one <= span_s), default=self._horizons_s[0])
-        buckets = int(np.clip(span_s / (MOVES_MIN * longest), 1, self._buckets))
+        typical = sorted(self._horizons_s)[len(self._horizons_s) // 2]
+        buckets = int(np.clip(span_s / (MOVES_MIN * typical), 1, self._buckets))
         edges = np.linspace(start_ns, end_ns + 1, buckets + 1).astype(np.int64)
         tick = float(self.instrument.tick_size)
         rows = []
