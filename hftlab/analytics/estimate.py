@@ -1,5 +1,6 @@
 """`hl.estimate`: everything that a market maker wants to know about a market, measured, with bands and tests of the laws."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from hftlab.analytics.estimate_intensity import Curve, Intensity
 from hftlab.analytics.estimate_profiles import BookDepth, DayProfile, VolatilityMap
 from hftlab.analytics.estimate_result import Estimate
 from hftlab.analytics.estimate_volatility import RealisedKernel, Volatility
-from hftlab.analytics.estimate_walk import Walk, Watching
+from hftlab.analytics.estimate_walk import Walk, Watching, known
 from hftlab.analytics.report import Report
 from hftlab.errors import InputError, UnknownName, did_you_mean
 from hftlab.instrument import Instrument
@@ -116,8 +117,20 @@ class Estimates:
         """
         if own and self._own is None:
             raise InputError("own fills are those of a Report: call hl.estimate(report), or hl.estimate(view.report()).")
-        found = (self._own if own else self._made["decay"]).curve(self.level)  # type: ignore[union-attr]
+        found = (self._own if own else self._made["decay"]).curve(self.level)
         return found  # type: ignore[no-any-return]
+
+    @property
+    def mid_ticks(self) -> float:
+        """Return the last known mid in ticks, NaN when there was none."""
+        touches = self._made["spread"].rows("touches")
+        touches = touches[known(touches)]
+        return float(touches["bid_ticks"][-1] + touches["ask_ticks"][-1]) / 2.0 if len(touches) else math.nan
+
+    @property
+    def end_ns(self) -> int:
+        """Return the receive time of the last row read."""
+        return int(self._made["spread"].end_recv_ns)
 
     def __repr__(self) -> str:
         return f"<Estimates {self.instrument.name}: " + "; ".join(str(one) for one in self) + ">"
@@ -183,11 +196,14 @@ def estimate(
     if not hasattr(source, "instruments") or not (hasattr(source, "chunks") or isinstance(source, Report)):
         raise InputError(f"source was {type(source).__name__}; wanted a Tape, a Stream, a View or a Report.")
     market = _market(source.instruments, instrument)
-    known = [*(MARKET if not isinstance(source, Report) or source.origin is not None else ()), *(OWN if isinstance(source, Report) else ())]
-    names = list(known) if what is None else [what] if isinstance(what, str) else list(what)
+    names_known = [
+        *(MARKET if not isinstance(source, Report) or source.origin is not None else ()),
+        *(OWN if isinstance(source, Report) else ()),
+    ]
+    names = list(names_known) if what is None else [what] if isinstance(what, str) else list(what)
     for name in names:
-        if name not in known:
-            raise UnknownName(f"no estimate {name!r} of a {type(source).__name__}.{did_you_mean(name, known)}")
+        if name not in names_known:
+            raise UnknownName(f"no estimate {name!r} of a {type(source).__name__}.{did_you_mean(name, names_known)}")
     options = _Options(
         number(half_life_s, "half_life_s", 0.1, 1e6),
         number(kernel_window_s, "kernel_window_s", 1.0, 1e6),

@@ -44,7 +44,15 @@ def bands(rows: list[Estimate]) -> str:
     """Return a table of estimates, each with its band drawn as a multiple of its value, from a half to the double."""
     head = "".join(
         f"<th style='text-align:{side}'>{text}</th>"
-        for text, side in (("", "left"), ("value", "right"), ("band", "right"), ("", "left"), ("÷2 … ×2", "center"), ("n", "right"), ("", "left"))
+        for text, side in (
+            ("", "left"),
+            ("value", "right"),
+            ("band", "right"),
+            ("", "left"),
+            ("÷2 … ×2", "center"),
+            ("n", "right"),
+            ("", "left"),
+        )
     )
     body = "".join(_row(one) for one in rows)
     style = "font-variant-numeric:tabular-nums;color:inherit;background:transparent"
@@ -156,7 +164,11 @@ def _book(estimates: "Estimates") -> str:
         return ""
     x_max, y_max = float(table["level"].max()), float(table["high"].max())
     chart = Chart(
-        "Size by level of the book (bid blue, ask orange)", x=(0.7, x_max + 0.3), y=(0.0, y_max), x_unit="level", y_unit=estimates.instrument.base
+        "Size by level of the book (bid blue, ask orange)",
+        x=(0.7, x_max + 0.3),
+        y=(0.0, y_max),
+        x_unit="level",
+        y_unit=estimates.instrument.base,
     )
     for side, colour, shift in (("bid", DATA, -0.06), ("ask", _SECOND, 0.06)):
         mine = table[table["side"] == side]

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,9 +85,7 @@ class DayProfile(Watching):
 
     KEEPS = ("touches", "orders")
 
-    def __init__(
-        self, instrument: Instrument, *, market: int = 0, bucket_s: float | None = None, window_s: float | None = None
-    ) -> None:
+    def __init__(self, instrument: Instrument, *, market: int = 0, bucket_s: float | None = None, window_s: float | None = None) -> None:
         super().__init__(market=market, window_s=window_s)
         self.instrument = instrument
         self._bucket_s = None if bucket_s is None else number(bucket_s, "bucket_s", 1.0, 86_400.0)
@@ -183,16 +182,16 @@ class VolatilityMap(Watching):
         edges = np.linspace(start_ns, end_ns + 1, buckets + 1).astype(np.int64)
         tick = float(self.instrument.tick_size)
         rows = []
-        for low_ns, high_ns in zip(edges[:-1], edges[1:], strict=True):
+        for low_ns, high_ns in pairwise(edges.tolist()):
             for horizon_s in self._horizons_s:
-                squares = _squared_moves(samples, int(low_ns), int(high_ns), round(horizon_s * NS)) / horizon_s
+                squares = _squared_moves(samples, low_ns, high_ns, round(horizon_s * NS)) / horizon_s
                 n = len(squares)
                 value = low = high = math.nan
                 if n >= MOVES_MIN:
                     variance = float(squares.mean())
                     low, high = variance_band(variance, n, level)
                     value, low, high = (tick * math.sqrt(one) for one in (variance, low, high))
-                rows.append((pd.Timestamp(int(low_ns), tz="UTC"), horizon_s, value, low, high, n))
+                rows.append((pd.Timestamp(low_ns, tz="UTC"), horizon_s, value, low, high, n))
         return pd.DataFrame(rows, columns=columns)
 
 

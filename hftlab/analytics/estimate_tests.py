@@ -136,8 +136,9 @@ def pearson_p(counts: np.ndarray, expected: np.ndarray, fitted: int) -> float:
             seen.append(0.0)
             law.append(0.0)
     if len(law) > 1:  # what is left at the near end joins its neighbour
-        seen[-2] += seen.pop()
-        law[-2] += law.pop()
+        rest, missing = seen.pop(), law.pop()
+        seen[-1] += rest
+        law[-1] += missing
     degrees = len(law) - 1 - fitted
     if degrees < 1 or min(law) <= 0:
         return math.nan

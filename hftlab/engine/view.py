@@ -18,6 +18,7 @@ from hftlab.data.frame import Frame
 from hftlab.data.snapshot import SnapshotReader
 from hftlab.engine.spec import load_spec, read_instruments
 from hftlab.engine.trail import AuditTrail
+from hftlab.engine.view_calibrate import CalibratesSession
 from hftlab.engine.view_logs import LogsOfView
 from hftlab.engine.view_market import MarketOfView
 from hftlab.errors import CommandRefused, DataError, EngineDied, EngineUnreachable
@@ -118,7 +119,7 @@ class View(AuditTrail, LogsOfView, MarketOfView):
         return f"<{type(self).__name__} {self.name}: {names}, {'running' if self.alive() else 'not running'}>"
 
 
-class Session(View):
+class Session(View, CalibratesSession):
     """A View that may command: it holds the url and the token of the engine's door."""
 
     def __init__(self, run: str | Path) -> None:
