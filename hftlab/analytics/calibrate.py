@@ -10,7 +10,7 @@ import numpy as np
 
 from hftlab.analytics.estimate import Estimates, estimate
 from hftlab.analytics.estimate_intensity import Curve
-from hftlab.analytics.estimate_result import Estimate
+from hftlab.analytics.estimate_result import FEW, Estimate
 from hftlab.analytics.estimate_tests import z_of
 from hftlab.analytics.report import Report
 from hftlab.errors import InputError
@@ -126,6 +126,7 @@ def calibrate(quoter: Quoter, source: Any, *, instrument: Instrument | None = No
         values, half = _fixed(quoter, found, k)
     else:
         values, half = _avellaneda_stoikov(quoter, found, k, a, own=own)
+    measured = (k,) if isinstance(quoter, FixedSpread) else (k, a, _volatility(found))
     spread = found["spread"] if "spread" in found.names else _nothing("spread", "ticks", found.level)
     return Calibration(
         quoter,
@@ -134,7 +135,7 @@ def calibrate(quoter: Quoter, source: Any, *, instrument: Instrument | None = No
         values,
         half,
         spread,
-        tuple(_reasons(values, half)),
+        tuple(_reasons(measured, half)),
         tuple(_warnings(values, own=own)),
         found.rows,
     )
@@ -225,13 +226,13 @@ class _Price:
         return self.half_spread(curve.k, curve.arrival, math.exp(middle)), np.array(draws)
 
 
-def _reasons(values: dict[str, Estimate], half: Estimate) -> list[str]:
+def _reasons(measured: Sequence[Estimate], half: Estimate) -> list[str]:
     found = []
-    for name, one in (*values.items(), ("half-spread", half)):
+    for one in measured:
         if one.flag == "too few":
-            found.append(f"{name}: only {one.samples} samples.")
+            found.append(f"{one.name} has {one.samples} independent samples; wanted {FEW}.")
         elif one.flag == "unknown":
-            found.append(f"{name} could not be measured.")
+            found.append(f"{one.name} could not be measured.")
     if not found and half.width / 2.0 > half.value:
         found.append(
             f"the half-spread is known to ±{half.width / 2.0:.3g} ticks only, more than its {half.value:.3g}: "

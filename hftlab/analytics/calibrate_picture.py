@@ -42,6 +42,8 @@ def _interval(c: "Calibration") -> str:
     parts.append(f"<circle cx='{at(h.value):.1f}' cy='34' r='4' fill='{colour}'/><text x='{left}' y='56'>0</text>")
     if math.isfinite(market):
         parts.append(f"<path d='M{at(market):.1f},24v20' stroke='currentColor' stroke-dasharray='3 2'/>")
-        parts.append(f"<text x='{at(market):.1f}' y='56' text-anchor='middle'>half the market's spread, {figure(market)} ticks</text>")
+        anchor = "end" if market > 0.6 * top else "start"
+        text = f"half the market's spread, {figure(market)} ticks"
+        parts.append(f"<text x='{at(market):.1f}' y='56' text-anchor='{anchor}'>{text}</text>")
     look = "style='display:block;max-width:100%' font-size='11' font-family='sans-serif' fill='currentColor'"
     return f"<svg role='img' viewBox='0 0 {_WIDE} {_TALL}' width='{_WIDE}' height='{_TALL}' {look}>{''.join(parts)}</svg>"

@@ -117,8 +117,9 @@ class Estimates:
         """
         if own and self._own is None:
             raise InputError("own fills are those of a Report: call hl.estimate(report), or hl.estimate(view.report()).")
-        found = (self._own if own else self._made["decay"]).curve(self.level)
-        return found  # type: ignore[no-any-return]
+        fitted: Intensity | FillIntensity | None = self._own if own else self._made["decay"]
+        assert fitted is not None
+        return fitted.curve(self.level)
 
     @property
     def mid_ticks(self) -> float:

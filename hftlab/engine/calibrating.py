@@ -1,5 +1,6 @@
 """The command `calibrate`: as `set`, all values in one message, and none far from what is in force."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,29 +28,30 @@ def checked(values: Mapping[str, Any], market: int, state: State) -> dict[str, A
     if "revert" in values:
         number(values["revert"], "revert", 0)
         return params
-    instrument = state.instruments[market]
+    instrument, now = state.instruments[market], state.markets[market]
     record = state.markets["params"][market : market + 1]
-    for name, value in params.items():
-        wanted = to_machine(name, value, instrument, record)
-        now = in_force(name, state.markets[market])
-        if now is not None and not now / bound <= wanted <= now * bound:
-            raise CommandRefused(_too_far(name, wanted, now, bound, instrument))
+    wanted = {name: to_machine(name, value, instrument, record) for name, value in params.items()}
+    k_wanted = wanted.get("decay_per_price", 0.0)
+    for name, value in wanted.items():
+        there = in_force(name, now, k_wanted)
+        if there is not None and not there / bound <= value <= there * bound:
+            raise CommandRefused(_too_far(name, value, there, bound, instrument))
     return params
 
 
-def in_force(name: str, market: Any) -> float | None:
+def in_force(name: str, market: Any, k_wanted: float) -> float | None:
     """Return the machine value that one parameter has now, None where there is none to compare with.
 
-    k and A of zero mean that the desk estimates them from the prints: then what it has estimated is in force.
+    k and A of zero mean that the desk takes them from the prints, k as 1 / their mean distance from fair, and A as their rate. That rate
+    is of orders which came so far: the A that means the same at the mid is larger by exp(k_wanted x distance).
     """
-    now = float(market["params"][TUNABLE[name].machine])
+    now, distance = float(market["params"][TUNABLE[name].machine]), float(market["distance_ticks"])
     if name == "calibration_band_ticks" or now >= _NONE_AT:
         return None
     if now == 0.0 and name == "decay_per_price":
-        distance = float(market["distance_ticks"])
         return 1.0 / distance if distance > 0 else None
     if now == 0.0 and name == "arrival_per_s":
-        now = float(market["arrivals_per_s"]) / 2.0
+        now = float(market["arrivals_per_s"]) / 2.0 * math.exp(min(k_wanted * distance, 100.0))
     return now if now > 0 else None
 
 
