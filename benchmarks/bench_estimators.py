@@ -23,7 +23,7 @@ from hftlab.analytics.estimate_volatility import RealisedKernel, Volatility
 
 RUNS = 200
 BTC = truth.BTC
-VPIN_LOTS = 250
+VPIN_LOTS = 100
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def expected_vpin() -> float:
     By drawing 200,000 buckets: orders are geometric, and the last one of a bucket is split at its edge.
     """
     rng = np.random.default_rng(12345)
-    sizes = rng.geometric(1 / truth.LOTS_MEAN, 12_000_000)
+    sizes = rng.geometric(1 / truth.LOTS_MEAN, 4_200_000)
     signed = np.where(rng.random(len(sizes)) < 0.5, 1, -1)
     ends = np.cumsum(sizes)
     edges = np.arange(1, 200_001) * VPIN_LOTS

@@ -143,7 +143,7 @@ TRUTH = {
 }
 
 
-def fills(rng: np.random.Generator, *, law: str = "exponential", orders: int = 3000) -> tuple[np.ndarray, np.ndarray]:
+def fills(rng: np.random.Generator, *, law: str = "exponential", orders: int = 1500) -> tuple[np.ndarray, np.ndarray]:
     """Return market rows of a mid that stands, and the rows of our own orders, a second each at 1 to 12 half ticks from it.
 
     They are filled at A exp(-K depth). law "power": at a power of the depth; "bursts": the rate wanders.
@@ -154,7 +154,7 @@ def fills(rng: np.random.Generator, *, law: str = "exponential", orders: int = 3
     if law == "power":
         rate = 3.0 * A * (1 + depth2 / 2.0) ** -3.0
     elif law == "bursts":
-        rate = rate * np.exp(_wander(rng, start_s, 0.6, 120.0))
+        rate = rate * np.exp(_wander(rng, start_s, 0.8, 120.0))
     wait = rng.exponential(1 / rate)
     filled = wait < 1.0
     own = np.zeros((orders, 3), EVENT)
