@@ -111,6 +111,7 @@ VERDICT_NAMES = (
     "toxic flow",
     "markout",
     "sweep",
+    "calibration band",
     "bad quote",
     "reducing",
     "position",
@@ -144,6 +145,7 @@ VERDICT_NAMES = (
     NO_TOXIC,
     NO_MARKOUT,
     NO_SWEEP,
+    NO_CALIBRATION,
     NO_BAD_QUOTE,
     NO_REDUCING,
     NO_POSITION,
@@ -229,6 +231,8 @@ PARAM_NAMES = (
     "on_timer",  # 1: wish and act on timers only, withdraw at any time
     "taking",  # a target is worked with taking orders instead of a quote at the touch
     *(f"user{i}" for i in range(USER_VALUES)),
+    # A journal names a parameter by its place here: new ones come last.
+    "calibration_band_ticks",  # half-width of the band in which the true half-spread lies; 0: none
 )
 
 LIMIT_NAMES = (

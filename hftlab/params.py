@@ -56,7 +56,8 @@ class Quoter:
     """What every quoter has. Quantities in base units, spreads in ticks or basis points, times as named.
 
     `decide_on` "message" looks after the quotes at the end of every market message and report; "timer" only at timers (and withdraws
-    at any time).
+    at any time). `calibration_band_ticks` is how far the half-spread may be from the best one, as a calibration on data says it: half the
+    width of its band, 0 where there is none. A quoter whose band is wider than its half-spread does not quote.
     """
 
     KIND: ClassVar[int] = QUOTER_NONE
@@ -74,6 +75,7 @@ class Quoter:
     half_spread_bps_min: float = 0.0
     hysteresis_ticks: float = 1.0
     life_ms_min: float = 100.0
+    calibration_band_ticks: float = 0.0
     decide_on: str = "message"
 
     def record(self, instrument: Instrument) -> np.ndarray:
@@ -114,6 +116,7 @@ class FixedSpread(Quoter):
         "levels",
         "hysteresis_ticks",
         "life_ms_min",
+        "calibration_band_ticks",
     )
 
     half_spread_ticks: float = 1.0
@@ -139,6 +142,7 @@ class AvellanedaStoikov(Quoter):
         "levels",
         "hysteresis_ticks",
         "life_ms_min",
+        "calibration_band_ticks",
     )
 
     risk_aversion: float = 0.1

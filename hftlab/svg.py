@@ -38,7 +38,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 8, 22, 20
 class Chart:
     """One picture with axes, drawn layer by layer; `svg()` returns its text. Every array is float64, shape (n,).
 
-    `x` and `y` are (low, high) of the axes in data units; `x_log` draws x by its logarithm. `x_unit` and `y_unit` stand at
+    `x` and `y` are (low, high) of the axes in data units; `x_log` and `y_log` draw an axis by its logarithm. `x_unit` and `y_unit` stand at
     the last tick of the axes.
     """
 
@@ -51,11 +51,13 @@ class Chart:
         x_unit: str = "",
         y_unit: str = "",
         x_log: bool = False,
+        y_log: bool = False,
         width: int = 470,
         height: int = 170,
     ) -> None:
-        self._width, self._height, self._x_log = width, height, x_log
+        self._width, self._height, self._x_log, self._y_log = width, height, x_log, y_log
         self._x = (np.log10(x[0]), np.log10(x[1])) if x_log else x
+        y = (float(np.log10(y[0])), float(np.log10(y[1]))) if y_log else y
         self._y = (y[0], y[1] + 0.06 * (y[1] - y[0])) if y[1] > y[0] else (y[0] - 0.5, y[0] + 0.5)
         if not self._x[1] > self._x[0]:
             self._x = (self._x[0] - 0.5, self._x[0] + 0.5)
@@ -110,6 +112,7 @@ class Chart:
     def _at(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return pixels of points; what lies outside the axes is drawn at their edge."""
         x = np.log10(np.maximum(x, 1e-300)) if self._x_log else x
+        y = np.log10(np.maximum(y, 1e-300)) if self._y_log else y
         fx = np.clip((x - self._x[0]) / (self._x[1] - self._x[0]), 0, 1)
         fy = np.clip((y - self._y[0]) / (self._y[1] - self._y[0]), 0, 1)
         return _LEFT + fx * (self._width - _LEFT - _RIGHT), self._height - _BOTTOM - fy * (self._height - _TOP - _BOTTOM)
@@ -119,7 +122,7 @@ class Chart:
 
     def _axes(self, x_unit: str, y_unit: str) -> None:
         floor, right = self._height - _BOTTOM, self._width - _RIGHT
-        for i, value in enumerate(ticks := _ticks(*self._y)):
+        for i, value in enumerate(ticks := _log_ticks(*self._y) if self._y_log else _ticks(*self._y)):
             _, py = self._at(np.zeros(1), np.array([value]))
             unit = f" {y_unit}" if i == len(ticks) - 1 and y_unit else ""
             self._parts.append(

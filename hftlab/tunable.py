@@ -50,6 +50,7 @@ TUNABLE: dict[str, Tunable] = {
     "half_spread_bps_min": Tunable("half_spread_bps_min", _one, "bps", 0.0, 1e4),
     "hysteresis_ticks": Tunable("hysteresis_ticks", _one, "ticks", 0.0, 1e6),
     "life_ms_min": Tunable("life_ns_min", lambda _: 1e6, "ms", 0.0, 1e7),
+    "calibration_band_ticks": Tunable("calibration_band_ticks", _one, "ticks", 0.0, 1e6),
 }
 
 

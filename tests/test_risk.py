@@ -255,6 +255,7 @@ def test_the_checks_run_in_the_order_of_their_names():
     zero = ("liquidity_frac_max", "concentration_frac_max", "risk_per_trade_frac_max")
     desk["limits"]["exposure_quote_max"] = desk["limits"]["leverage_max"] = 0
     market["pulled_until_ns"] = desk["now_ns"] + 1
+    market["params"]["calibration_band_ticks"] = 1e3
     market["pull_verdict"] = VERDICT_NAMES.index("latency")
     for name in (*zero, "position_lots_max", "order_lots_max", "orders_max", "notional_ticklots_max", "price_band_bps"):
         market["limits"][name] = 0
@@ -276,6 +277,7 @@ def test_the_checks_run_in_the_order_of_their_names():
             for name in ("latency", "volatility", "toxic flow", "markout")
         },
         "sweep": lambda: right(market, "pulled_until_ns", 0),
+        "calibration band": lambda: right(market["params"], "calibration_band_ticks", 0),
         "bad quote": lambda: wished.update(bid=1999, ask=None),
         "reducing": lambda: right(market, "grade", 0),
         "position": lambda: right(market["limits"], "position_lots_max", 100),

@@ -341,5 +341,5 @@ def test_a_halt_comes_before_every_other_reason():
 
 def test_every_verdict_has_its_place_in_this_table():
     here = {row[0] for row in (*ORDERS, *PULLS)} | {"min notional", "self cross", "open orders", "daily loss", "drawdown", "halted"}
-    elsewhere = {"venue link", "book not valid", "stale data", "crossed book", "bad quote"}  # test_risk: one story each
+    elsewhere = {"venue link", "book not valid", "stale data", "crossed book", "bad quote", "calibration band"}  # one story each
     assert here | elsewhere | {"ok", "reducing"} == set(VERDICT_NAMES)  # "reducing": test_graded

@@ -132,6 +132,15 @@ class Frame:
         """Return the reservation price of the last quote."""
         return float(self.markets[i]["quote"]["reservation_ticks"]) * float(self.instruments[i].tick_size)
 
+    def quote_band_ticks(self, i: int = 0) -> tuple[float, float]:
+        """Return between which half-spreads the calibrated one of the last quote lies, in ticks: (low, high).
+
+        NaN, NaN where no band is set. `low` is zero where the band is wider than the half-spread; then nothing is quoted.
+        """
+        market = self.markets[i]
+        half, band = float(market["quote"]["half_spread_ticks"]), float(market["params"]["calibration_band_ticks"])
+        return (max(half - band, 0.0), half + band) if band > 0 else (float("nan"), float("nan"))
+
     def position(self, i: int = 0) -> float:
         """Return our position in base units."""
         return float(self.instruments[i].qty(int(self.markets[i]["position_lots"])))

@@ -45,18 +45,24 @@ def read_run(path: Path, reading: Reading) -> Iterator[Rows]:
     if not isinstance(values, dict) or "instruments" not in values:
         raise DataError(f"{run / SPEC} is not the spec of a run; wanted the file that hl.start wrote.")
     places = np.array([_place(reading, Instrument(**one)) for one in values["instruments"]])
-    ours = _Ours() if _shows_our_orders(values) else None
+    ours = Ours() if shows_our_orders(values) else None
     for journaled in parts(run / "journal"):
         reading.notes.lines += len(journaled)
-        # A replay journals the exchange's copies too.
-        rows = journaled[((journaled["flags"] & AT_DESK) != 0) | ((journaled["flags"] & AT_EXCHANGE) == 0)]
-        market = rows[rows["kind"] < TIMER] if ours is None else ours.strip(rows)
+        market = market_rows_of(journaled, ours)
         market = market[places[market["instrument"]] >= 0]
         market["instrument"] = places[market["instrument"]]
-        market["flags"] &= ~np.uint16(AT_EXCHANGE | AT_DESK)
         yield market
     if ours is not None:
         ours.say(reading)
+
+
+def market_rows_of(journaled: Rows, ours: "Ours | None") -> Rows:
+    """Return the market rows among the next rows of a journal, without what is ours where the feed showed it."""
+    # A replay journals the exchange's copies too.
+    rows = journaled[((journaled["flags"] & AT_DESK) != 0) | ((journaled["flags"] & AT_EXCHANGE) == 0)]
+    market = rows[rows["kind"] < TIMER] if ours is None else ours.strip(rows)
+    market["flags"] &= ~np.uint16(AT_EXCHANGE | AT_DESK)
+    return market
 
 
 def _place(reading: Reading, instrument: Instrument) -> int:
@@ -73,12 +79,12 @@ def _place(reading: Reading, instrument: Instrument) -> int:
     return found
 
 
-def _shows_our_orders(values: dict[str, Any]) -> bool:
+def shows_our_orders(values: dict[str, Any]) -> bool:
     """Return whether the feed of a run showed our own orders: where they went to its matching engine."""
     return values["feed"]["type"] == "SynthFeed" and values["venue"].get("fills") != "modelled"
 
 
-class _Ours:
+class Ours:
     """Our resting lots by level, and what we just took, as the reports in a journal tell them.
 
     The matching engine writes the reports of an event in front of its market rows, so one walk in journal order is enough.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hftlab.data.state import LIMIT_INDEX, State
+from hftlab.engine import calibrating
 from hftlab.errors import CommandRefused, InputError, UnknownName, did_you_mean
 from hftlab.instrument import Instrument
 from hftlab.limits import FIXED, RULES, Limits, human, looser
@@ -37,7 +38,7 @@ SIMPLE = {
     "activate": ACTIVATE,
     "deactivate": DEACTIVATE,
 }
-COMMANDS = (*SIMPLE, "set", "set_limits", "target")
+COMMANDS = (*SIMPLE, "set", "calibrate", "set_limits", "target")
 
 
 def rows_of(name: str, market: int, values: Mapping[str, Any], state: State, now_ns: int) -> np.ndarray:
@@ -55,6 +56,8 @@ def rows_of(name: str, market: int, values: Mapping[str, Any], state: State, now
         return _target(values, market, state, now_ns)
     if name == "set_limits":
         return _limits(values, market, state, now_ns)
+    if name == "calibrate":
+        values = calibrating.checked(values, market, state)
     record = state.markets["params"][market : market + 1].copy()
     made = []
     # The order size first: another parameter's factor may depend on it.

@@ -19,7 +19,9 @@ from hftlab.data.frame import Frame
 from hftlab.data.snapshot import SnapshotReader
 from hftlab.engine.spec import load_spec, read_instruments
 from hftlab.engine.trail import AuditTrail
+from hftlab.engine.view_calibrate import CalibratesSession
 from hftlab.engine.view_logs import LogsOfView
+from hftlab.engine.view_market import MarketOfView
 from hftlab.errors import CommandRefused, DataError, EngineDied, EngineUnreachable
 from hftlab.instrument import Instrument
 from hftlab.params import QUOTERS
@@ -54,7 +56,7 @@ def log_tail(directory: Path, lines: int = 12) -> str:
     return text.strip() or "(the log is empty)"
 
 
-class View(AuditTrail, LogsOfView):
+class View(AuditTrail, LogsOfView, MarketOfView):
     """A read-only handle: it opens files read-only and holds nothing to command with."""
 
     def __init__(self, run: str | Path) -> None:
@@ -118,7 +120,7 @@ class View(AuditTrail, LogsOfView):
         return f"<{type(self).__name__} {self.name}: {names}, {'running' if self.alive() else 'not running'}>"
 
 
-class Session(View):
+class Session(View, CalibratesSession):
     """A View that may command: it holds the url and the token of the engine's door."""
 
     def __init__(self, run: str | Path) -> None:

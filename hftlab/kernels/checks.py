@@ -11,6 +11,7 @@ from hftlab.types import (
     HALTED,
     NO_BAD_QUOTE,
     NO_BOOK,
+    NO_CALIBRATION,
     NO_CAPITAL,
     NO_CONCENTRATION,
     NO_CROSSED,
@@ -36,6 +37,7 @@ from hftlab.types import (
     NO_TRADE_RISK,
     OK,
     ORDERS,
+    QUOTER_USER,
     RESYNC,
     STOPPED,
     VALID,
@@ -103,7 +105,30 @@ def quoting_verdict(desk, market):
         return NO_CROSSED
     if desk.now_ns < market.pulled_until_ns:
         return market.pull_verdict
+    if market.params.calibration_band_ticks > 0.0 and is_uncertain(market):
+        return NO_CALIBRATION
     return quote_verdict(market.quote)
+
+
+@kernel
+def is_uncertain(market):
+    """Return whether the band of the calibration is wider than the half-spread of the wish: what is earned may then as well be lost.
+
+    As with the other shares of a limit, quoting comes back once the band is below `recover_frac` of the half-spread. A user's quoter
+    says its half-spread by its prices. A target is not worked for a spread.
+    """
+    wish = market.quote
+    if market.has_target != 0 or (wish.bid_lots == 0 and wish.ask_lots == 0):
+        return False
+    half = wish.half_spread_ticks
+    if market.params.kind == QUOTER_USER:
+        if wish.bid_lots > 0 and wish.ask_lots > 0:
+            half = (wish.ask_ticks - wish.bid_ticks) / 2.0
+        else:
+            half = wish.fair_ticks - wish.bid_ticks if wish.bid_lots > 0 else wish.ask_ticks - wish.fair_ticks
+    if market.gate_verdict == NO_CALIBRATION:
+        half *= market.limits.recover_frac
+    return not half >= market.params.calibration_band_ticks
 
 
 @kernel

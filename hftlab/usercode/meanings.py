@@ -149,6 +149,7 @@ _PARAMS = {
     "on_timer": "1: decide is called on timers only",
     "taking": "1: a target is worked with taking orders",
     **{f"user{i}": f"your value number {i}, in the order of UserQuoter(values={{…}})" for i in range(USER_VALUES)},
+    "calibration_band_ticks": "half the width of the band in which the best half-spread lies; wider than the half-spread, nothing is quoted",
     "values": "all parameters by number",
 }
 
