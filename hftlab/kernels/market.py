@@ -110,6 +110,8 @@ def revalue(market, now_ns):
             market.fair_ticks = fair
             market.mark_ticks = fair
             quote.update_volatility(market, now_ns)
+            if touch_flow.is_wanted(market.params):
+                touch_flow.watch(market, now_ns)
             bar = market.bar_open
             if bar.open_ticks == 0.0:
                 bar.open_ticks = fair

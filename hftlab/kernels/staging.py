@@ -1,5 +1,7 @@
 """From a wish to the least that must be asked of the venue: which order stands for which level, and when one is moved."""
 
+import math
+
 from hftlab.kernels import own, queue_value, quote
 from hftlab.kernels.jit import kernel
 from hftlab.kernels.orders import slot_key
@@ -81,7 +83,8 @@ def life_ns(market):
     move = params.life_move_ticks
     if not move > 0.0:
         return params.life_ns_min
-    lasts_ns = move * move / market.variance_ticks2_per_s * 1e9
+    variance = market.variance_ticks2_per_s
+    lasts_ns = move * move / variance * 1e9 if variance > 0.0 else math.inf
     return max(min(lasts_ns, params.life_ns_max), params.life_ns_min)
 
 

@@ -55,7 +55,13 @@ def on_message(market, bid_ticks, ask_ticks, now_ns):
     flow.bid_lots = bid_lots
     flow.ask_ticks = ask_ticks
     flow.ask_lots = ask_lots
-    if flow.impact_from_ns != 0 and now_ns - flow.impact_from_ns >= IMPACT_NS and market.fair_ticks == market.fair_ticks:
+
+
+@kernel
+def watch(market, now_ns):
+    """Look where the fair price stands, once the market order that is followed is old enough."""
+    flow = market.flow
+    if flow.impact_from_ns != 0 and now_ns - flow.impact_from_ns >= IMPACT_NS:
         flow.impact_sum_ticks += flow.impact_side * (market.fair_ticks - flow.impact_from_ticks)
         flow.impact_weight += 1.0
         flow.impact_from_ns = 0
