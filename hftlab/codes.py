@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from hftlab.codes_params import LIMIT_NAMES, PARAM_NAMES, USER_VALUES  # noqa: F401  # read from here as everything else
+
 BID, ASK = 1, -1
 
 NO_PRICE = np.iinfo(np.int64).min
@@ -85,6 +87,32 @@ BACKFILL = 1024  # fetched afterwards, not streamed
 # Order status. FREE is an empty slot; a terminal report frees the slot.
 FREE, PENDING_NEW, LIVE, PENDING_AMEND, PENDING_CANCEL, LOST = 0, 1, 2, 3, 4, 5
 STATUS_NAMES = ("free", "pending new", "live", "pending amend", "pending cancel", "unknown")
+
+# What became of a working order when it was last held against its wish, and why.
+DECISION_NAMES = (
+    "",
+    "keep: at the wished price",
+    "keep: within hysteresis",
+    "keep: younger than its life",
+    "keep: its place is worth more",
+    "amend: less is wished",
+    "replace: less is wished",
+    "amend: the wish has moved",
+    "replace: the wish has moved",
+    "cancel: not wished",
+)
+(
+    UNDECIDED,
+    KEEP_WISHED,
+    KEEP_NEAR,
+    KEEP_YOUNG,
+    KEEP_PLACE,
+    AMEND_LESS,
+    REPLACE_LESS,
+    AMEND_MOVED,
+    REPLACE_MOVED,
+    CANCEL_UNWISHED,
+) = range(len(DECISION_NAMES))
 
 # Validity of a book.
 VALID, RESYNC, CROSSED = 0, 1, 2
@@ -195,7 +223,6 @@ IN_FLIGHT = 256  # requests, or reports, on their way per instrument
 SAMPLES = 1536  # rows of recent history kept in the state for viewers
 FILLS = 256
 BARS = 256
-USER_VALUES = 16  # free numbers for a user's own `decide`
 LEVELS_MAX = 32
 OWN_AT = 1024  # prices, by their last bits: where none of ours rests a row of the book needs no second look
 TIERS = 8  # steps of a fee schedule
@@ -204,74 +231,3 @@ NEAR_PRICES = 5  # the best prices of a side that an order is held against
 VPIN_BUCKETS = 50  # as in the paper: see kernels.toxicity
 VENUES = 8  # request budgets: one a venue
 TAKEN = 32  # levels that we took from and the feed still shows
-
-# --- what a person sets, in machine units -------------------------------------------------------------------------------
-PARAM_NAMES = (
-    "kind",  # QUOTER_*
-    "fair",  # FAIR_*
-    "order_lots",
-    "levels",
-    "level_step_ticks",
-    "target_lots",  # the inventory that the quoter leans towards
-    "half_spread_ticks",  # fixed spread
-    "skew_ticks_per_lot",  # fixed spread: reservation = fair - skew x (position - target)
-    "horizon_mode",  # HORIZON_*
-    "risk_aversion_per_ticklot",
-    "horizon_s",
-    "end_ns",  # finite horizon: when T is
-    "decay_per_tick",  # k; 0 means estimate it from the trades
-    "arrival_per_s",  # A; 0 means estimate it from the trades
-    "volatility_half_life_s",
-    "intensity_half_life_s",
-    "half_spread_ticks_min",
-    "half_spread_ticks_max",
-    "half_spread_bps_min",  # of fair; the larger of the two floors holds
-    "hysteresis_ticks",
-    "life_ns_min",
-    "on_timer",  # 1: wish and act on timers only, withdraw at any time
-    "taking",  # a target is worked with taking orders instead of a quote at the touch
-    *(f"user{i}" for i in range(USER_VALUES)),
-    # A journal names a parameter by its place here: new ones come last.
-    "calibration_band_ticks",  # half-width of the band in which the true half-spread lies; 0: none
-)
-
-LIMIT_NAMES = (
-    "position_lots_max",
-    "order_lots_max",
-    "orders_max",
-    "notional_ticklots_max",
-    "price_band_bps",
-    "stale_ns_max",
-    "capital_quote",
-    "loss_quote_max",
-    "drawdown_frac_max",
-    "requests_per_s_max",
-    "requests_burst",
-    # what follows is off until it is set
-    "loss_frac_max",
-    "exposure_quote_max",
-    "leverage_max",
-    "margin_frac",
-    "risk_per_trade_frac_max",
-    "stop_bps",
-    "liquidity_frac_max",
-    "concentration_frac_max",
-    "one_position",
-    "requests_reserved",
-    "latency_ns_max",
-    "volatility_bps_max",
-    "size_volatility_bps",
-    "vpin_bucket_lots",
-    "vpin_max",
-    "markout_loss_bps_max",
-    "markout_ns",
-    "markout_half_life_s",
-    "sweep_levels_max",
-    "sweep_sigmas_max",
-    "sweep_ns",
-    "pull_ns",
-    "widen_at_frac",
-    "reduce_at_frac",
-    "recover_frac",
-    "widen_factor",
-)

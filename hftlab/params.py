@@ -49,6 +49,18 @@ __all__ = [
 FAIRS = {"mid": FAIR_MID, "micro": FAIR_MICRO}
 HORIZONS = {"rolling": HORIZON_ROLLING, "finite": HORIZON_FINITE, "stationary": HORIZON_STATIONARY}
 DECIDE_ON = {"message": 0, "timer": 1}
+# Decisions that are off until they are set: sliders of every quoter that is built in.
+LIVE_DECISIONS = (
+    "life_move_ticks",
+    "life_ms_max",
+    "queue_keep_ticks",
+    "regime_factor_max",
+    "regime_ratio_min",
+    "regime_half_life_s",
+    "size_taper_frac",
+    "placement_ticks",
+    "fill_horizon_s",
+)
 
 
 @strict
@@ -58,6 +70,20 @@ class Quoter:
     `decide_on` "message" looks after the quotes at the end of every market message and report; "timer" only at timers (and withdraws
     at any time). `calibration_band_ticks` is how far the half-spread may be from the best one, as a calibration on data says it: half the
     width of its band, 0 where there is none. A quoter whose band is wider than its half-spread does not quote.
+
+    What follows is off until it is set; formulas in docs/quoting.md. When an order is moved:
+
+    * `life_move_ticks`: an order is moved closer to the market no sooner than the price would, in one standard deviation, move so far;
+      never sooner than `life_ms_min`, never held for longer than `life_ms_max`. 0: `life_ms_min` alone.
+    * `queue_keep_ticks`: an order may stand so far from its wish while its place in the queue is worth more than the new price.
+
+    What is wished, by the quoters that are built in:
+
+    * `regime_factor_max`: the half-spread grows, at most by this factor, once the market is `regime_ratio_min` times as volatile, by
+      `regime_half_life_s` against the usual half-life, or as active. 1: it does not.
+    * `size_taper_frac`: the side that adds to the position shrinks by this share of the size at the position limit, in proportion below.
+    * `placement_ticks`: the first level is moved at most so far to the price where the chance of a fill within `fill_horizon_s` x
+      (edge - expected adverse move) is largest.
     """
 
     KIND: ClassVar[int] = QUOTER_NONE
@@ -76,6 +102,15 @@ class Quoter:
     hysteresis_ticks: float = 1.0
     life_ms_min: float = 100.0
     calibration_band_ticks: float = 0.0
+    life_move_ticks: float = 0.0
+    life_ms_max: float = 5000.0
+    queue_keep_ticks: float = 0.0
+    regime_factor_max: float = 1.0
+    regime_ratio_min: float = 1.5
+    regime_half_life_s: float = 5.0
+    size_taper_frac: float = 0.0
+    placement_ticks: int = 0
+    fill_horizon_s: float = 10.0
     decide_on: str = "message"
 
     def record(self, instrument: Instrument) -> np.ndarray:
@@ -106,21 +141,30 @@ class Quoter:
 
 @strict
 class FixedSpread(Quoter):
-    """Quote a fixed half-spread around fair, leaning by `skew_ticks_per_order` ticks for each order's worth of inventory."""
+    """Quote a fixed half-spread around fair, leaning by `skew_ticks_per_order` ticks for each order's worth of inventory.
+
+    With `half_spread_sigmas` and `skew_sigmas_per_order` both also follow the volatility: so many standard deviations of the fair price
+    over one second are added to them.
+    """
 
     KIND: ClassVar[int] = QUOTER_FIXED
     LIVE: ClassVar[tuple[str, ...]] = (
         "half_spread_ticks",
         "skew_ticks_per_order",
+        "half_spread_sigmas",
+        "skew_sigmas_per_order",
         "order_qty",
         "levels",
         "hysteresis_ticks",
         "life_ms_min",
         "calibration_band_ticks",
+        *LIVE_DECISIONS,
     )
 
     half_spread_ticks: float = 1.0
     skew_ticks_per_order: float = 0.0
+    half_spread_sigmas: float = 0.0
+    skew_sigmas_per_order: float = 0.0
 
 
 @strict
@@ -143,6 +187,7 @@ class AvellanedaStoikov(Quoter):
         "hysteresis_ticks",
         "life_ms_min",
         "calibration_band_ticks",
+        *LIVE_DECISIONS,
     )
 
     risk_aversion: float = 0.1

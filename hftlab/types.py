@@ -27,7 +27,7 @@ from hftlab.codes import (
     VENUES,
     VPIN_BUCKETS,
 )
-from hftlab.types_rows import BAR, CHANGE, FILL_ROW, SAMPLE_ROW
+from hftlab.types_rows import BAR, CHANGE, FILL_ROW, SAMPLE_ROW, TOUCH_FLOW
 
 EVENT = np.dtype(
     [
@@ -115,9 +115,11 @@ ORDER = np.dtype(
         ("status", "u1"),
         ("side", "i1"),
         ("level", "u1"),
-        ("pad", "u1"),
+        ("decision", "u1"),  # place in DECISION_NAMES
         ("flags", "u2"),
-        ("pad2", "u2"),
+        ("pad", "u2"),
+        ("fill_p", "f8"),  # chance of a fill within fill_horizon_s, and what the place is worth; where a decision asks for it
+        ("value_ticks", "f8"),
     ]
 )
 
@@ -154,10 +156,17 @@ MARKET = np.dtype(
         ("variance_ticks2_per_s", "f8"),
         ("variance_sum", "f8"),  # numerator and weight of that estimate, so that it is unbiased from the first update
         ("variance_weight", "f8"),
+        ("variance_short_sum", "f8"),  # the same over regime_half_life_s
+        ("variance_short_weight", "f8"),
         ("distance_ticks", "f8"),  # mean distance of prints from fair: 1/k
         ("arrivals_per_s", "f8"),
         ("arrivals_ns", "i8"),
         ("arrivals_side", "i8"),
+        ("arrivals_from_ns", "i8"),
+        ("arrivals_short_per_s", "f8"),
+        ("arrivals_short_from_ns", "i8"),
+        ("regime_factor", "f8"),  # how many times as wide as usual the last quote was
+        ("flow", TOUCH_FLOW),
         ("trades", "i8"),
         ("messages", "i8"),
         ("gaps", "i8"),

@@ -31,6 +31,29 @@ FILL_ROW = np.dtype(
     ]
 )
 
+TOUCH_FLOW = np.dtype(
+    [
+        ("ns", "i8"),  # the last look
+        ("bid_ticks", "i8"),  # the touch then, without our own orders; NO_PRICE: unknown
+        ("bid_lots", "i8"),
+        ("ask_ticks", "i8"),
+        ("ask_lots", "i8"),
+        # sums that fade
+        ("printed_lots", "f8"),
+        ("orders", "f8"),  # market orders
+        ("gone_lots", "f8"),  # from the best queues, traded or cancelled
+        ("away", "f8"),  # times that a better price came before a best one
+        ("side_s", "f8"),  # seconds, each counted for both sides
+        ("lots_s", "f8"),  # lots of both best queues, by seconds
+        ("impact_sum_ticks", "f8"),  # how far the fair price went after market orders, in their direction
+        ("impact_weight", "f8"),
+        ("impact_side", "i8"),  # the market order that is followed now
+        ("impact_from_ns", "i8"),  # 0: none
+        ("impact_from_ticks", "f8"),
+    ]
+)
+"""What comes to the best queues of a market and goes from them: see `kernels.touch_flow`."""
+
 BAR = np.dtype(
     [("ts_ns", "i8"), ("open_ticks", "f8"), ("high_ticks", "f8"), ("low_ticks", "f8"), ("close_ticks", "f8"), ("traded_lots", "f8")]
 )

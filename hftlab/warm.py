@@ -61,9 +61,11 @@ def _no_wish(desk: Any, market: Any, params: Any, quote: Any) -> None:
 
 def _truth() -> None:
     from hftlab.analytics.calibrate_queue import calibrate_queue
+    from hftlab.analytics.fill_probability import fill_forecasts
     from hftlab.data.validate import validate
 
     calibrate_queue(seeds=range(2), minutes=0.5, horizon_s=1.0)
+    fill_forecasts(seeds=range(2), minutes=0.5, horizon_s=1.0)
     validate(_moment())
 
 

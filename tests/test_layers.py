@@ -14,6 +14,7 @@ PACKAGE = ROOT / "hftlab"
 # The longest matching name counts, so one module may stand above its package.
 FLOORS = {
     "hftlab.codes": 0,
+    "hftlab.codes_params": 0,
     "hftlab.types": 0,
     "hftlab.types_exchange": 0,
     "hftlab.types_rows": 0,

@@ -17,6 +17,7 @@ from hftlab.types import (
     BARS,
     BID,
     CHANGES,
+    DECISION_NAMES,
     DESK_STATE_NAMES,
     FILLS,
     FREE,
@@ -36,7 +37,12 @@ __all__ = ["GRADE_NAMES", "Frame", "Gauge", "OrderRow", "reason_text", "side_lev
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:
-    """One of our working orders. `ahead_qty` is the estimated quantity in front of it at its price."""
+    """One of our working orders. `ahead_qty` is the estimated quantity in front of it at its price.
+
+    `decision` says what became of it when it was last held against its wish, and why: "keep: …", "amend: …", "replace: …". `fill_p` is
+    the chance of a fill within `fill_horizon_s`, `value_ticks` what its place is worth: that times what a fill is expected to earn, in
+    ticks a lot. Both NaN where no decision asks for them (`queue_keep_ticks`, `placement_ticks`) and before the rates are known.
+    """
 
     order_id: int
     side: int
@@ -46,6 +52,9 @@ class OrderRow:
     ahead_qty: float
     status: str
     level: int
+    fill_p: float = float("nan")
+    value_ticks: float = float("nan")
+    decision: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,6 +150,10 @@ class Frame:
         half, band = float(market["quote"]["half_spread_ticks"]), float(market["params"]["calibration_band_ticks"])
         return (max(half - band, 0.0), half + band) if band > 0 else (float("nan"), float("nan"))
 
+    def regime_factor(self, i: int = 0) -> float:
+        """Return how many times as wide as usual the last quote was because the market is wilder than it has been; 1: as usual."""
+        return float(self.markets[i]["regime_factor"])
+
     def position(self, i: int = 0) -> float:
         """Return our position in base units."""
         return float(self.instruments[i].qty(int(self.markets[i]["position_lots"])))
@@ -158,7 +171,8 @@ class Frame:
 
     def orders(self, i: int = 0) -> list[OrderRow]:
         """Return our orders, working or in flight, best price first on each side."""
-        instrument, rows = self.instruments[i], self.markets[i]["orders"]
+        instrument, rows, params = self.instruments[i], self.markets[i]["orders"], self.markets[i]["params"]
+        valued = params["queue_keep_ticks"] > 0 or params["placement_ticks"] > 0
         used = rows[rows["status"] != FREE]
         used = used[np.argsort(-used["price_ticks"] * used["side"], kind="stable")]
         return [
@@ -171,6 +185,9 @@ class Frame:
                 float(o["ahead_lots"]) * float(instrument.lot_size),
                 STATUS_NAMES[int(o["status"])],
                 int(o["level"]),
+                float(o["fill_p"]) if valued else float("nan"),
+                float(o["value_ticks"]) if valued else float("nan"),
+                DECISION_NAMES[int(o["decision"])],
             )
             for o in used
         ]

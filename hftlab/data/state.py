@@ -107,6 +107,8 @@ def build(
         market["traded_ticklots"] = all_fees[i].fill(market["spec"], instrument)
         market["validity"] = 1
         market["fair_ticks"] = market["mark_ticks"] = market["vpin"] = np.nan
+        market["flow"]["bid_ticks"] = market["flow"]["ask_ticks"] = NO_PRICE
+        market["regime_factor"] = 1.0
         for samples in ("bid_ticks", "ask_ticks"):
             market["samples"][samples] = NO_PRICE
         for book in (market["book"], exchange["book"]):

@@ -257,6 +257,7 @@ def slider(name: str, value: float, instrument: Instrument) -> dict[str, Any]:
     """Return how a slider shows one live parameter: name, label, unit, value, min, max, step, log; human units."""
     rule = TUNABLE[name]
     low, high = (value / 10, value * 10) if value > 0 else (rule.low, 10.0)
+    low, high = max(low, rule.low), min(high, rule.high)
     step = float(instrument.lot_size) if rule.sized else (1.0 if rule.whole else (high - low) / 100)
     if rule.sized:
         low, high = step, max(10 * value, step)

@@ -22,7 +22,7 @@ def cache_dir() -> Path:
     """Return the directory of the compile cache for exactly these sources, numba and numpy."""
     digest = hashlib.blake2b(digest_size=8)
     for path in sorted(
-        [*_HERE.glob("*.py"), *(_HERE.parent / f"{name}.py" for name in ("codes", "types", "types_rows", "types_exchange"))]
+        [*_HERE.glob("*.py"), *(_HERE.parent / f"{name}.py" for name in ("codes", "codes_params", "types", "types_rows", "types_exchange"))]
     ):
         digest.update(path.read_bytes())
     digest.update(f"{numba.__version__} {np.__version__}".encode())

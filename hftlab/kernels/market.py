@@ -3,9 +3,10 @@
 import math
 
 from hftlab.kernels import book as bk
-from hftlab.kernels import ledger, liquidity, own, pulls, queue, quote, toxicity
+from hftlab.kernels import ledger, liquidity, own, pulls, queue, quote, touch_flow, toxicity
 from hftlab.kernels.jit import inlined, kernel
 from hftlab.types import (
+    ASK,
     BBO,
     BID,
     CLEAR,
@@ -37,6 +38,8 @@ def on_row(market, row, now_ns):
     if kind == DEPTH:
         on_depth(market, row)
     elif kind == TRADE:
+        if touch_flow.is_wanted(market.params):
+            touch_flow.on_print(market, row, row.ts_exch_ns != market.arrivals_ns or row.side != market.arrivals_side)
         quote.update_intensity(market, row, now_ns)
         liquidity.on_print(market, row, now_ns)
         toxicity.on_print(market, row)
@@ -46,12 +49,10 @@ def on_row(market, row, now_ns):
             _queues_on_trade(market, row)
     elif kind == CLEAR:
         bk.clear(market.book, row.side)
-        market.validity = RESYNC
-        market.fair_ticks = math.nan
+        _lose_book(market)
     elif kind == GAP:
         market.gaps += 1
-        market.validity = RESYNC
-        market.fair_ticks = math.nan
+        _lose_book(market)
     elif kind == BBO:
         _compare_bbo(market, row)
         return
@@ -89,6 +90,15 @@ def _end_of_message(market, row, now_ns):
         market.validity = CROSSED
     else:
         market.validity = VALID
+        if touch_flow.is_wanted(market.params):
+            touch_flow.on_message(market, quote.public_touch(market, BID), quote.public_touch(market, ASK), now_ns)
+
+
+@kernel
+def _lose_book(market):
+    market.validity = RESYNC
+    market.fair_ticks = math.nan
+    touch_flow.forget_touch(market.flow)
 
 
 @kernel
@@ -100,6 +110,8 @@ def revalue(market, now_ns):
             market.fair_ticks = fair
             market.mark_ticks = fair
             quote.update_volatility(market, now_ns)
+            if touch_flow.is_wanted(market.params):
+                touch_flow.watch(market, now_ns)
             bar = market.bar_open
             if bar.open_ticks == 0.0:
                 bar.open_ticks = fair

@@ -3,6 +3,8 @@
 The life cycle is one table of pairs (status, report); every pair that is not in it is refused and counted.
 """
 
+import math
+
 import numpy as np
 
 from hftlab.kernels import ledger, own, pulls, queue
@@ -27,6 +29,7 @@ from hftlab.types import (
     PENDING_NEW,
     QUEUE_POWER,
     REJECTED,
+    UNDECIDED,
     UNKNOWN,
 )
 
@@ -99,6 +102,9 @@ def add(market, order_id, side, level, price_ticks, lots, flags, now_ns):
     order.live_ns = 0
     order.ahead_lots = 0.0
     order.traded_lots = 0.0
+    order.fill_p = math.nan
+    order.value_ticks = math.nan
+    order.decision = UNDECIDED
     order.status = PENDING_NEW
     order.side = side
     order.level = level

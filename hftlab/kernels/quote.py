@@ -7,7 +7,7 @@ out of the touch first, or the quoter would follow itself.
 import math
 
 from hftlab.kernels import book as bk
-from hftlab.kernels import own, pricing
+from hftlab.kernels import own, placement, pricing, regime
 from hftlab.kernels.jit import kernel
 from hftlab.types import (
     ASK,
@@ -69,6 +69,8 @@ def update_volatility(market, now_ns):
         market.variance_sum = pricing.ewma_variance_per_s(market.variance_sum, change, dt_ns, half_life_s)
         market.variance_weight += pricing.ewma_weight(dt_ns, half_life_s) * (1.0 - market.variance_weight)
         market.variance_ticks2_per_s = market.variance_sum / market.variance_weight
+        if market.params.regime_factor_max > 1.0:
+            regime.on_move(market, change, dt_ns)
     market.fair_ns = now_ns
     market.reference_ticks = market.fair_ticks
 
@@ -88,11 +90,14 @@ def update_intensity(market, event, now_ns):
         return
     if market.arrivals_ns == 0:
         market.distance_ticks = distance
+        market.arrivals_from_ns = event.ts_exch_ns
     else:
         faded = pricing.ewma_weight(event.ts_exch_ns - market.arrivals_ns, half_life_s)
         market.arrivals_per_s = (1.0 - faded) * market.arrivals_per_s + _LN2 / half_life_s
         weight = -math.expm1(-_LN2 / max(market.arrivals_per_s * half_life_s, 20.0))
         market.distance_ticks += weight * (distance - market.distance_ticks)
+        if market.params.regime_factor_max > 1.0:
+            regime.on_order(market, event.ts_exch_ns, market.arrivals_ns)
     market.arrivals_ns = event.ts_exch_ns
     market.arrivals_side = event.side
 
@@ -115,12 +120,40 @@ def arrival_per_s(market, params):
 
 @kernel
 def decide(desk, market, params, quote):
-    """Fill `quote` by the built-in quoter that the parameters name."""
+    """Fill `quote` by the built-in quoter that the parameters name; then its sizes lean, and its prices look for a better place."""
     if params.kind == QUOTER_FIXED:
-        reservation = market.fair_ticks - params.skew_ticks_per_lot * (market.position_lots - params.target_lots)
-        around(quote, params, reservation, params.half_spread_ticks, params.half_spread_ticks)
+        sigma = math.sqrt(market.variance_ticks2_per_s)
+        skew = params.skew_ticks_per_lot + params.skew_sigmas_per_lot * sigma
+        reservation = market.fair_ticks - skew * (market.position_lots - params.target_lots)
+        half = _by_regime(desk, market, params.half_spread_ticks + params.half_spread_sigmas * sigma)
+        around(quote, params, reservation, half, half)
     elif params.kind == QUOTER_AS:
         avellaneda_stoikov(desk, market, params, quote)
+    if params.size_taper_frac > 0.0:
+        _taper(market, params, quote)
+    if params.placement_ticks > 0.0:
+        nearest = half_spread_floor(quote, params)
+        placement.place(market, quote, nearest, public_touch(market, BID), public_touch(market, ASK))
+
+
+@kernel
+def _by_regime(desk, market, half_ticks):
+    """Return a half-spread as wide as the regime asks for, and note by how much it is wider."""
+    market.regime_factor = regime.factor(market, desk.now_ns)
+    return half_ticks * market.regime_factor
+
+
+@kernel
+def _taper(market, params, quote):
+    """Let the side that would add to the position shrink: to 1 - `size_taper_frac` of its size at the limit, on a straight line."""
+    inventory = market.position_lots - params.target_lots
+    limit = market.limits.position_lots_max
+    used = min(abs(inventory) / limit, 1.0) if limit > 0.0 else 1.0
+    lots = int(params.order_lots * (1.0 - params.size_taper_frac * used) + 1e-9)
+    if inventory > 0:
+        quote.bid_lots = lots
+    elif inventory < 0:
+        quote.ask_lots = lots
 
 
 @kernel
@@ -145,13 +178,20 @@ def avellaneda_stoikov(desk, market, params, quote):
             tau = max((params.end_ns - desk.now_ns) * 1e-9, 0.0)
         reservation = pricing.as_reservation_ticks(market.fair_ticks, inventory, gamma, sigma, tau)
         half = pricing.as_spread(gamma, sigma, tau, k, params.order_lots) / 2.0
+    half = _by_regime(desk, market, half)
     around(quote, params, reservation, half, half)
+
+
+@kernel
+def half_spread_floor(quote, params):
+    """Return the least half-spread [ticks]: the larger of the two floors."""
+    return max(params.half_spread_ticks_min, params.half_spread_bps_min * 1e-4 * abs(quote.fair_ticks))
 
 
 @kernel
 def around(quote, params, reservation_ticks, bid_half_ticks, ask_half_ticks):
     """Fill both sides around a reservation price: a bid rounds down, an ask up, half-spreads are held in their bounds."""
-    low = max(params.half_spread_ticks_min, params.half_spread_bps_min * 1e-4 * abs(quote.fair_ticks))
+    low = half_spread_floor(quote, params)
     high = max(params.half_spread_ticks_max, low)
     quote.reservation_ticks = reservation_ticks
     quote.half_spread_ticks = min(max((bid_half_ticks + ask_half_ticks) / 2.0, low), high)

@@ -4,7 +4,7 @@ Checks run in the order of `types.VERDICT_NAMES`. A refusal has a reason and is 
 is one refusal, however often it is asked again. Cancels are never refused.
 """
 
-from hftlab.kernels import budget, checks, flight, graded, orders, own, quote, staging
+from hftlab.kernels import budget, checks, flight, graded, orders, own, queue_value, quote, staging, touch_flow
 from hftlab.kernels import desk as dk
 from hftlab.kernels.jit import kernel
 from hftlab.types import (
@@ -14,6 +14,7 @@ from hftlab.types import (
     CANCEL,
     FREE,
     IOC,
+    KEEP_WISHED,
     LEVELS_MAX,
     LIVE,
     LOST,
@@ -173,6 +174,8 @@ def permit(desk, markets, exchanges, i, out):
     if wish.levels > 1 and market.working > 0:
         staging.regrid(market, wish, BID, best_ask)
         staging.regrid(market, wish, ASK, best_bid)
+    if touch_flow.is_wanted(market.params) and market.working > 0 and not taking:
+        queue_value.note(market, best_bid, best_ask, staging.reservation_ticks(market))
     differs = _pass(desk, markets, exchanges, i, best_bid, best_ask, out, True)
     if verdict == OK and differs:
         _pass(desk, markets, exchanges, i, best_bid, best_ask, out, False)
@@ -202,12 +205,15 @@ def _pass(desk, markets, exchanges, i, best_bid, best_ask, out, withdrawing):
 
 @kernel
 def _stands(market, side, level, price_ticks, lots, room):
-    """Return whether the order of a level is live and just what is wished: nothing to ask about, and the most frequent case."""
+    """Return whether the order of a level is live and just what is wished, and note it: nothing to ask about, and the most frequent case."""
     slot = market.slots[orders.slot_key(side, level)] - 1
     if slot < 0 or lots == 0 or lots > room:
         return False
     order = market.orders[slot]
-    return order.status == LIVE and order.price_ticks == price_ticks and lots >= order.leaves_lots
+    if order.status != LIVE or order.price_ticks != price_ticks or lots < order.leaves_lots:
+        return False
+    order.decision = KEEP_WISHED
+    return True
 
 
 @kernel

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hftlab.types import BOOK, DESK, LIMITS, MARKET, PARAMS, QUOTE, SPEC
-from hftlab.types_rows import BAR, CHANGE, FILL_ROW, SAMPLE_ROW
+from hftlab.types_rows import BAR, CHANGE, FILL_ROW, SAMPLE_ROW, TOUCH_FLOW
 from hftlab.usercode.functions import PARAMETERS, fault, helper, is_kernel, python_function, source_of, used
 
 RECORDS: dict[str, np.dtype] = {
@@ -29,6 +29,7 @@ RECORDS: dict[str, np.dtype] = {
     "bar": BAR,
     "fill": FILL_ROW,
     "sample": SAMPLE_ROW,
+    "flow": TOUCH_FLOW,
     "change": CHANGE,
 }
 """The records that a `decide` can reach, by the name under which `hl.fields` shows them."""

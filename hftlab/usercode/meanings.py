@@ -1,6 +1,7 @@
 """What each field of the records means, in one line. `fields.py` adds type and unit; `docs/decide.md` is made of both."""
 
 from hftlab.types import USER_VALUES
+from hftlab.usercode.meanings_decisions import FLOW_MEAN, PARAMS_DECISIONS_MEAN
 from hftlab.usercode.meanings_risk import LIMITS_MEAN, MARKET_RISK_MEAN
 
 RECORDS_MEAN = {
@@ -14,6 +15,7 @@ RECORDS_MEAN = {
     "spec": "`market.spec`: what the instrument is",
     "bar": "`market.bars[(market.bars_count - 1) % BARS]`, the last closed time bar of the fair price, or `market.bar_open`",
     "fill": "`market.fills[(market.fills_count - 1) % FILLS]`: the last of our fills",
+    "flow": "`market.flow`: what comes to the best queues and goes from them; kept while queue_keep_ticks or placement_ticks is above 0",
     "sample": "`market.samples[(market.samples_count - 1) % SAMPLES]`: the last sample",
     "change": "`desk.changes[(desk.changes_count - 1) % CHANGES]`: the last change of state of the desk or of a market",
 }
@@ -73,10 +75,17 @@ _MARKET = {
     "variance_ticks2_per_s": "variance of the fair price, by time half-life",
     "variance_sum": "numerator of that estimate",
     "variance_weight": "its weight, 0 to 1: below 1 the estimate is young",
+    "variance_short_sum": "the same over regime_half_life_s, while regime_factor_max is above 1",
+    "variance_short_weight": "its weight",
     "distance_ticks": "mean distance of public prints from fair: 1/k",
     "arrivals_per_s": "market orders of both sides",
     "arrivals_ns": "exchange time of the last market order",
     "arrivals_side": "its side: BID 1 bought, ASK -1 sold",
+    "arrivals_from_ns": "exchange time of the first market order",
+    "arrivals_short_per_s": "market orders over regime_half_life_s, while regime_factor_max is above 1",
+    "arrivals_short_from_ns": "when that count began",
+    "regime_factor": "how many times as wide as usual the last quote was, for the regime",
+    "flow": "what comes to the best queues and goes from them (record `flow`)",
     "trades": "public prints seen",
     "messages": "market messages seen",
     "gaps": "gaps in the data seen",
@@ -149,7 +158,7 @@ _PARAMS = {
     "on_timer": "1: decide is called on timers only",
     "taking": "1: a target is worked with taking orders",
     **{f"user{i}": f"your value number {i}, in the order of UserQuoter(values={{…}})" for i in range(USER_VALUES)},
-    "calibration_band_ticks": "half the width of the band in which the best half-spread lies; wider than the half-spread, nothing is quoted",
+    **PARAMS_DECISIONS_MEAN,
     "values": "all parameters by number",
 }
 
@@ -192,6 +201,9 @@ _ORDER = {
     "status": "FREE 0, PENDING_NEW 1, LIVE 2, PENDING_AMEND 3, PENDING_CANCEL 4, LOST 5",
     "side": "BID 1 or ASK -1",
     "level": "level of the quote it belongs to, 0 the best",
+    "decision": "what became of it when it was last held against its wish, and why: a place in DECISION_NAMES",
+    "fill_p": "chance of a fill within `fill_horizon_s`, NaN before it is known; where queue_keep_ticks or placement_ticks ask for it",
+    "value_ticks": "what its place is worth: that chance times (edge - expected adverse move)",
     "flags": "POST_ONLY, IOC, …",
 }
 
@@ -267,5 +279,6 @@ MEANINGS: dict[str, dict[str, str]] = {
     "bar": _BAR,
     "fill": _FILL,
     "sample": _SAMPLE,
+    "flow": FLOW_MEAN,
     "change": _CHANGE,
 }

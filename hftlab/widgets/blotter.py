@@ -95,20 +95,24 @@ class Orders(HtmlPanel):
     title = "Working orders"
 
     def render(self, frame: Frame) -> str:
-        """Return a table of our orders, asks above bids as in the ladder."""
+        """Return a table of our orders, asks above bids as in the ladder: why each stays or goes, and its worth where a decision asks for it."""
         i, instrument = self.market, frame.instruments[self.market]
         orders = sorted(frame.orders(i), key=lambda order: -order.price)
         self.heading(str(len(orders)))
         if not orders:
             return '<div class="hft-none">no order rests</div>'
-        heads = [("side", "l"), ("price", ""), ("left", ""), ("ahead", ""), ("status", "")]
+        valued = any(order.value_ticks == order.value_ticks for order in orders)
+        worth = [("fills", ""), ("worth, ticks", "")] if valued else []
+        heads = [("side", "l"), ("price", ""), ("left", ""), ("ahead", ""), *worth, ("status", ""), ("last decision", "l")]
         rows = [
             [
                 side_cell(order.side),
                 (number(order.price, instrument.price_decimals), "hft-n"),
                 (number(order.leaves, instrument.qty_decimals), "hft-n"),
                 (number(order.ahead_qty, instrument.qty_decimals) if order.status != "pending new" else DASH, "hft-n"),
+                *([(number(100 * order.fill_p, 0, unit="%"), "hft-n"), (number(order.value_ticks, 2, sign=True), "hft-n")] if valued else []),
                 (order.status, "hft-dim" if order.status != "unknown" else "hft-level-warn"),
+                (order.decision or DASH, "l hft-dim"),
             ]
             for order in orders[:ORDER_ROWS]
         ]
