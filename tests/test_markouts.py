@@ -8,6 +8,7 @@ from scipy import stats
 from written import LINEAR, MS, START_NS, Written, row
 
 from hftlab.analytics import markouts as mo
+from hftlab.analytics import markouts_interval
 from hftlab.analytics.collector import Collector
 from hftlab.errors import InputError
 from hftlab.types import ACCEPTED, AMENDED
@@ -95,4 +96,4 @@ def test_intervals_are_seeded_and_silent_when_there_is_too_little():
 
 @pytest.mark.parametrize("df", [7, 12, 49])
 def test_students_quantile_against_scipy(df):
-    assert mo._student(0.975, df) == pytest.approx(stats.t.ppf(0.975, df), rel=2e-3)
+    assert markouts_interval.student(0.975, df) == pytest.approx(stats.t.ppf(0.975, df), rel=2e-3)

@@ -13,12 +13,12 @@ from hftlab.analytics import bracket as br
 from hftlab.analytics import figures as fg
 from hftlab.analytics import frames as fr
 from hftlab.analytics import journeys as jn
-from hftlab.analytics import markouts as mo
 from hftlab.analytics.collector import Collector, Facts
 from hftlab.analytics.compare import Divergence, differences, diverge
 from hftlab.analytics.origin import Origin
 from hftlab.analytics.pictures import amount
 from hftlab.analytics.pnl import Identity, Ledger, identity
+from hftlab.analytics.report_markouts import MarkoutsOfReport
 from hftlab.analytics.sensitivity import Sensitivity, sensitivity
 from hftlab.data.state import State
 from hftlab.errors import InputError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class Report:
+class Report(MarkoutsOfReport):
     """What a run did. `facts` are the rows it wrote, read; `accounts` one dict a market; `pnl` the closed P&L identity of each.
 
     `origin` is what the run can be made again from; without it there is no bracket, no bundle and no book beside a difference.
@@ -132,17 +132,6 @@ class Report:
     def figures(self) -> "pd.DataFrame":
         """Return one column a market: fill ratios, uptime, requests per fill, inventory (see analytics.figures.market_figures)."""
         return fr.figures(self)
-
-    def markouts(self, by: str = "all") -> "pd.DataFrame":
-        """Return mean markouts with intervals at 0.1, 1, 5, 30 and 60 s. Raises InputError.
-
-        `by`: "all", "side", "liquidity", "queue" (lots ahead at placement), "imbalance" (signed to our side), "spread".
-        """
-        return mo.table(self.facts, by)
-
-    def bucket(self, by: str, name: str) -> "pd.DataFrame":
-        """Return the fills (as `frame` does) of one bucket of `markouts(by)`. Raises InputError, UnknownName."""
-        return self.frame()[mo.in_bucket(self.facts, by, name)]
 
     def latency(self) -> "pd.DataFrame":
         """Return how long entry, cancel, response and fills took, by count and quantiles (ms)."""
