@@ -148,7 +148,9 @@ def _spread(facts: Facts) -> Buckets:
 
 def _hour(facts: Facts) -> Buckets:
     hours, which = np.unique(facts.fills["ts_ns"] // HOUR_NS, return_inverse=True)
-    return which.astype(np.int64), [f"{str(np.datetime64(int(hour) * HOUR_NS, 'ns').astype('datetime64[h]'))[5:]} h UTC" for hour in hours]
+    return which.astype(np.int64), [
+        f"{str(np.datetime64(int(hour) * HOUR_NS, 'ns').astype('datetime64[h]'))[5:].replace('T', ' ')} h UTC" for hour in hours
+    ]
 
 
 def _volatility(facts: Facts) -> Buckets:
