@@ -29,6 +29,7 @@ _WHERE = {
     "View": "engine.view",
     "WorkTarget": "params",
     "ZScoreReversion": "strategies.zscore",
+    "at": "backtesting.travel",
     "attach": "engine.process",
     "backtest": "backtesting.run",
     "attribute": "backtesting.attribute",

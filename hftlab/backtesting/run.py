@@ -1,7 +1,8 @@
 """A backtest: the tape, merged on its two clocks and with timers in it, through the same `run` as a live engine."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -61,37 +62,56 @@ def backtest(
     its `report` where a decide or a strategy fails.
     """
     call = {name: value for name, value in locals().items() if name != "tape"}
-    instruments = instruments_of(tape, instrument)
-    m = len(instruments)
-    latencies, schedules = spread(latency or Latency(), m, "latencies"), spread(fees or Fees(), m, "fees")
-    models = tuple(Queue.of(one) for one in ((queue,) * m if isinstance(queue, str) else spread(queue, m, "queue models")))
-    quoters = spread(quoter, m, "quoters")
-    state = build(
-        instruments, quoters, spread(limits, m, "limits"), fees=schedules, latency=latencies, queue=models, sample_ms=sample_ms, bar_s=bar_s
-    )
-    decide = decide_of(quoters)
-    run = core.run if decide is None else runner(decide, jit=jit)
-    every_ns = int(number(timer_ms, "timer_ms", 0.001) * 1e6)
-    _check_start(timer_start)
-    source = _Counted(tape)
-    chunks = with_timers(merged_chunks(source, source.rows_max), every_ns, start=timer_start, extra=latency_rows(latencies))
-    state.step(run, np.zeros(0, EVENT))  # loads, or for user code compiles, the kernels: no part of the time of the run
-    collector = Collector(instruments)
-    delay_ns = _delay_ns(strategy_ms)
-    strategist = None if strategy is None else Strategist(state, strategy, delay_ns)
-    assumptions = _assumptions(models, latencies, schedules)
+    ready = prepare(tape, call)
+    state = ready.state
+    state.step(ready.run, np.zeros(0, EVENT))  # loads, or for user code compiles, the kernels: no part of the time of the run
+    collector = Collector(state.instruments)
+    strategist = None if strategy is None else Strategist(state, strategy, ready.delay_ns)
+    assumptions = ready.assumptions
     try:
-        took_s = play(state, run, chunks, strategist, collector.add)
+        took_s = play(state, ready.run, ready.chunks, strategist, collector.add)
     except UserCodeError as error:
         say_when(error, state.desk, tape.chunks())
         error.report = Report.of(state, collector, rows=(error.row or 0) + 1, assumptions=assumptions)
         raise
-    _check_fifo(state, models)
+    _check_fifo(state, ready.models)
     if strategist is not None:
         assumptions["strategy"] = strategist.text()
     if words := warning(state):
         assumptions["warning"] = words
-    return Report.of(state, collector, rows=source.rows, took_s=took_s, assumptions=assumptions, origin=Origin(tape, call, backtest))
+    return Report.of(state, collector, rows=ready.source.rows, took_s=took_s, assumptions=assumptions, origin=Origin(tape, call, backtest))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A backtest before its first row: its records, what runs them, and the rows of its tape on two clocks with the timers in them."""
+
+    state: State
+    run: Any
+    source: "_Counted"
+    chunks: Iterator[np.ndarray]
+    models: tuple[Queue, ...]
+    delay_ns: int | None
+    assumptions: dict[str, str]
+
+
+def prepare(tape: Tape | Stream, call: Mapping[str, Any]) -> Prepared:
+    """Return what `backtest(tape, **call)` runs; `call` holds all its arguments. Raises as `backtest` does for what cannot be run."""
+    instruments = instruments_of(tape, call["instrument"])
+    m = len(instruments)
+    latencies, schedules = spread(call["latency"] or Latency(), m, "latencies"), spread(call["fees"] or Fees(), m, "fees")
+    queue = call["queue"]
+    models = tuple(Queue.of(one) for one in ((queue,) * m if isinstance(queue, str) else spread(queue, m, "queue models")))
+    quoters, bounds = spread(call["quoter"], m, "quoters"), spread(call["limits"], m, "limits")
+    pace = {"sample_ms": call["sample_ms"], "bar_s": call["bar_s"]}
+    state = build(instruments, quoters, bounds, fees=schedules, latency=latencies, queue=models, **pace)
+    decide = decide_of(quoters)
+    run = core.run if decide is None else runner(decide, jit=call["jit"])
+    every_ns = int(number(call["timer_ms"], "timer_ms", 0.001) * 1e6)
+    _check_start(call["timer_start"])
+    source = _Counted(tape)
+    chunks = with_timers(merged_chunks(source, source.rows_max), every_ns, start=call["timer_start"], extra=latency_rows(latencies))
+    return Prepared(state, run, source, chunks, models, _delay_ns(call["strategy_ms"]), _assumptions(models, latencies, schedules))
 
 
 class _Counted:

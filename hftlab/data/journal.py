@@ -99,21 +99,27 @@ def segments(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.rows"))
 
 
+def files_of(directory: Path) -> list[Path]:
+    """Return the segment files in order. Raises DataError when one is missing, or torn inside."""
+    files = segments(directory)
+    for number, path in enumerate(files):
+        if int(path.stem) != number:
+            raise DataError(f"{directory}: segment {number:06d}.rows is missing (found {path.name}). Restore it; a gap cannot be replayed.")
+        size = path.stat().st_size
+        if size % EVENT.itemsize and path != files[-1]:
+            raise DataError(f"{path}: {size} bytes is no multiple of {EVENT.itemsize}; only the last segment may end in a torn row.")
+    return files
+
+
 def parts(directory: Path) -> Iterator[np.ndarray]:
     """Yield the whole rows of a journal, segment by segment: a day of rows need not fit into memory.
 
     Raises DataError when a segment is missing or torn inside.
     """
-    files = segments(directory)
-    for number, path in enumerate(files):
-        if int(path.stem) != number:
-            raise DataError(f"{directory}: segment {number:06d}.rows is missing (found {path.name}). Restore it; a gap cannot be replayed.")
+    for path in files_of(directory):
         data = path.read_bytes()
-        torn = len(data) % EVENT.itemsize
-        if torn and path != files[-1]:
-            raise DataError(f"{path}: {len(data)} bytes is no multiple of {EVENT.itemsize}; only the last segment may end in a torn row.")
         # A copy, because the kernels are compiled for arrays that can be written, and bytes cannot.
-        yield np.frombuffer(data[: len(data) - torn], dtype=EVENT).copy()
+        yield np.frombuffer(data[: len(data) - len(data) % EVENT.itemsize], dtype=EVENT).copy()
 
 
 def read(directory: Path) -> np.ndarray:

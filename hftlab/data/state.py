@@ -58,16 +58,21 @@ class State:
 
     def digest(self) -> str:
         """Return a digest of desk, markets and exchanges: equal bytes, equal digest."""
-        digest = hashlib.blake2b(digest_size=16)
-        for part in (self.desk, self.markets, self.exchanges):
-            digest.update(np.ascontiguousarray(part).view(np.uint8).data)
-        return digest.hexdigest()
+        return digest_of(self.desk, self.markets, self.exchanges)
 
     def frame(self, *, copy: bool = True) -> Frame:
         """Return a Frame of copies, or one that looks at the running records and cannot write to them."""
         desk, markets = (self.desk.copy(), self.markets.copy()) if copy else (self.desk.view(), self.markets.view())
         desk.flags.writeable = markets.flags.writeable = False
         return Frame(desk=desk[0], markets=markets, instruments=self.instruments)
+
+
+def digest_of(*parts: Any) -> str:
+    """Return the digest of the bytes of `parts`, in this order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def build(
