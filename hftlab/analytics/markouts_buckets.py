@@ -168,12 +168,14 @@ def _volatility(facts: Facts) -> Buckets:
 
 
 def _ranks(values: np.ndarray, unit: str) -> Buckets:
-    """Quarters of whole numbers from 0, over those that are known; equal values stay in one bucket."""
+    """Quarters of whole numbers from 0, over those that are known (below 0: not); equal values stay in one bucket."""
     known = values >= 0
     if not known.any():
         return np.full(len(values), -1), []
-    edges = np.unique(np.quantile(values[known], (0.25, 0.5, 0.75), method="inverted_cdf"))
-    edges = edges[edges < values[known].max()]
+    edges = np.quantile(values[known], (0.25, 0.5, 0.75), method="inverted_cdf")
+    if edges[0] == 0 and values.max() > 0:  # many are zero: these stand alone, and the others are cut in three
+        edges = np.append(0, np.quantile(values[values > 0], (1 / 3, 2 / 3), method="inverted_cdf"))
+    edges = np.unique(edges[edges < values.max()])
     found = np.where(known, np.searchsorted(edges, values), -1)
     names = []
     for n in range(len(edges) + 1):

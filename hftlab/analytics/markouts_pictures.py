@@ -74,10 +74,10 @@ class MarkoutGrid:
         top = float(np.nanmax(np.abs(self.table["markout_ticks"]))) or 1.0
         width, height = _LEFT + _CELL * len(columns) + 4, _TOP + _ROW * len(rows) + 4
         title = f"Markout in ticks at {self.table['horizon_s'].iloc[0]:g} s: {self.by} down, {self.across} across".replace("_", " ")
+        size = f"viewBox='0 0 {width} {height}' width='{width}' height='{height}' style='display:block;max-width:100%'"
         parts = [
-            f"<svg role='img' aria-label='{escape(title)}' viewBox='0 0 {width} {height}' width='{width}' height='{height}' "
-            f"style='display:block;max-width:100%' font-size='11' font-family='sans-serif' fill='currentColor'>"
-            f"<text x='0' y='12' font-weight='600'>{escape(title)}</text>"
+            f"<svg role='img' aria-label='{escape(title)}' {size} font-size='11' font-family='sans-serif' fill='currentColor'>",
+            f"<text x='0' y='12' font-weight='600'>{escape(title)}</text>",
         ]
         parts += [
             f"<text x='{_LEFT + (n + 0.5) * _CELL}' y='{_TOP - 8}' text-anchor='middle' font-size='10'>{escape(str(name))}</text>"

@@ -35,6 +35,7 @@ class Report(MarkoutsOfReport):
     """What a run did. `facts` are the rows it wrote, read; `accounts` one dict a market; `pnl` the closed P&L identity of each.
 
     `origin` is what the run can be made again from; without it there is no bracket, no bundle and no book beside a difference.
+    `run` is the directory of the session that it is the report of, None for a backtest.
     """
 
     instruments: tuple[Instrument, ...]
@@ -46,6 +47,7 @@ class Report(MarkoutsOfReport):
     took_s: float | None = None
     assumptions: Mapping[str, str] = field(default_factory=dict)
     origin: Origin | None = None
+    run: Path | None = None
 
     @classmethod
     def of(
@@ -57,6 +59,7 @@ class Report(MarkoutsOfReport):
         took_s: float | None = None,
         assumptions: Mapping[str, str] | None = None,
         origin: Origin | None = None,
+        run: Path | None = None,
     ) -> "Report":
         """Return the report of a state and of all that its run wrote: a Collector that was fed it, or the rows at once.
 
@@ -79,6 +82,7 @@ class Report(MarkoutsOfReport):
             took_s=took_s,
             assumptions=dict(assumptions or {}),
             origin=origin,
+            run=run,
         )
 
     # --- the rows ----------------------------------------------------------------------------------------------------------

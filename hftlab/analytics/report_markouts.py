@@ -1,14 +1,18 @@
 """The part of a Report that asks what a fill cost a moment later."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from hftlab.analytics import frames as fr
 from hftlab.analytics import markouts as mo
 from hftlab.analytics.collector import Facts
 from hftlab.analytics.markouts_pictures import CURVE_S, MarkoutCurve, MarkoutGrid
-from hftlab.analytics.origin import Origin
+from hftlab.analytics.origin import Origin, pieces
 from hftlab.analytics.path import HORIZONS_S
+from hftlab.data import journal
 from hftlab.instrument import Instrument
 
 if TYPE_CHECKING:
@@ -24,6 +28,7 @@ class MarkoutsOfReport:
     facts: Facts
     instruments: tuple[Instrument, ...]
     origin: Origin | None
+    run: Path | None
 
     def markouts(self, by: str = "all", across: str | None = None, horizons_s: Sequence[float] | float = HORIZONS_S) -> "pd.DataFrame":
         """Return mean markouts with 95 % intervals: in ticks and bps, weighted by lots, and the money of all the fills together.
@@ -50,13 +55,19 @@ class MarkoutsOfReport:
     def toxicity(self, horizon_s: float = 5.0, source: Any = None, vpin_bucket_lots: float | None = None) -> "Toxicity":
         """Return which part of the flow costs: the fills by VPIN, by sweeps, by the flow and by the move before them, with intervals.
 
-        `source` has the public prints: a tape, a stream or a view; a backtest knows its own. Raises InputError.
+        `source` has the public prints (a tape, a stream); without it they are those of the backtest, or in the session's journal.
+        `vpin_bucket_lots`: see `prints.Prints.vpin`. Raises InputError.
         """
         from hftlab.analytics.toxicity import toxicity
 
-        if source is None and self.origin is not None:
-            source = self.origin.tape
-        return toxicity(self.facts, source, horizon_s, vpin_bucket_lots)
+        chunks: Iterable[np.ndarray] | None
+        if source is not None:
+            chunks = pieces(source)
+        elif self.origin is not None:
+            chunks = self.origin.chunks()
+        else:
+            chunks = journal.parts(self.run / "journal") if self.run is not None else None
+        return toxicity(self.facts, chunks, horizon_s, vpin_bucket_lots)
 
     def workbench(self, horizon_s: float = 1.0) -> "Workbench":
         """Return the bench: every fill a point, which can be brushed, summed up, and stepped through moment by moment.

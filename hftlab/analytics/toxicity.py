@@ -4,16 +4,15 @@ Nothing here looks past the fill except the markout itself, and VPIN's bucket si
 all fills anew, so their money does not add up across regimes, only within one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hftlab.analytics import markouts as mo
 from hftlab.analytics.collector import Facts
-from hftlab.analytics.origin import pieces
 from hftlab.analytics.pictures import amount, intervals
 from hftlab.analytics.prints import Prints
 from hftlab.types import NO_PRICE
@@ -27,14 +26,14 @@ ONE_SIDED = 0.5
 REGIMES = ("VPIN", "sweep", "flow before", "move before")
 
 
-def toxicity(facts: Facts, source: Any, horizon_s: float, vpin_bucket_lots: float | None = None) -> "Toxicity":
-    """Return the fills by regime; `source` has the market's rows (a tape, a stream, a view), or is None. Raises InputError."""
+def toxicity(facts: Facts, chunks: Iterable[np.ndarray] | None, horizon_s: float, vpin_bucket_lots: float | None = None) -> "Toxicity":
+    """Return the fills by regime; `chunks` are the market's rows (EVENT), None where there are none to be had. Raises InputError."""
     import pandas as pd
 
     (seconds,) = mo.horizons(horizon_s)
     made = mo.values(facts, seconds)
     lots = facts.fills["qty_lots"].astype(float)
-    prints = Prints.read(pieces(source), len(facts.paths)) if source is not None else None
+    prints = Prints.read(chunks, len(facts.paths)) if chunks is not None else None
     rows = []
     for regime, which, names in _regimes(facts, prints, vpin_bucket_lots):
         sorted_ = np.isfinite(made[:, 0]) & (which >= 0)
@@ -131,7 +130,7 @@ class Toxicity:
             for name, rows in self._finite().groupby("regime", sort=False)
         )
         shown = self.table.drop(columns=[name for name in self.table if name.endswith("_bps")])
-        missing = "" if self.prints else " VPIN, sweeps and flow need the public prints: report.toxicity(source=view or tape)."
+        missing = "" if self.prints else " VPIN, sweeps and flow need the public prints: report.toxicity(source=tape)."
         note = (
             f"{self._said()[:1].upper()}{self._said()[1:]}. Markout {self.horizon_s:g} s after the match, 95 % block bootstrap for each row on "
             f"its own: of twenty rows of chance alone one lies off zero.{missing}"

@@ -131,6 +131,15 @@ class Workbench:
         self.points = lru_cache(maxsize=8)(self._points)
 
     @property
+    def run(self) -> Any:
+        """Return what `hl.at` opens: the report of a backtest, or the session's directory. Raises InputError where there is neither."""
+        if self.report.origin is not None:
+            return self.report
+        if self.report.run is None:
+            raise InputError("nobody kept what this report was made of, so there is no replay of it: it came from rows alone.")
+        return self.report.run
+
+    @property
     def horizons_s(self) -> tuple[float, ...]:
         """Return the horizons to choose from."""
         return tuple(sorted({*HORIZONS_S, self.horizon_s}))

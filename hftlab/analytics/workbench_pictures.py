@@ -130,19 +130,17 @@ def moment(bench: Workbench, fill: int, horizon_s: float) -> str:
     path = bench.report.facts.paths[int(one["instrument"])]
     if not len(path.mids):
         return ""
-    ts_ns, tick = int(one["ts_ns"]), float(path.instrument.tick_size)
+    ts_ns, price = int(one["ts_ns"]), int(one["price_ticks"])
     end_ns = min(ts_ns + int(max(1.5 * horizon_s, AFTER_S_MIN) * 1e9), bench.report.facts.end_ns)
     times, mid2 = path.mids.between(ts_ns - int(BEFORE_S * 1e9), max(end_ns, ts_ns + 1))
     keep = np.unique(np.linspace(0, len(times) - 1, min(STEPS_MAX, len(times))).astype(int))
-    x, y = (times[keep] - ts_ns) / 1e9, mid2[keep] / 2 * tick
-    price = float(one["price_ticks"]) * tick
-    low, high = min(price, float(y.min())) - tick, max(price, float(y.max())) + tick
-    chart = Chart(
-        "Mid around the fill", x=(float(x[0]), float(x[-1])), y=(low, high), x_unit="s", y_unit=path.instrument.quote, width=430, height=190
-    )
-    chart.line(np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1])
-    chart.line(np.array([x[0], x[-1]]), np.array([price, price]), BUY if one["side"] > 0 else SELL, dashed=True)
-    chart.dots(np.zeros(1), np.array([price]), BUY if one["side"] > 0 else SELL)
+    x, y = (times[keep] - ts_ns) / 1e9, mid2[keep] / 2 - price
+    ends, colour = np.array([x[0], x[-1]]), BUY if one["side"] > 0 else SELL
+    title = f"Mid less our price, ticks; the line: {horizon_s:g} s after the fill"
+    bounds = (min(0.0, float(y.min())) - 1, max(0.0, float(y.max())) + 1)
+    chart = Chart(title, x=(float(x[0]), float(x[-1])), y=bounds, x_unit="s", y_unit="ticks", width=430, height=190)
+    chart.line(np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1], OTHERS).line(ends, np.zeros(2), colour, dashed=True)
+    chart.dots(np.zeros(1), np.zeros(1), colour)
     return chart.spans([(horizon_s, horizon_s)] if horizon_s <= x[-1] else [], MARK).svg()
 
 
