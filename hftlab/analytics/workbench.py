@@ -101,7 +101,8 @@ class Points:
 class Cluster:
     """Chosen fills: `which` i8, in order of time; `figures` as `markouts.mean` gives them; `parts` of their P&L in money to the end.
 
-    `whole_quote`: the P&L of all fills, before funding.
+    `whole_quote`: the P&L of all fills, before funding. `by_outcome`: they were chosen by their own markout, so its mean says how
+    bad or good these were, and nothing of what such fills make: there is no interval.
     """
 
     which: np.ndarray
@@ -109,6 +110,7 @@ class Cluster:
     figures: dict[str, Any]
     parts: dict[str, float]
     whole_quote: float
+    by_outcome: bool
     made_ticks: np.ndarray = field(repr=False)
 
     @property
@@ -175,8 +177,8 @@ class Workbench:
                 found[name] += money
         return found
 
-    def cluster(self, mine: np.ndarray, horizon_s: float | None = None) -> Cluster:
-        """Return what the fills `mine` (bool, one a fill) made. Raises InputError."""
+    def cluster(self, mine: np.ndarray, horizon_s: float | None = None, *, by_outcome: bool = False) -> Cluster:
+        """Return what the fills `mine` (bool, one a fill) made; `by_outcome`: see Cluster. Raises InputError."""
         fills, seconds = self.report.fills, self.horizon_s if horizon_s is None else horizon_s
         if mine.dtype != bool or mine.shape != fills.shape:
             raise InputError(f"the choice was {mine.dtype} of shape {mine.shape}; wanted one bool a fill, {len(fills):,} of them.")
@@ -184,7 +186,7 @@ class Workbench:
         which = np.flatnonzero(mine)
         which = which[np.argsort(fills["ts_ns"][which], kind="stable")]
         figures = mo.mean(self.report.facts, made, mine, seconds)
-        return Cluster(which, seconds, figures, self._parts(mine), self._whole_quote, made[which, 0])
+        return Cluster(which, seconds, figures, self._parts(mine), self._whole_quote, by_outcome, made[which, 0])
 
     def __repr__(self) -> str:
         return f"<Workbench of {len(self.report.fills):,} fills, markouts at {self.horizon_s:g} s>"

@@ -65,7 +65,8 @@ def figures(bench: Workbench, chosen: Cluster) -> str:
     """Return a table of what the chosen fills made."""
     f, unit = chosen.figures, bench.report.instruments[0].settle
     few = "too few fills, or too few independent stretches of time, for an interval"
-    sure = math.isfinite(f["low_ticks"])
+    sure = math.isfinite(f["low_ticks"]) and not chosen.by_outcome
+    few = "chosen by their own markout: no interval" if chosen.by_outcome else few
 
     def band(name: str) -> str:
         ends = f"{amount(f['low_' + name])} to {amount(f['high_' + name])}" if sure else few if name == "ticks" else ""

@@ -154,9 +154,10 @@ class Bench(w.VBox):
         self.box = box
         fills = self.work.report.fills
         mine = np.ones(len(fills), bool) if box is None else self._points.box((box[0], box[1]), (box[2], box[3]))
-        self.cluster = self.work.cluster(mine, float(self.horizon.value))
+        by_outcome = box is not None and bool(np.isfinite(box[2:]).any())
+        self.cluster = self.work.cluster(mine, float(self.horizon.value), by_outcome=by_outcome)
         what = "All fills" if box is None else f"Chosen: {len(self.cluster.which):,} of {len(fills):,} fills"
-        hint = "drag over the points to choose some of them" if box is None else "Esc or “all fills” lets them go"
+        hint = "drag over the points to choose some; with Shift over the whole height" if box is None else "Esc or “all fills” lets them go"
         self.table.value = f"<div><b>{what}</b> <span class='hft-dim'>({hint})</span></div>{pictures.figures(self.work, self.cluster)}"
         self.spread.value = pictures.histogram(self.work, self.cluster)
         self._restart(None)

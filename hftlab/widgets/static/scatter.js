@@ -135,7 +135,8 @@ export default {
       const [x, y] = place(e);
       if (!box && Math.hypot(x - drag[0], y - drag[1]) < NEAR_PX) return;
       const [x0, x1] = [clampX(Math.min(x, drag[0])), clampX(Math.max(x, drag[0]))], [y0, y1] = [clampY(Math.min(y, drag[1])), clampY(Math.max(y, drag[1]))];
-      box = [unX(x0), unX(x1), unY(y1), unY(y0)];
+      // With Shift the markout itself chooses nothing: only then does its mean say what such fills make.
+      box = e.shiftKey ? [unX(x0), unX(x1), ...head.y.range] : [unX(x0), unX(x1), unY(y1), unY(y0)];
       redraw();
       tell();
     });
