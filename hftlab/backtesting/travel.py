@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hftlab.analytics.report import Report
+from hftlab.backtesting import travel_tables as tables
 from hftlab.backtesting.replay import Replay
 from hftlab.backtesting.travel_course import KINDS, Course
 from hftlab.backtesting.travel_open import course_of
@@ -17,7 +18,6 @@ from hftlab.engine.view import View
 from hftlab.errors import InputError, UnknownName, did_you_mean
 from hftlab.show import mimebundle
 from hftlab.strict import keywords
-from hftlab.types import EVENT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,14 +66,41 @@ class Travel(Frame):
     def _desk1(self) -> np.ndarray:
         return np.asarray(self.desk).reshape(1)
 
+    def orders_table(self, i: int = 0) -> "pd.DataFrame":
+        """Return our orders in market `i` with their places: as we believe, and as the modelled exchange has them."""
+        return tables.orders_table(self, self.exchanges[i], i)
+
+    def quote(self, i: int = 0) -> dict[str, float]:
+        """Return the quoter's last wish: bid, ask, bid_qty, ask_qty (0: none), levels, fair, reservation, half_spread; human units."""
+        return tables.quote_of(self, i)
+
+    def estimates(self, i: int = 0) -> dict[str, float]:
+        """Return what the desk has estimated by then (volatility, arrivals, decay, toxicity, markout, latencies), units in the names."""
+        return tables.estimates_of(self, i)
+
+    def rows(self, before: int = 5, after: int = 5) -> "pd.DataFrame":
+        """Return the rows around this moment by name, indexed by event: `offset` 0 is the last one consumed, 1 the next to come."""
+        course = self.course
+        with course.lock:
+            course.seek(self.number)
+            first, end = max(0, self.number - int(before)), course.reach(self.number + int(after))
+            times = course.times(first, end, 0)
+            return tables.rows_table(course.rows.read(first, end), first + 1, times, self.number, self.instruments)
+
+    def did(self) -> "pd.DataFrame":
+        """Return what the last row consumed made the run write: requests, reports, fills, changes of state."""
+        return tables.written_table(self.written, self.instruments)
+
     # --- other moments ---------------------------------------------------------------------------------------------------------
     def step(self, events: int = 1) -> "Travel":
         """Return the moment `events` rows later, or earlier for a negative number. Raises DataError beyond the ends."""
         return moment(self.course, self.number + int(events))
 
     def next(self, kind: str = "message") -> "Travel":
-        """Return the next moment of a kind: fill, order (a request of ours), report (a venue's answer), risk (a change of state), halt,
-        message (the market speaks), trade, gap, funding, timer, command. Raises UnknownName, InputError where none comes."""
+        """Return the next moment of a kind.
+
+        `kind`: fill, order (a request of ours), report (a venue's answer), risk (a change of state), halt, message (the market speaks), trade, gap, funding, timer, command. Raises UnknownName, InputError where none comes.
+        """
         return self._find(kind, back=False)
 
     def prev(self, kind: str = "message") -> "Travel":
@@ -101,6 +128,11 @@ class Travel(Frame):
             f"<Travel {self.course.name}: event {self.number:,}, {self.ts:%Y-%m-%d %H:%M:%S.%f} UTC, {self.state}, {position}, "
             f"{orders} orders, P&L {self.pnl_quote:+.2f} {money}, {self.digest}>"
         )
+
+    def _repr_html_(self) -> str:
+        from hftlab.backtesting.travel_page import page
+
+        return page(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return mimebundle("scrubber:Scrubber", self)

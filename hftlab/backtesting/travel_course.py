@@ -95,6 +95,7 @@ class Course:
         self._lead = Lead(first.desk, first.markets, first.exchanges, first.out, first.instruments, first.caps)
         self._lead.course = self
         self._feed = None if feed is None else feed(self._lead)
+        self._fed = False
 
     # --- the first pass ------------------------------------------------------------------------------------------------------
     def lead(self, run: Any, rows: np.ndarray) -> np.ndarray:
@@ -116,7 +117,7 @@ class Course:
         """Bring the first pass as far as `until` rows, by default to the end; return its marks."""
         with self.lock:
             if self._feed is not None:
-                while (until is None or self.marks.rows < until) and next(self._feed, None) is not None:
+                while (until is None or self.marks.rows < until) and self._next():
                     pass
                 return self.marks
             end = len(self.rows) if until is None else min(until, len(self.rows))
@@ -125,12 +126,36 @@ class Course:
                 self.lead(self.run, self.rows.read(start, min(end, (start // BLOCK + 1) * BLOCK)))
             return self.marks
 
+    def _next(self) -> bool:
+        """Run the next chunk of a backtest. Returns whether there was one."""
+        self._fed = self._fed or self._feed is None or next(self._feed, None) is None
+        return not self._fed
+
+    def read_through(self) -> bool:
+        """Return whether the first pass has come to the end."""
+        with self.lock:
+            return self.marks.rows >= len(self.rows) if self._feed is None else self._fed
+
+    def start_ns(self) -> int:
+        """Return the desk's time at the first row. Raises DataError for a run without rows."""
+        with self.lock:
+            if not self.reach(1):
+                raise DataError(f"{self.name} has no rows yet: there is no moment to go to.")
+            return int(row_times(self.rows.read(0, 1))[0])
+
     def count(self) -> int:
         """Return how many rows the run has, by now where it goes on."""
         with self.lock:
             if self._feed is not None:
                 self.passed()
             return len(self.rows)
+
+    def reach(self, row: int) -> int:
+        """Return `row`, or the end of the run where that comes first; its rows can be read afterwards."""
+        with self.lock:
+            if self._feed is not None:
+                self.passed(row)
+            return min(row, len(self.rows))
 
     # --- going there -------------------------------------------------------------------------------------------------------------
     def seek(self, row: int) -> State:
@@ -180,17 +205,14 @@ class Course:
     def span_ns(self) -> tuple[int, int]:
         """Return the desk's times at the first and the last row. Raises DataError for a run without rows."""
         with self.lock:
-            count = self.count()
-            if not count:
-                raise DataError(f"{self.name} has no rows yet: there is no moment to go to.")
-            tail = row_times(self.rows.read(max(0, count - BLOCK), count))
-            return int(row_times(self.rows.read(0, 1))[0]), int(tail[-1])
+            start_ns, count = self.start_ns(), self.count()
+            return start_ns, int(row_times(self.rows.read(max(0, count - BLOCK), count))[-1])
 
     def row_at(self, ts_ns: int) -> int:
         """Return how many rows had happened by `ts_ns` inclusive, on the desk's clock."""
         with self.lock:
             if self._feed is not None:
-                while self.marks.times_ns[-1] <= ts_ns and next(self._feed, None) is not None:
+                while self.marks.times_ns[-1] <= ts_ns and self._next():
                     pass
             start, now_ns = self._before(ts_ns)
             while start < len(self.rows):

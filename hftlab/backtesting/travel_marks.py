@@ -33,8 +33,11 @@ def wrote(rows: np.ndarray, kind: str) -> np.ndarray:
 
 @dataclass
 class Marks:
-    """samples, fills, changes: EVENT rows that the run wrote; `blocks[kind]`: numbers of the blocks of BLOCK rows with one, rising;
-    `times_ns[k]`: the desk's time after k blocks; `rows`: how far the pass has come."""
+    """What a pass has written down so far.
+
+    samples, fills, changes: EVENT rows that the run wrote; `blocks[kind]`: numbers of the blocks of BLOCK rows with one, rising;
+    `times_ns[k]`: the desk's time after k blocks; `rows`: how far the pass has come.
+    """
 
     samples: Grow = field(default_factory=lambda: Grow(EVENT))
     fills: Grow = field(default_factory=lambda: Grow(EVENT))

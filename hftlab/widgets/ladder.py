@@ -17,7 +17,7 @@ MIDDLE_PX = 40
 class LadderCanvas(Canvas):
     """Draws the buffer of `pack`."""
 
-    _esm = script("ladder.js")
+    _esm = script("ladder_paint.js", "ladder.js")
 
 
 def pack(frame: Frame, i: int, depth: int) -> npt.NDArray[np.float64]:
