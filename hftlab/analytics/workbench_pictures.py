@@ -88,7 +88,7 @@ def figures(bench: Workbench, chosen: Cluster) -> str:
             for name in ("half_spread", "adverse_selection", "inventory_carry", "fees")
         ),
     ]
-    share = f"of {amount(chosen.whole_quote)}" + (f" ({chosen.share:.0%})" if math.isfinite(chosen.share) else "")
+    share = f"of {amount(chosen.whole_quote)}" + (f" ({chosen.share:.0%})" if chosen.share > 0 else "")
     rows.append(
         (f"{_NAMES['account']}, {unit}", f"<b>{amount(chosen.parts['account'])}</b></td><td style='opacity:.75;text-align:left'>{share}")
     )

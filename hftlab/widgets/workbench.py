@@ -103,7 +103,8 @@ class Bench(w.VBox):
             w.Box([self.table, self.spread], layout=w.Layout(**row)),
             w.Box([self.back, self.forth, self.order, self.clear, self.replay], layout=w.Layout(**row)),
             self.words,
-            w.Box([self.moment, self.slot], layout=w.Layout(flex_flow="row wrap", align_items="flex-start")),
+            self.moment,
+            self.slot,
         ]
         super().__init__(parts)
         self.add_class("hft")

@@ -44,15 +44,13 @@ export default {
     const clampX = (px) => Math.min(Math.max(px, LEFT_PX), width - RIGHT_PX), clampY = (px) => Math.min(Math.max(px, TOP_PX), height() - FOOT_PX);
 
     const dots = (pen, inside) => {
-      const n = data.length / 3;
-      for (const side of [1, -1]) {
-        pen.fillStyle = side > 0 ? colour.bid : colour.ask;
-        for (let k = 0; k < n; k++) {
-          if (data[2 * n + k] !== side) continue;
-          const x = X(data[k]), y = Math.min(Math.max(Y(data[n + k]), TOP_PX), height() - FOOT_PX);
-          if (inside && !(x >= inside[0] && x <= inside[2] && y >= inside[1] && y <= inside[3])) continue;
-          pen.fillRect(x - DOT_PX / 2, y - DOT_PX / 2, DOT_PX, DOT_PX);
-        }
+      const n = data.length / 3, size = n < 1500 ? DOT_PX * 1.6 : DOT_PX;
+      let side = 0;
+      for (let k = 0; k < n; k++) {
+        const x = X(data[k]), y = Math.min(Math.max(Y(data[n + k]), TOP_PX), height() - FOOT_PX);
+        if (inside && !(x >= inside[0] && x <= inside[2] && y >= inside[1] && y <= inside[3])) continue;
+        if (data[2 * n + k] !== side) { side = data[2 * n + k]; pen.fillStyle = side > 0 ? colour.bid : colour.ask; }
+        pen.fillRect(x - size / 2, y - size / 2, size, size);
       }
     };
     const prepare = (pen, ratio) => {
@@ -92,7 +90,7 @@ export default {
       axes(pen);
       if (stale) prepare(pen, ratio);
       const pixels = box && [X(box[0]), Y(box[3]), X(box[1]), Y(box[2])];
-      pen.globalAlpha = pixels ? 0.18 : 0.75;
+      pen.globalAlpha = pixels ? 0.25 : 0.75;
       pen.setTransform(1, 0, 0, 1, 0, 0);
       pen.drawImage(back, 0, 0);
       pen.setTransform(ratio, 0, 0, ratio, 0, 0);
