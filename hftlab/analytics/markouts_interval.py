@@ -17,6 +17,7 @@ often it does.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -76,6 +77,13 @@ def _linked(number: np.ndarray, off: np.ndarray) -> float:
     return (1 + r) / (1 - r)
 
 
+@lru_cache(maxsize=16)
+def _draws(count: int, seed: int) -> np.ndarray:
+    """Return how often each of `count` blocks is in each draw, f8 (DRAWS, count): the same for every table, so made once."""
+    drawn = np.random.default_rng(seed).integers(0, count, (DRAWS, count)) + count * np.arange(DRAWS)[:, None]
+    return np.bincount(drawn.ravel(), minlength=DRAWS * count).reshape(DRAWS, count).astype(float)
+
+
 def intervals(
     ts_ns: np.ndarray, values: np.ndarray, weights: np.ndarray, horizon_ns: int, *, level: float = 0.95, seed: int = SEED
 ) -> np.ndarray:
@@ -90,13 +98,13 @@ def intervals(
     count = len(parts.sizes)
     if count < BLOCKS_MIN:
         return found
-    drawn = np.random.default_rng(seed).integers(0, count, (DRAWS, count))
-    sizes = parts.sizes[drawn].sum(axis=1)
+    drawn = _draws(count, seed)
+    sizes = drawn @ parts.sizes
     tail = (1 - level) / 2
     for k, equal in enumerate(parts.equal):
         if equal < EQUAL_MIN:
             continue
-        low, high = np.quantile(parts.sums[drawn, k].sum(axis=1) / sizes, (tail, 1 - tail))
+        low, high = np.quantile(drawn @ parts.sums[:, k] / sizes, (tail, 1 - tail))
         center = parts.sums[:, k].sum() / parts.sizes.sum()
         wider = student(1 - tail, equal - 1) / NormalDist().inv_cdf(1 - tail) * math.sqrt(equal / (equal - 1) / (1 - parts.edge))
         wider *= float(parts.linked[k])
