@@ -58,6 +58,7 @@ def blocked(ts_ns: np.ndarray, values: np.ndarray, weights: np.ndarray, horizon_
     sizes = np.bincount(block, weights)
     sums = np.stack([np.bincount(block, weights * column) for column in values.T], axis=1)
     off = sums - sums.sum(axis=0) / sizes.sum() * sizes[:, None]
+    off[np.abs(off) < 1e-9 * np.abs(sums).max(axis=0)] = 0.0  # what rounding left where every markout is the same
     factor = np.array([_linked(number, column) for column in off.T])
     equal = float(sizes.sum() ** 2 / (sizes**2).sum())
     return Blocked(sums, sizes, horizon_ns / (3 * length_ns), np.sqrt(factor), equal / factor)

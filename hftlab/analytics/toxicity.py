@@ -142,4 +142,4 @@ class Toxicity:
         )
 
     def _finite(self) -> "pd.DataFrame":
-        return self.table[np.isfinite(self.table["low_ticks"])]
+        return self.table[np.isfinite(self.table["low_ticks"].astype(float))]
