@@ -2,7 +2,7 @@
 // The kernel knows every fill; this page has at most some thousands of them, says so, and sends only the box.
 
 const LEFT_PX = 52, RIGHT_PX = 10, TOP_PX = 8, FOOT_PX = 30, DOT_PX = 2.6;
-const NEAR_PX = 4;
+const NEAR_PX = 4, ANSWER_MS = 2000;
 const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400];
 
 function niceStep(span, count) {
@@ -34,7 +34,7 @@ export default {
     canvas.setAttribute("role", "img");
     const back = document.createElement("canvas");
     let data = null, head = null, box = null, drag = null, colour = null, width = 0, wanted = false, stale = true;
-    let number = 0, busy = 0, later = false;
+    let number = 0, busy = 0, later = 0;
 
     const height = () => model.get("height_px");
     const X = (v) => LEFT_PX + ((v - head.x.range[0]) / (head.x.range[1] - head.x.range[0])) * (width - LEFT_PX - RIGHT_PX);
@@ -118,8 +118,10 @@ export default {
     const open = () => box && [box[0] <= head.x.range[0], box[1] >= head.x.range[1], box[2] <= head.y.range[0], box[3] >= head.y.range[1]].map((at, k) => (at ? null : box[k]));
     const tell = () => {
       // One question at a time: while the kernel counts, only the last box is kept. One that never answers is asked again.
-      if (performance.now() - busy < 2000) { later = true; return; }
-      later = false;
+      clearTimeout(later);
+      later = 0;
+      const waits = ANSWER_MS - (performance.now() - busy);
+      if (busy && waits > 0) { later = setTimeout(tell, waits); return; }
       if (say(model, { k: "box", box: open() })) busy = performance.now();
     };
     const place = (e) => { const r = canvas.getBoundingClientRect(); return [e.clientX - r.left, e.clientY - r.top]; };
@@ -169,6 +171,6 @@ export default {
     size.observe(canvas);
     const stopTheme = onTheme(el, (c) => { colour = c; stale = true; redraw(); });
     const stopBeat = heartbeat(model, el, () => number);
-    return () => { model.off("msg:custom", onMessage); size.disconnect(); stopTheme(); stopBeat(); };
+    return () => { clearTimeout(later); model.off("msg:custom", onMessage); size.disconnect(); stopTheme(); stopBeat(); };
   },
 };
