@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-DRILLS = ("browser", "conformance", "faults", "kills", "latency", "lost", "soak", "session", "viewers")
+DRILLS = ("browser", "conformance", "faults", "kills", "latency", "lost", "scrub", "soak", "session", "viewers")
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in DRILLS:

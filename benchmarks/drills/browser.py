@@ -82,14 +82,14 @@ HALT = """(limitMs) => new Promise((done, fail) => {
 
 
 @contextmanager
-def lab(folder: Path, name: str) -> Iterator[str]:
-    """Run a JupyterLab on a free port of loopback over a notebook with the dashboard; give its address."""
+def lab(folder: Path, name: str, code: str | None = None) -> Iterator[str]:
+    """Run a JupyterLab on a free port of loopback over a notebook with the dashboard, or with `code`; give its address."""
     settings = folder / "config/lab/user-settings/@jupyterlab/apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
     notebook = nbformat.v4.new_notebook()
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook.cells = [nbformat.v4.new_code_cell(START.format(name=name)), nbformat.v4.new_code_cell("")]
+    notebook.cells = [nbformat.v4.new_code_cell(code or START.format(name=name)), nbformat.v4.new_code_cell("")]
     nbformat.write(notebook, folder / "desk.ipynb")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -114,6 +114,13 @@ def lab(folder: Path, name: str) -> Iterator[str]:
 
 def open_desk(page: Any, url: str) -> None:
     """Open the notebook, run its first cell and wait until the dashboard lives."""
+    open_notebook(page, url)
+    page.wait_for_function("document.querySelector('.hft-state')?.textContent.includes('ACTIVE')", timeout=WAIT_MS)
+    page.wait_for_selector(".hft-slider", timeout=WAIT_MS)
+
+
+def open_notebook(page: Any, url: str) -> None:
+    """Open the notebook and run its cells."""
     page.add_init_script(SPY)
     page.goto(url)
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=WAIT_MS)
@@ -123,8 +130,6 @@ def open_desk(page: Any, url: str) -> None:
         timeout=WAIT_MS,
     )
     page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    page.wait_for_function("document.querySelector('.hft-state')?.textContent.includes('ACTIVE')", timeout=WAIT_MS)
-    page.wait_for_selector(".hft-slider", timeout=WAIT_MS)
 
 
 def painted(page: Any, seconds: float) -> dict[str, float]:

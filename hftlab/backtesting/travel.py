@@ -1,6 +1,7 @@
 """`at`: the whole state of a run at any event of it, the rows around it, and the way on from there."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,16 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hftlab.analytics.report import Report
+from hftlab.assumptions import Latency, Queue
 from hftlab.backtesting import travel_tables as tables
 from hftlab.backtesting.replay import Replay
 from hftlab.backtesting.travel_course import KINDS, Course
 from hftlab.backtesting.travel_open import course_of
+from hftlab.backtesting.travel_run import Change, happened, run_on
 from hftlab.data.frame import Frame
 from hftlab.data.state import digest_of
 from hftlab.engine.view import View
 from hftlab.errors import InputError, UnknownName, did_you_mean
+from hftlab.params import Limits, Quoter
 from hftlab.show import mimebundle
-from hftlab.strict import keywords
+from hftlab.strategies.base import Strategy
+from hftlab.strict import keywords, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,6 +123,45 @@ class Travel(Frame):
     def to(self, where: Any = None, *, ts_ns: int | None = None) -> "Travel":
         """Return another moment of the same run; arguments as of `at`."""
         return moment(self.course, _row(self.course, where, ts_ns))
+
+    # --- what would have been ---------------------------------------------------------------------------------------------------
+    @keywords
+    def run(
+        self,
+        *,
+        quoter: Quoter | Sequence[Quoter] | None = None,
+        limits: Limits | Sequence[Limits] | None = None,
+        strategy: Strategy | None = None,
+        strategy_ms: float = 0.0,
+        for_s: float | None = None,
+        until: Any = None,
+        queue: Queue | str | Sequence[Queue | str] | None = None,
+        latency: Latency | Sequence[Latency] | None = None,
+    ) -> Report:
+        """Go on from here with another quoter, other limits or another strategy, and return the Report of the whole run so made.
+
+        Up to this moment it is what happened, so `report.diff(…)` and `report.compare(…)` with `happened(…)`, or with the report of the
+        whole run, show what the change did. It ends after `for_s` seconds, at the moment `until` (as `where` of `at`), or with the run.
+        Commands of people go on as they came, but for settings of what was changed. A strategy begins without memories; without one the
+        answers of the run's own are repeated.
+
+        A session that was filled by a venue or by the simulated market goes on over its market data without our own orders, at a modelled
+        exchange; `queue` and `latency` (as of hl.backtest) say how it fills. Raises InputError, DataError, TapeError, UserCodeError.
+        """
+        change = Change(quoter, limits, strategy, number(strategy_ms, "strategy_ms", 0), queue, latency)
+        return run_on(self.course, self.number, self._end(for_s, until), change)
+
+    @keywords
+    def happened(self, *, for_s: float | None = None, until: Any = None) -> Report:
+        """Return the Report of the run as it was, up to `for_s` seconds after this moment, to the moment `until`, or to its end."""
+        return happened(self.course, self._end(for_s, until))
+
+    def _end(self, for_s: float | None, until: Any) -> int:
+        if for_s is not None and until is not None:
+            raise InputError("for_s and until were both given; wanted one end, or none for that of the run.")
+        if for_s is not None:
+            return self.course.row_at(self.now_ns + int(number(for_s, "for_s", 0, 1e9) * 1e9))
+        return self.course.count() if until is None else _row(self.course, until, None)
 
     # --- pages -----------------------------------------------------------------------------------------------------------------
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from hftlab.analytics.grow import Grow
 from hftlab.backtesting.clock import row_times
-from hftlab.backtesting.travel_marks import BLOCK, WRITTEN, Marks, wrote
+from hftlab.backtesting.travel_marks import WRITTEN, Marks, wrote
 from hftlab.data.checkpoints import Checkpoints, pack, unpack
 from hftlab.data.state import State
 from hftlab.errors import DataError
@@ -86,8 +86,9 @@ class Course:
         self.origin, self.directory = origin, directory
         self.name, self.run, self.fresh = name, run, fresh
         self.rows: Rows = Kept() if rows is None else rows
-        self.store = store or Checkpoints()
-        self.marks = Marks()
+        self.store = Checkpoints() if store is None else store
+        self.block = self.store.spacing_rows  # rows that are run, or looked through, at once
+        self.marks = Marks(self.block)
         self.said: list[str] = []
         self.lock = threading.RLock()
         self.here, self.at = fresh(), 0
@@ -102,7 +103,7 @@ class Course:
         """Run rows on the first pass: kept where nobody else has them, noted, and their states saved."""
         written, at = [], 0
         while at < len(rows):
-            end = min(len(rows), at + BLOCK - self.marks.rows % BLOCK)
+            end = min(len(rows), at + self.block - self.marks.rows % self.block)
             block = rows[at:end]
             if isinstance(self.rows, Kept):
                 self.rows.append(block)
@@ -123,7 +124,7 @@ class Course:
             end = len(self.rows) if until is None else min(until, len(self.rows))
             while self.marks.rows < end:
                 start = self.marks.rows
-                self.lead(self.run, self.rows.read(start, min(end, (start // BLOCK + 1) * BLOCK)))
+                self.lead(self.run, self.rows.read(start, min(end, (start // self.block + 1) * self.block)))
             return self.marks
 
     def _next(self) -> bool:
@@ -186,7 +187,7 @@ class Course:
         """Run from where the shared state stands to `row`; return what that wrote. `rows` are those rows, where they are at hand."""
         written, first = [np.zeros(0, EVENT)], self.at
         while self.at < row:
-            end = min(row, (self.at // BLOCK + 1) * BLOCK)
+            end = min(row, (self.at // self.block + 1) * self.block)
             block = self.rows.read(self.at, end) if rows is None else rows[self.at - first : end - first]
             try:
                 written.append(self.here.step(self.run, block))
@@ -206,7 +207,7 @@ class Course:
         """Return the desk's times at the first and the last row. Raises DataError for a run without rows."""
         with self.lock:
             start_ns, count = self.start_ns(), self.count()
-            return start_ns, int(row_times(self.rows.read(max(0, count - BLOCK), count))[-1])
+            return start_ns, int(row_times(self.rows.read(max(0, count - self.block), count))[-1])
 
     def row_at(self, ts_ns: int) -> int:
         """Return how many rows had happened by `ts_ns` inclusive, on the desk's clock."""
@@ -216,7 +217,7 @@ class Course:
                     pass
             start, now_ns = self._before(ts_ns)
             while start < len(self.rows):
-                times = self.times(start, min(start + BLOCK, len(self.rows)), now_ns)
+                times = self.times(start, min(start + self.block, len(self.rows)), now_ns)
                 found = int(np.searchsorted(times, ts_ns, side="right"))
                 if found < len(times):
                     return start + found
@@ -230,7 +231,7 @@ class Course:
     def _before(self, ts_ns: int) -> tuple[int, int]:
         """Return a row, and the desk's time there, from which a time can be looked for."""
         passed = max(int(np.searchsorted(self.marks.times_ns, ts_ns, side="left")) - 1, 0)
-        best = (passed * BLOCK, self.marks.times_ns[passed])
+        best = (passed * self.block, self.marks.times_ns[passed])
         saved = self.store.rows()
         while saved and saved[-1] > best[0]:
             row = saved.pop()
@@ -244,11 +245,11 @@ class Course:
         """Return the event of a kind (see KINDS) that comes next after event `row`, or with `back` the last before; None without one."""
         with self.lock:
             marks, count = self.passed(), self.count()
-            blocks = marks.blocks[kind] if kind in WRITTEN and not (kind == "report" and self._told()) else range(-(-count // BLOCK))
-            here = max(row - 1, 0) // BLOCK if back else row // BLOCK
+            blocks = marks.blocks[kind] if kind in WRITTEN and not (kind == "report" and self._told()) else range(-(-count // self.block))
+            here = max(row - 1, 0) // self.block if back else row // self.block
             order = [k for k in reversed(blocks) if k <= here] if back else [k for k in blocks if k >= here]
             for k in order:
-                low, high = (k * BLOCK, min((k + 1) * BLOCK, row - 1)) if back else (max(k * BLOCK, row), min((k + 1) * BLOCK, count))
+                low, high = (k * self.block, min((k + 1) * self.block, row - 1)) if back else (max(k * self.block, row), min((k + 1) * self.block, count))
                 found = self._within(kind, low, high, back=back) if low < high else None
                 if found is not None:
                     return found

@@ -6,7 +6,6 @@ from collections.abc import Callable
 import numpy as np
 
 from hftlab.backtesting.travel_course import Course
-from hftlab.backtesting.travel_marks import BLOCK
 from hftlab.data.state import State
 
 Read = Callable[[State, int], np.ndarray]
@@ -30,7 +29,7 @@ def by_time(course: Course, start_ns: int, step_ns: int, count: int, read: Read,
                 if len(times):
                     course.forward(first + len(times), rows[course.at - first :])
                     first, now_ns = first + len(times), int(times[-1])
-                end = min(first + BLOCK, total)
+                end = min(first + course.block, total)
                 rows, times = course.rows.read(first, end), course.times(first, end, now_ns)
             row = first + int(np.searchsorted(times, ts_ns, side="right"))
             course.forward(row, rows[course.at - first : row - first])

@@ -8,9 +8,6 @@ import numpy as np
 from hftlab.analytics.grow import Grow
 from hftlab.types import ACCEPTED, CANCEL, EVENT, FEE, FILL, HALTED, PAYMENT, SAMPLE, STATE, SUBMIT
 
-BLOCK = 1 << 16
-"""Rows looked through at once when something is looked for."""
-
 SAMPLES_MAX = 1 << 14
 """Sample times kept for the track. A longer run keeps every second, then every fourth …"""
 
@@ -35,10 +32,11 @@ def wrote(rows: np.ndarray, kind: str) -> np.ndarray:
 class Marks:
     """What a pass has written down so far.
 
-    samples, fills, changes: EVENT rows that the run wrote; `blocks[kind]`: numbers of the blocks of BLOCK rows with one, rising;
+    samples, fills, changes: EVENT rows that the run wrote; `blocks[kind]`: numbers of the blocks of `block` rows with one, rising;
     `times_ns[k]`: the desk's time after k blocks; `rows`: how far the pass has come.
     """
 
+    block: int
     samples: Grow = field(default_factory=lambda: Grow(EVENT))
     fills: Grow = field(default_factory=lambda: Grow(EVENT))
     changes: Grow = field(default_factory=lambda: Grow(EVENT))
@@ -57,9 +55,9 @@ class Marks:
 
     def add(self, written: np.ndarray, rows: int, now_ns: int) -> None:
         """Take note of what the next `rows` rows made the run write; they lie within one block. `now_ns`: the desk's time after them."""
-        block = self.rows // BLOCK
+        number = self.rows // self.block
         self.rows += rows
-        if self.rows % BLOCK == 0:
+        if self.rows % self.block == 0:
             self.times_ns.append(now_ns)
         if not len(written):
             return
@@ -70,8 +68,8 @@ class Marks:
         self.changes.append(written[kinds == STATE])
         self._samples(written[kinds == SAMPLE])
         for kind, found in self.blocks.items():
-            if (not found or found[-1] != block) and wrote(written, kind).any():
-                found.append(block)
+            if (not found or found[-1] != number) and wrote(written, kind).any():
+                found.append(number)
 
     def _samples(self, rows: np.ndarray) -> None:
         if not len(rows):

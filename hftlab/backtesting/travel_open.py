@@ -39,6 +39,12 @@ def course_of(run: str | Path | View | Replay | Report) -> Course:
     )
 
 
+def forget() -> None:
+    """Forget the courses that are kept open, and what they hold in memory; the next call opens them anew."""
+    _reports.clear()
+    _sessions.clear()
+
+
 # --- a session -------------------------------------------------------------------------------------------------------------------
 
 

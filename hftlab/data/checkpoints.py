@@ -40,8 +40,8 @@ class Checkpoints:
     All together take at most `bytes_max`: beyond that every second one goes and the distance doubles. `spacing_rows` is that distance.
     """
 
-    def __init__(self, folder: Path | None = None, key: str = "", *, spacing_rows: int = SPACING_ROWS, bytes_max: int = BYTES_MAX) -> None:
-        self.spacing_rows, self._bytes_max = spacing_rows, bytes_max
+    def __init__(self, folder: Path | None = None, key: str = "", *, spacing_rows: int | None = None, bytes_max: int = BYTES_MAX) -> None:
+        self.spacing_rows, self._bytes_max = spacing_rows or SPACING_ROWS, bytes_max
         self._kept: dict[int, tuple[int, bytes]] = {}  # row -> bytes of it, and the state itself where there is no folder
         self.folder = self._open(folder, key)
         while self.size_bytes > self._bytes_max and len(self._kept) > 1:
@@ -52,13 +52,10 @@ class Checkpoints:
         if folder is None:
             return None
         mine = folder / key
-        try:
-            mine.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            return None  # a run directory that may only be read, a full disk: the states are kept in memory
-        if not os.access(mine, os.W_OK):
-            return None
-        for other in folder.iterdir():
+        near = next(one for one in (mine, *mine.parents) if one.exists())
+        if not os.access(near, os.W_OK):
+            return None  # a run directory that may only be read: the states are kept in memory
+        for other in folder.iterdir() if folder.is_dir() else ():
             if other != mine and other.is_dir():
                 shutil.rmtree(other, ignore_errors=True)
         self._kept = {int(path.stem): (path.stat().st_size, b"") for path in mine.glob(f"*{_SUFFIX}") if path.stem.isdigit()}
@@ -83,6 +80,7 @@ class Checkpoints:
             path = self.folder / f"{row:012d}{_SUFFIX}"
             part = path.with_suffix(f".{os.getpid()}")
             try:
+                self.folder.mkdir(parents=True, exist_ok=True)
                 part.write_bytes(body)
                 part.replace(path)
             except OSError:

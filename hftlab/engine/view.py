@@ -91,7 +91,7 @@ class View(AuditTrail, LogsOfView):
         spec = load_spec(self.directory)
         state = spec.state()
         run = spec.run()
-        written = [rows for part in jn.parts(self.directory / "journal") for rows in _written(state, run, part)]
+        written = [rows for part in jn.parts(self.directory / "journal") for rows in written_of(state, run, part)]
         rows = int(state.desk["rows"][0])
         made = np.concatenate([np.zeros(0, EVENT), *written])
         return Report.of(state, made, rows=rows, assumptions=assumptions(spec), run=self.directory)
@@ -236,7 +236,7 @@ class Session(View):
         return [slider(name, to_human(name, record, self.instruments[market]), self.instruments[market]) for name in quoter.LIVE]
 
 
-def _written(state: Any, run: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
+def written_of(state: Any, run: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
     """Run rows of a journal; yield what a report reads: what the run writes, and where it was told the reports of a venue outside."""
     # A simulated exchange's reports are written by the run; so is every fill, with the fair price of its time.
     told = (rows["kind"] >= ACCEPTED) & (rows["kind"] <= PAYMENT) & (rows["kind"] != FILL)

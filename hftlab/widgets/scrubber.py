@@ -13,7 +13,6 @@ import traitlets as t
 from hftlab.backtesting.travel import Travel, at, moment
 from hftlab.backtesting.travel_course import KINDS
 from hftlab.backtesting.travel_frames import by_event, by_time
-from hftlab.backtesting.travel_marks import BLOCK
 from hftlab.backtesting.travel_page import facts, facts_html, frame_html, rows_html
 from hftlab.errors import InputError
 from hftlab.types import DESK_STATE_NAMES
@@ -25,7 +24,7 @@ from hftlab.widgets.text import esc
 
 BATCH_MAX = 240  # moments in one answer
 BATCH_S = 0.25  # and how long making them may take
-READ_ROWS = 4 * BLOCK  # of a run that are read at once while nobody asks
+READ_BLOCKS = 4  # of a run that are read at once while nobody asks
 
 
 class Scrubber(PageWidget):
@@ -66,7 +65,9 @@ class Scrubber(PageWidget):
 
     def close(self) -> None:
         """Close the widget; its thread ends."""
-        self._worker.close()
+        worker = getattr(self, "_worker", None)  # none where the constructor refused its arguments
+        if worker is not None:
+            worker.close()
         super().close()
 
     # --- from the page: nothing here but notes; the work is done in the thread -------------------------------------------------------
@@ -145,7 +146,7 @@ class Scrubber(PageWidget):
         try:
             if self._read():
                 return False
-            self.course.passed(self.course.marks.rows + READ_ROWS)
+            self.course.passed(self.course.marks.rows + READ_BLOCKS * self.course.block)
             if self._read():
                 self._send_overview()
                 return False

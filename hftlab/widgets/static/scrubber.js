@@ -55,14 +55,14 @@ class Player {
 function controls(root, act) {
   const bar = child(root, "div", "hft-scrub-bar");
   const press = (text, title, run) => { const b = child(bar, "button", "", text); b.type = "button"; b.title = title; b.addEventListener("click", run); return b; };
-  press("⏮ fill", "the fill before", () => act.find("fill", true));
+  press("◀◀ fill", "the fill before", () => act.find("fill", true));
   press("◀ order", "our request before", () => act.find("order", true));
   press("−1", "one event back", () => act.step(-1));
   const play = press("▶ play", "play, or stop (space)", act.toggle);
   press("+1", "one event on", () => act.step(1));
   press("order ▶", "our next request", () => act.find("order", false));
-  press("fill ⏭", "the next fill", () => act.find("fill", false));
-  press("risk ⏭", "the next change of state", () => act.find("risk", false));
+  press("fill ▶▶", "the next fill", () => act.find("fill", false));
+  press("risk ▶▶", "the next change of state", () => act.find("risk", false));
   const choose = (label, options, start, changed) => {
     const box = child(bar, "label", "hft-dim", label + " "), select = child(box, "select");
     options.forEach(([text], k) => { const one = child(select, "option", "", text); one.value = k; });
