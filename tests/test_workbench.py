@@ -5,8 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from sessions import run_session
-from written import MS
+from sessions import BTC, run_session
 
 import hftlab as hl
 from benchmarks import informed_flow as flow
@@ -33,8 +32,8 @@ class FakeScrubber:
     def __init__(self):
         self.jumps = []
 
-    def jump(self, *, ts_ns):
-        self.jumps.append(ts_ns)
+    def jump(self, *, event):
+        self.jumps.append(event)
 
 
 def messages(bench):
@@ -127,20 +126,24 @@ def test_nonsense_of_a_page_changes_nothing(bench):
     assert bench.fill is None
 
 
-def test_steps_move_the_replay_to_when_we_learned_of_each_fill(bench, report):
+def test_steps_move_the_replay_to_the_event_with_which_we_learned_of_each_fill(bench, report):
     messages(bench)
     bench.scrubber = FakeScrubber()
     bench.scatter._hear(None, {"k": "box", "box": [30.0, 60.0, None, None]}, [])
     for _ in range(3):
         bench.forth.click()
     bench.back.click()
-    expected = report.fills["learned_ns"][bench.cluster.which]
-    assert bench.scrubber.jumps == [expected[0], expected[1], expected[2], expected[1]]
+    seen = [hl.at(report, event) for event in bench.scrubber.jumps]
+    told = [set(moment.did().query("what.str.contains('fill')")["order_id"]) for moment in seen]
+    first, second, third = (int(report.fills["order_id"][fill]) for fill in bench.cluster.which[:3])
+    assert [ids & {first, second, third} for ids in told] == [{first}, {second}, {third}, {second}]
+    assert seen[1].number == seen[3].number > seen[0].number
     # A click on a point looks at that fill, whatever the order.
     points, which = bench.work.points("time", 1.0), bench.cluster.which[5]
     bench.scatter._hear(None, {"k": "near", "at": [points.x[which], points.y[which]], "reach": [0.5, 0.1]}, [])
     assert bench.fill == which
-    assert bench.scrubber.jumps[-1] == report.fills["learned_ns"][which]
+    lot = float(report.instruments[0].lot_size)
+    assert hl.at(report, bench.scrubber.jumps[-1]).position(0) == pytest.approx(report.fills["position_lots"][which] * lot)
 
 
 def test_following_opens_the_replay_at_the_fill(report):
@@ -148,7 +151,8 @@ def test_following_opens_the_replay_at_the_fill(report):
     bench.step(1)
     bench.follow()
     first = bench.scrubber.travel
-    assert first.ts.value == report.fills["learned_ns"].min()
+    lot = float(report.instruments[0].lot_size)
+    assert first.position(0) == pytest.approx(report.fills["position_lots"][bench.fill] * lot)
     bench.step(1)
     assert bench.scrubber.travel.number > first.number
     bench.scrubber.close()
@@ -205,7 +209,7 @@ def test_a_session_has_it_too(tmp_path, monkeypatch):
     bench = Bench(report.workbench(0.1))
     bench.step(1)
     bench.follow()
-    assert abs(bench.scrubber.travel.ts.value - bench.when_ns(bench.fill)) <= MS
+    assert bench.scrubber.travel.position(0) == pytest.approx(report.fills["position_lots"][bench.fill] * float(BTC.lot_size))
     bench.scrubber.close()
     bench.close()
 

@@ -1,7 +1,7 @@
 """The workbench: fills as points, a box over them, what the fills in it made, and the moments at which they came, one by one."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 import numpy as np
@@ -12,6 +12,9 @@ from hftlab.analytics.workbench import AXES, Cluster, Workbench
 from hftlab.errors import HftlabError
 from hftlab.widgets.page import STYLE, PageWidget, script
 from hftlab.widgets.text import esc
+
+if TYPE_CHECKING:
+    from hftlab.backtesting.travel import Travel
 
 ORDERS = ("in order of time", "worst first")
 HEIGHT_PX = 330
@@ -216,11 +219,18 @@ class Bench(w.VBox):
         self.words.value = f"<b>{self.at + 1:,} of {count:,}</b> &nbsp; {esc(pictures.said(self.work, fill, horizon_s))}"
         self.moment.value = pictures.moment(self.work, fill, horizon_s)
         if self.scrubber is not None:
-            self.scrubber.jump(ts_ns=self.when_ns(fill))
+            self.scrubber.jump(event=self.replayed(fill).number)
 
-    def when_ns(self, fill: int) -> int:
-        """Return the moment to which the replay goes for a fill: when we learned of it, on our clock."""
-        return int(self.work.report.fills["learned_ns"][fill])
+    def replayed(self, fill: int) -> "Travel":
+        """Return the moment to which the replay goes for a fill: the event with which the desk learned of it.
+
+        Reports on their way are told with the first row that comes when they are due, so that is not a time but the next fill from it.
+        Raises InputError for a run that cannot be replayed.
+        """
+        from hftlab.backtesting.travel import at
+
+        learned_ns = int(self.work.report.fills["learned_ns"][fill])
+        return at(self.work.run, ts_ns=learned_ns - 1).next("fill")
 
     def follow(self) -> None:
         """Open the replay of this run at the fill that is looked at; from then on it follows every step."""
@@ -229,13 +239,12 @@ class Bench(w.VBox):
         fill = self.fill if self.fill is not None else (int(self.stepped[0]) if len(self.stepped) else None)
         if fill is None:
             return
-        from hftlab.backtesting.travel import at
         from hftlab.widgets.scrubber import Scrubber
 
         self.replay.disabled = True
         self.replay.description = "running it again…"
         try:
-            self.scrubber = Scrubber(at(self.work.run, ts_ns=self.when_ns(fill)))
+            self.scrubber = Scrubber(self.replayed(fill))
         except HftlabError as error:
             self.replay.disabled = False
             self.replay.description = "follow in the replay"
