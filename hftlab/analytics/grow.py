@@ -42,6 +42,10 @@ class Grow:
         self._count = len(kept)
         self._rows[: self._count] = kept
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process is made of: the rows, not the file."""
+        return self.__dict__ | {"_rows": np.array(self.rows), "_file": None}
+
     def _enlarge(self, capacity: int) -> None:
         if capacity * self._dtype.itemsize <= self._spill_bytes:
             rows: np.ndarray = np.empty(capacity, self._dtype)

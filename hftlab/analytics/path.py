@@ -2,7 +2,7 @@
 
 Rows of the touch are many (every change of best price or size), so none is kept longer than it can still be asked for: a
 markout looks at most a minute ahead, a report comes home some latency after its match. What is older is summed up:
-inventory carry by the hour, and the mid at the end of each hour.
+inventory carry by the hour, and the mid at the end of each hour. The changes of the mid alone are kept (`mids`).
 """
 
 from collections import defaultdict
@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from hftlab.analytics.exact import product, total, value2
+from hftlab.analytics.mids import Mids
 from hftlab.errors import AccountingError
 from hftlab.instrument import Instrument
 from hftlab.types import NO_PRICE
@@ -35,6 +36,7 @@ class Path:
         self.count = 0  # touches seen
         self.first_mid2, self.last_mid2 = NO_PRICE, NO_PRICE
         self.hour_mid2: dict[int, int] = {}
+        self.mids = Mids()
         self.carry2: tuple[dict[int, int], ...] = tuple(defaultdict(int) for _ in HORIZONS_NS)
         self._window = {name: np.zeros(0, np.int64) for name in _COLUMNS}
         self._settled = 0  # rows at the window's front whose moves are in the sums
@@ -76,7 +78,9 @@ class Path:
         self.last_mid2 = int(mid2[-1])
         if len(self.ts_ns):
             ts_ns = np.maximum(ts_ns, self.ts_ns[-1])
-        new = (np.maximum.accumulate(ts_ns), *touch, mid2)
+        ts_ns = np.maximum.accumulate(ts_ns)
+        self.mids.extend(ts_ns, mid2)
+        new = (ts_ns, *touch, mid2)
         self._window = {name: np.concatenate([self._window[name], part]) for name, part in zip(_COLUMNS, new, strict=True)}
         self.count += len(ts_ns)
 

@@ -13,13 +13,13 @@ from hftlab.analytics import bracket as br
 from hftlab.analytics import figures as fg
 from hftlab.analytics import frames as fr
 from hftlab.analytics import journeys as jn
-from hftlab.analytics import markouts as mo
 from hftlab.analytics.collector import Collector, Facts
 from hftlab.analytics.compare import Divergence, differences, diverge
 from hftlab.analytics.origin import Origin
 from hftlab.analytics.pictures import amount
 from hftlab.analytics.pnl import Identity, Ledger, identity
 from hftlab.analytics.report_luck import ReportLuck
+from hftlab.analytics.report_markouts import MarkoutsOfReport
 from hftlab.analytics.report_returns import ReportReturns
 from hftlab.analytics.sensitivity import Sensitivity, sensitivity
 from hftlab.data.state import State
@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class Report(ReportReturns, ReportLuck):
+class Report(ReportReturns, ReportLuck, MarkoutsOfReport):
     """What a run did. `facts` are the rows it wrote, read; `accounts` one dict a market; `pnl` the closed P&L identity of each.
 
     `origin` is what the run can be made again from; without it there is no bracket, no bundle and no book beside a difference.
+    `run` is the directory of the session that it is the report of, None for a backtest.
     """
 
     instruments: tuple[Instrument, ...]
@@ -48,6 +49,7 @@ class Report(ReportReturns, ReportLuck):
     took_s: float | None = None
     assumptions: Mapping[str, str] = field(default_factory=dict)
     origin: Origin | None = None
+    run: Path | None = None
 
     @classmethod
     def of(
@@ -59,6 +61,7 @@ class Report(ReportReturns, ReportLuck):
         took_s: float | None = None,
         assumptions: Mapping[str, str] | None = None,
         origin: Origin | None = None,
+        run: Path | None = None,
     ) -> "Report":
         """Return the report of a state and of all that its run wrote: a Collector that was fed it, or the rows at once.
 
@@ -81,6 +84,7 @@ class Report(ReportReturns, ReportLuck):
             took_s=took_s,
             assumptions=dict(assumptions or {}),
             origin=origin,
+            run=run,
         )
 
     # --- the rows ----------------------------------------------------------------------------------------------------------
@@ -134,17 +138,6 @@ class Report(ReportReturns, ReportLuck):
     def figures(self) -> "pd.DataFrame":
         """Return one column a market: fill ratios, uptime, requests per fill, inventory (see analytics.figures.market_figures)."""
         return fr.figures(self)
-
-    def markouts(self, by: str = "all") -> "pd.DataFrame":
-        """Return mean markouts with intervals at 0.1, 1, 5, 30 and 60 s. Raises InputError.
-
-        `by`: "all", "side", "liquidity", "queue" (lots ahead at placement), "imbalance" (signed to our side), "spread".
-        """
-        return mo.table(self.facts, by)
-
-    def bucket(self, by: str, name: str) -> "pd.DataFrame":
-        """Return the fills (as `frame` does) of one bucket of `markouts(by)`. Raises InputError, UnknownName."""
-        return self.frame()[mo.in_bucket(self.facts, by, name)]
 
     def latency(self) -> "pd.DataFrame":
         """Return how long entry, cancel, response and fills took, by count and quantiles (ms)."""

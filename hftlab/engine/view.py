@@ -96,7 +96,8 @@ class View(AuditTrail, LogsOfView, MarketOfView):
         run = spec.run()
         written = [rows for part in jn.parts(self.directory / "journal") for rows in written_of(state, run, part)]
         rows = int(state.desk["rows"][0])
-        return Report.of(state, np.concatenate([np.zeros(0, EVENT), *written]), rows=rows, assumptions=assumptions(spec))
+        made = np.concatenate([np.zeros(0, EVENT), *written])
+        return Report.of(state, made, rows=rows, assumptions=assumptions(spec), run=self.directory)
 
     def wait(self, condition: Any, timeout_s: float = 10.0) -> Frame:
         """Return the first frame for which `condition(frame)` holds. Raises EngineDied, or TimeoutError with the last state."""
