@@ -1,0 +1,75 @@
+"""What all points of a sweep share: the tape on its two clocks with its timers, made once, and the options of the backtest."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hftlab.assumptions import latency_rows
+from hftlab.backtesting.clock import with_timers
+from hftlab.backtesting.run import TAPE_ROWS
+from hftlab.data.merging import merged_chunks
+from hftlab.data.tape import Tape
+from hftlab.instrument import Instrument
+
+PIECE_ROWS = 1 << 18
+"""Rows of the merged tape that a point runs in one go: between two pieces it hears of a cancel."""
+
+PARTS = 64
+"""Parts of equal time in which the P&L of every point is noted."""
+
+
+@dataclass
+class Shared:
+    """`options` are those of hl.backtest that no point changes: timer_ms, timer_start, sample_ms, bar_s.
+
+    `rows` counts the tape's own; `edges_ns` (int64, shape (PARTS,)) is where each part of the tape ends, on our clock.
+    """
+
+    instruments: tuple[Instrument, ...]
+    options: Mapping[str, Any]
+    rows: int
+    edges_ns: np.ndarray
+    tape: Tape | None = None
+    _pieces: dict[bytes, tuple[np.ndarray, ...]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def of(cls, tape: Tape, instruments: Sequence[Instrument], options: Mapping[str, Any]) -> "Shared":
+        """Return what the points of a sweep over `tape` share. Nothing is merged before the first point asks for it."""
+        edges = tape.start_ns + (np.arange(1, PARTS + 1) * (tape.end_ns - tape.start_ns)) // PARTS
+        return cls(tuple(instruments), dict(options), len(tape), edges.astype(np.int64), tape)
+
+    def pieces(self, latencies: Iterable[Any], stop: Callable[[], bool] = lambda: False) -> tuple[np.ndarray, ...]:
+        """Return the rows to run, in pieces, which nobody writes to; recorded round trips stand among them.
+
+        Made once for all points, once more for each other recording of latencies. Raises TapeError as Tape.merge does.
+        """
+        extra = latency_rows(latencies)
+        key = extra.tobytes()
+        with self._lock:
+            if key not in self._pieces:
+                self._pieces[key] = self._made(extra, stop)
+            return self._pieces[key]
+
+    def _made(self, extra: np.ndarray, stop: Callable[[], bool]) -> tuple[np.ndarray, ...]:
+        assert self.tape is not None  # noqa: S101  # a worker of a cluster gets its pieces ready made
+        every_ns = int(self.options["timer_ms"] * 1e6)
+        found: list[np.ndarray] = []
+        for rows in with_timers(merged_chunks(self.tape, TAPE_ROWS), every_ns, start=self.options["timer_start"], extra=extra):
+            found += [rows[low : low + PIECE_ROWS] for low in range(0, len(rows), PIECE_ROWS)]
+            if stop():
+                break
+        return tuple(found)
+
+    @property
+    def nbytes(self) -> int:
+        """Return the memory of the merged rows, which does not grow with the points."""
+        return sum(rows.nbytes for pieces in self._pieces.values() for rows in pieces)
+
+    def part_s(self) -> float:
+        """Return the seconds of one part."""
+        return float(self.edges_ns[1] - self.edges_ns[0]) / 1e9
+
