@@ -1,0 +1,249 @@
+"""`hl.sweep`: many points of a grid over one tape, in threads, while the notebook goes on."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hftlab.analytics.report import Report
+from hftlab.assumptions import Fees, Latency, Queue
+from hftlab.backtesting.grid import Grid, Point
+from hftlab.backtesting.run import TIMER_STARTS, backtest, instruments_of
+from hftlab.backtesting.sweep_cell import DONE, FAILED, FIGURES, PRUNED, Cell, Lane, Score, state_of
+from hftlab.backtesting.sweep_points import GridPoints, Points, Threads, cores, several
+from hftlab.backtesting.sweep_result import RANKED, check_name, ranked, table
+from hftlab.backtesting.sweep_shared import Shared
+from hftlab.data.tape import Tape
+from hftlab.errors import HftlabError, InputError
+from hftlab.instrument import Instrument
+from hftlab.kernels import core
+from hftlab.params import Limits
+from hftlab.strict import choice, keywords, number
+from hftlab.usercode.functions import decide_of
+from hftlab.usercode.run import runner
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RUNNING, FINISHED, CANCELLED, BROKEN = "running", "finished", "cancelled", "broken"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a sweep is: `state` (running, finished, cancelled, broken), points, seconds gone and left (NaN: not known yet)."""
+
+    state: str
+    done: int
+    total: int
+    failed: int
+    pruned: int
+    elapsed_s: float
+    left_s: float
+    doing: str
+
+    def __str__(self) -> str:
+        parts = [f"{self.done:,} of {self.total:,} points"]
+        parts += [f"{count:,} {word}" for count, word in ((self.failed, "failed"), (self.pruned, "given up early")) if count]
+        parts.append(f"{self.elapsed_s:,.1f} s")
+        if self.state == RUNNING and self.left_s == self.left_s:
+            parts.append(f"{self.left_s:,.0f} s left")
+        return f"{self.state}: {', '.join(parts)}"
+
+
+class Sweep:
+    """A sweep that runs, or ran: `hl.sweep` returns it at once. Results are there as they come; a point that fails is a row of the table."""
+
+    def __init__(self, grid: Grid, shared: Shared, points: Points, crew: Any, call: dict[str, Any], score: str | Score) -> None:
+        self.grid, self.score = grid, score
+        self._shared, self._points, self._crew, self._call = shared, points, crew, call
+        self._cells: dict[int, Cell] = {}
+        self._news = threading.Condition()
+        self._stop = threading.Event()
+        self._state, self._doing = RUNNING, "putting the tape in order"
+        self._error: BaseException | None = None
+        self._began_s, self._first_s, self._ended_s = time.monotonic(), 0.0, 0.0
+        self._thread = threading.Thread(target=self._main, name="hftlab-sweep", daemon=True)
+        self._thread.start()
+
+    # --- while it runs -----------------------------------------------------------------------------------------------------
+    def progress(self) -> Progress:
+        """Return how far it is."""
+        with self._news:
+            cells, now_s = list(self._cells.values()), self._ended_s or time.monotonic()
+            state, total, doing = self._state, self._points.total, self._doing
+        left_s = (now_s - self._first_s) / len(cells) * (total - len(cells)) if cells else float("nan")
+        failed, pruned = (sum(cell.state == one for cell in cells) for one in (FAILED, PRUNED))
+        return Progress(state, len(cells), total, failed, pruned, now_s - self._began_s, left_s, doing)
+
+    @property
+    def running(self) -> bool:
+        """Return whether points are still being run."""
+        return self._state == RUNNING
+
+    def wait(self, timeout_s: float | None = None) -> "Sweep":
+        """Wait until it has ended, and return it. Raises TimeoutError, or what ended it before its time.
+
+        Interrupting the cell ends the waiting, not the sweep; `cancel` ends that.
+        """
+        until_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while self._thread.is_alive():
+            if until_s is not None and time.monotonic() >= until_s:
+                raise TimeoutError(f"the sweep has not ended after {timeout_s:g} s ({self.progress()}).")
+            self._thread.join(0.1 if until_s is None else max(0.0, min(0.1, until_s - time.monotonic())))
+        if self._error is not None:
+            raise self._error
+        return self
+
+    def cancel(self) -> "Sweep":
+        """End it: no further point begins, those that run are given up. What was found stays. Returns it, ended."""
+        self._stop.set()
+        self._thread.join()
+        return self
+
+    # --- what it found -----------------------------------------------------------------------------------------------------
+    @property
+    def cells(self) -> list[Cell]:
+        """Return what each point came to so far, by number."""
+        with self._news:
+            return [self._cells[number] for number in sorted(self._cells)]
+
+    @property
+    def by(self) -> str:
+        """Return the name of the figure that points are ranked by."""
+        return self.score if isinstance(self.score, str) and self.score in RANKED else "score"
+
+    def table(self) -> "pd.DataFrame":
+        """Return one row a point: its axes, its figures (see sweep_cell.FIGURES), `outcome`, `error` and `took_s`."""
+        return table(self.cells, list(self.grid.axes))
+
+    def ranking(self, by: str | None = None, n: int | None = 10) -> "pd.DataFrame":
+        """Return the best `n` rows of the table (None: all) by a figure, the sweep's own score unless named. Raises UnknownName."""
+        found = ranked(self.cells, self._named(by))
+        return table(found if n is None else found[:n], list(self.grid.axes))
+
+    @property
+    def best(self) -> Cell:
+        """Return the best point by the score. Raises InputError where no point was run to its end."""
+        found = ranked(self.cells, self.by)
+        if not found:
+            raise InputError(f"no point has come to its end ({self.progress()}); the column `error` of .table() says what went wrong.")
+        return found[0]
+
+    def report(self, point: int | Cell | None = None) -> Report:
+        """Return the whole report of a point (the best by default): it is run again, and must come out the same to the last order.
+
+        Raises InputError for a point that was not run to its end, or that came out otherwise: then the tape, or something that a
+        `decide` reads, was changed since.
+        """
+        cell = self.best if point is None else point if isinstance(point, Cell) else self._cell(point)
+        if cell.state != DONE:
+            raise InputError(f"point {cell.number} was not run to its end ({cell.state}{': ' + cell.error if cell.error else ''}).")
+        report = backtest(self._tape, self._shared.instruments, **self.arguments(cell), **self._shared.options)
+        if report.digest != cell.figures["digest"]:
+            raise InputError(
+                f"point {cell.number} came out as {report.digest}, in the sweep as {cell.figures['digest']}: the tape, or something that the "
+                "quoter's code reads, was changed since. Run the sweep again."
+            )
+        return report
+
+    def arguments(self, point: Cell | Point) -> dict[str, Any]:
+        """Return what hl.backtest is called with at a point, beside tape, instrument and timers."""
+        return self.grid.arguments(Point(point.number, point.values), self._call)
+
+    # --- within ------------------------------------------------------------------------------------------------------------
+    @property
+    def _tape(self) -> Tape:
+        assert self._shared.tape is not None  # noqa: S101  # only workers of a cluster have none
+        return self._shared.tape
+
+    def _named(self, by: str | None) -> str:
+        return self.by if by is None else check_name(by, [*RANKED, *(["score"] if self.by == "score" else [])])
+
+    def _cell(self, number_of_point: int) -> Cell:
+        with self._news:
+            cell = self._cells.get(number_of_point)
+        if cell is None:
+            raise InputError(f"point {number_of_point} was not run; there are {len(self._cells):,} of {self._points.total:,} ({self._state}).")
+        return cell
+
+    def _main(self) -> None:
+        try:
+            self._crew.play(self._lane, self._points, self.arguments, self._take)
+            state = CANCELLED if self._stop.is_set() else FINISHED
+        except BaseException as error:  # why: it is raised again by wait(), and stands on the screen
+            self._error, state = error, BROKEN
+        with self._news:
+            self._state, self._ended_s = state, time.monotonic()
+            self._news.notify_all()
+
+    def _lane(self) -> Lane:
+        decide = decide_of(several(self.grid.quoter))
+        run = core.run if decide is None else runner(decide)
+        if not self._first_s:
+            self._shared.pieces(several(self._call["latency"] or Latency()), self._stop.is_set)
+            self._first_s, self._doing = time.monotonic(), "running"
+        return Lane(self._shared, run, self.score, self._stop.is_set)
+
+    def _take(self, cell: Cell) -> None:
+        with self._news:
+            self._cells[cell.number] = cell
+            self._news.notify_all()
+
+    def __repr__(self) -> str:
+        return f"<Sweep {self.progress()}>"
+
+
+@keywords
+def sweep(
+    tape: Tape,
+    instrument: Instrument | Sequence[Instrument] | None,
+    grid: Grid,
+    limits: Limits | Sequence[Limits],
+    *,
+    queue: Queue | str | Sequence[Queue | str] = "power",
+    latency: Latency | Sequence[Latency] | None = None,
+    fees: Fees | Sequence[Fees] | None = None,
+    timer_ms: float = 100.0,
+    timer_start: str | int = "grid",
+    sample_ms: float = 250.0,
+    bar_s: float = 10.0,
+    score: str | Callable[[Report], float] = "pnl_quote",
+    workers: int | None = None,
+) -> Sweep:
+    """Run every point of a grid (hl.grid) over a tape, as hl.backtest would, and return the running Sweep at once.
+
+    Threads share the tape, one a core unless `workers` says otherwise. `score` ranks the points: a name of `Report.summary`, or a
+    function of the Report; larger is better, but for drawdowns and requests per fill. Arguments that fit no point raise here, a point
+    that fails is a row. Raises InputError, UnknownName, UserCodeError.
+    """
+    if not isinstance(tape, Tape):
+        raise InputError("a sweep wants a tape in memory (hl.load): its points share it. A stream is read once, by one hl.backtest.")
+    options = {"timer_ms": number(timer_ms, "timer_ms", 0.001), "timer_start": timer_start, "sample_ms": sample_ms, "bar_s": bar_s}
+    if isinstance(timer_start, str):
+        choice(timer_start, TIMER_STARTS, "timer_start")
+    call = {"limits": limits, "queue": queue, "latency": latency, "fees": fees}
+    shared = Shared.of(tape, instruments_of(tape, instrument), options)
+    points = GridPoints(grid)
+    _check(shared, grid, call)
+    decide = decide_of(several(grid.quoter))
+    if decide is not None:
+        runner(decide)  # compiled here, so that what is wrong with it is said at once
+    return Sweep(grid, shared, points, Threads(cores(workers)), call, score)
+
+
+def _check(shared: Shared, grid: Grid, call: dict[str, Any]) -> None:
+    """Raise what is wrong with every point; what is wrong with one is a row of the table."""
+    taken = set(grid.axes) & {*FIGURES, "sharpe_block", "score", "outcome", "error", "took_s"}
+    if taken:
+        raise InputError(f"the axis {sorted(taken)[0]!r} has the name of a figure; give that value of the quoter another name.")
+    first: HftlabError | None = None
+    for point in grid.points[:100]:
+        try:
+            state_of(shared, grid.arguments(point, call))
+        except HftlabError as error:
+            first = first or error
+        else:
+            return
+    if first is not None:
+        raise first

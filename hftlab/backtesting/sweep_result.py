@@ -1,0 +1,77 @@
+"""What a sweep found: a table, rankings, a map of two axes, and how much of the best is luck."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hftlab.backtesting.grid import label
+from hftlab.backtesting.sweep_cell import DONE, FIGURES, Cell
+from hftlab.errors import InputError, UnknownName, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SMALLER_IS_BETTER = frozenset({"drawdown_quote_max", "order_to_trade", "took_s"})
+RANKED = tuple(name for name in FIGURES if name not in {"state", "digest"}) + ("sharpe_block",)
+
+
+def value_of(cell: Cell, by: str) -> float:
+    """Return a figure of a cell as a number, NaN where it has none."""
+    value = cell.figures.get(by, math.nan)
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def check_name(by: str, known: Sequence[str]) -> str:
+    """Return the name of a figure. Raises UnknownName."""
+    if by not in known:
+        raise UnknownName(f"a point of a sweep has no figure {by!r}.{did_you_mean(by, known)}")
+    return by
+
+
+def ranked(cells: Sequence[Cell], by: str) -> list[Cell]:
+    """Return the cells that were run to their end, best first; those without the figure last, equal ones by number."""
+    sign = 1.0 if by in SMALLER_IS_BETTER else -1.0
+
+    def key(cell: Cell) -> tuple[bool, float, int]:
+        value = value_of(cell, by)
+        return math.isnan(value), 0.0 if math.isnan(value) else sign * value, cell.number
+
+    return sorted((cell for cell in cells if cell.state == DONE), key=key)
+
+
+def table(cells: Sequence[Cell], axes: Sequence[str]) -> "pd.DataFrame":
+    """Return one row a cell, by number: its axes, figures, what became of it (`outcome`), its error in words, and what it took."""
+    import pandas as pd
+
+    names = dict.fromkeys(name for cell in cells for name in cell.figures)
+    rows = [
+        {name: label(cell.values[name]) for name in axes}
+        | {name: cell.figures.get(name, math.nan) for name in names}
+        | {"outcome": cell.state, "error": cell.error, "took_s": cell.took_s}
+        for cell in cells
+    ]
+    columns = [*axes, *names, "outcome", "error", "took_s"]
+    return pd.DataFrame(rows, columns=columns, index=pd.Index([cell.number for cell in cells], name="point"))
+
+
+def moves(cells: Sequence[Cell]) -> np.ndarray:
+    """Return the P&L of each part of the tape, float64, shape (parts, cells)."""
+    return np.diff(np.stack([cell.equity_quote for cell in cells], axis=1), axis=0, prepend=0.0)
+
+
+def cells_of_map(cells: Sequence[Cell], x: str, y: str, value: str, of: str) -> tuple[list[Any], list[Any], Mapping[tuple[int, int], list[Cell]]]:
+    """Return the values of two axes, as they stand in the grid, and the cells of each pair of their places. Raises InputError."""
+    if of not in {"best", "mean"}:
+        raise InputError(f"of was {of!r}; wanted 'best' (of the points that fall into a cell of the map) or 'mean'.")
+    across, down = (_sorted({label(cell.values[name]) for cell in cells}) for name in (x, y))
+    found: dict[tuple[int, int], list[Cell]] = {}
+    for cell in cells:
+        found.setdefault((across.index(label(cell.values[x])), down.index(label(cell.values[y]))), []).append(cell)
+    return across, down, {place: ranked(here, value) or here for place, here in found.items()}
+
+
+def _sorted(values: set[Any]) -> list[Any]:
+    numbers = [one for one in values if isinstance(one, int | float)]
+    return [*sorted(numbers), *sorted((one for one in values if not isinstance(one, int | float)), key=str)]
