@@ -39,6 +39,7 @@ _WHERE = {
     "dashboard": "widgets.dashboard",
     "fields": "usercode.fields",
     "fit_fills": "backtesting.fit_fills",
+    "grid": "backtesting.grid",
     "load": "data.recordings",
     "replay": "backtesting.replay",
     "resume": "engine.process",
@@ -47,6 +48,7 @@ _WHERE = {
     "sample": "data.samples",
     "start": "engine.process",
     "stream": "data.streaming",
+    "sweep": "backtesting.sweep",
     "try_decide": "backtesting.attempt",
     "validate": "data.validate",
 }

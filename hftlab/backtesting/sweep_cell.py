@@ -19,7 +19,7 @@ from hftlab.analytics.pnl import HALF, WHOLE, Ledger
 from hftlab.analytics.exact import value2
 from hftlab.analytics.report import Report
 from hftlab.assumptions import Fees, Latency, Queue
-from hftlab.backtesting.grid import Point
+from hftlab.backtesting.grid import PARTS, Point
 from hftlab.backtesting.sweep_shared import Shared
 from hftlab.data.state import OUT_ROWS, State, build
 from hftlab.errors import AccountingError, KernelFault
@@ -81,6 +81,7 @@ class Lane:
         self._shared, self._run, self._score, self._stop = shared, run, score, stop
         self._whole = callable(score) or score not in {*FIGURES, "sharpe_block"}
         self._own = records(np.empty(OUT_ROWS, EVENT))
+        self._desks = _Desks(shared)
 
     def cell(self, point: Point, arguments: Mapping[str, Any], told: Callable[[int, float], None] = lambda _part, _pnl: None) -> Cell:
         """Run a point. What goes wrong in it is written into its cell; Stopped is raised.
@@ -101,7 +102,7 @@ class Lane:
         return cell
 
     def _fill(self, cell: Cell, arguments: Mapping[str, Any], told: Callable[[int, float], None]) -> None:
-        state, latencies = state_of(self._shared, arguments)
+        state, latencies = self._desks.fresh(arguments)
         pieces = self._shared.pieces(latencies, self._stop)
         sums = _Sums(state, self._shared, self._own)
         collector = Collector(state.instruments) if self._whole else None
@@ -151,6 +152,42 @@ def state_of(shared: Shared, arguments: Mapping[str, Any]) -> tuple[State, tuple
         bar_s=shared.options["bar_s"],
     )
     return state, latencies
+
+
+class _Desks:
+    """Fresh states, one after the other in the same memory: where only the quoters differ from the last, only they are made anew."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._made_of: tuple[Any, ...] = ()
+        self._state: State | None = None
+        self._latencies: tuple[Latency, ...] = ()
+        self._pristine: tuple[np.ndarray, ...] = ()
+
+    def fresh(self, arguments: Mapping[str, Any]) -> tuple[State, tuple[Latency, ...]]:
+        """Return a state and its latencies, as `state_of` does; the one before is used up. Raises InputError."""
+        made_of = tuple(arguments[name] for name in PARTS)
+        same = self._state is not None and all(new is old for new, old in zip(made_of, self._made_of, strict=True))
+        if self._state is None or not same:
+            self._state, self._latencies = state_of(self._shared, arguments)
+            self._pristine = tuple(_bytes(part).copy() for part in self._parts(self._state))
+            self._made_of = made_of
+            return self._state, self._latencies
+        for part, pristine in zip(self._parts(self._state), self._pristine, strict=True):
+            _bytes(part)[:] = pristine
+        m = len(self._shared.instruments)
+        for i, quoter in enumerate(spread(arguments["quoter"], m, "quoters")):
+            self._state.markets["params"][i : i + 1] = quoter.record(self._shared.instruments[i])
+        return self._state, self._latencies
+
+    @staticmethod
+    def _parts(state: State) -> tuple[np.ndarray, ...]:
+        return state.desk, state.markets, state.exchanges
+
+
+def _bytes(part: np.ndarray) -> np.ndarray:
+    """Return the bytes of records: numpy moves them at once, and records field by field."""
+    return np.asarray(part).view(np.uint8)
 
 
 def _written(state: State, run: Any, rows: np.ndarray) -> Any:
