@@ -4,15 +4,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hftlab.analytics.report import Report
 from hftlab.assumptions import Fees, Latency, Queue
 from hftlab.backtesting.grid import Grid, Point
 from hftlab.backtesting.run import TIMER_STARTS, backtest, instruments_of
 from hftlab.backtesting.sweep_cell import DONE, FAILED, FIGURES, PRUNED, Cell, Lane, Score, state_of
+from hftlab.backtesting.sweep_found import Found
 from hftlab.backtesting.sweep_points import GridPoints, Points, Threads, cores, several
-from hftlab.backtesting.sweep_result import RANKED, check_name, ranked, table
 from hftlab.backtesting.sweep_shared import Shared
 from hftlab.data.tape import Tape
 from hftlab.errors import HftlabError, InputError
@@ -22,9 +22,6 @@ from hftlab.params import Limits
 from hftlab.strict import choice, keywords, number
 from hftlab.usercode.functions import decide_of
 from hftlab.usercode.run import runner
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 RUNNING, FINISHED, CANCELLED, BROKEN = "running", "finished", "cancelled", "broken"
 
@@ -51,7 +48,7 @@ class Progress:
         return f"{self.state}: {', '.join(parts)}"
 
 
-class Sweep:
+class Sweep(Found):
     """A sweep that runs, or ran: `hl.sweep` returns it at once. Results are there as they come; a point that fails is a row of the table."""
 
     def __init__(self, grid: Grid, shared: Shared, points: Points, crew: Any, call: dict[str, Any], score: str | Score) -> None:
@@ -61,7 +58,7 @@ class Sweep:
         self._news = threading.Condition()
         self._stop = threading.Event()
         self._state, self._doing = RUNNING, "putting the tape in order"
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
         self._began_s, self._first_s, self._ended_s = time.monotonic(), 0.0, 0.0
         self._thread = threading.Thread(target=self._main, name="hftlab-sweep", daemon=True)
         self._thread.start()
@@ -91,15 +88,23 @@ class Sweep:
             if until_s is not None and time.monotonic() >= until_s:
                 raise TimeoutError(f"the sweep has not ended after {timeout_s:g} s ({self.progress()}).")
             self._thread.join(0.1 if until_s is None else max(0.0, min(0.1, until_s - time.monotonic())))
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
         return self
 
     def cancel(self) -> "Sweep":
         """End it: no further point begins, those that run are given up. What was found stays. Returns it, ended."""
-        self._stop.set()
+        self.stop()
         self._thread.join()
         return self
+
+    def stop(self) -> None:
+        """Ask it to end, and do not wait for it."""
+        self._stop.set()
+
+    def tried(self) -> Sequence[Point | Cell]:
+        """Return the points of the grid; of a search those that were tried so far."""
+        return self.grid.points if isinstance(self._points, GridPoints) else self.cells
 
     # --- what it found -----------------------------------------------------------------------------------------------------
     @property
@@ -107,28 +112,6 @@ class Sweep:
         """Return what each point came to so far, by number."""
         with self._news:
             return [self._cells[number] for number in sorted(self._cells)]
-
-    @property
-    def by(self) -> str:
-        """Return the name of the figure that points are ranked by."""
-        return self.score if isinstance(self.score, str) and self.score in RANKED else "score"
-
-    def table(self) -> "pd.DataFrame":
-        """Return one row a point: its axes, its figures (see sweep_cell.FIGURES), `outcome`, `error` and `took_s`."""
-        return table(self.cells, list(self.grid.axes))
-
-    def ranking(self, by: str | None = None, n: int | None = 10) -> "pd.DataFrame":
-        """Return the best `n` rows of the table (None: all) by a figure, the sweep's own score unless named. Raises UnknownName."""
-        found = ranked(self.cells, self._named(by))
-        return table(found if n is None else found[:n], list(self.grid.axes))
-
-    @property
-    def best(self) -> Cell:
-        """Return the best point by the score. Raises InputError where no point was run to its end."""
-        found = ranked(self.cells, self.by)
-        if not found:
-            raise InputError(f"no point has come to its end ({self.progress()}); the column `error` of .table() says what went wrong.")
-        return found[0]
 
     def report(self, point: int | Cell | None = None) -> Report:
         """Return the whole report of a point (the best by default): it is run again, and must come out the same to the last order.
@@ -157,9 +140,6 @@ class Sweep:
         assert self._shared.tape is not None  # noqa: S101  # only workers of a cluster have none
         return self._shared.tape
 
-    def _named(self, by: str | None) -> str:
-        return self.by if by is None else check_name(by, [*RANKED, *(["score"] if self.by == "score" else [])])
-
     def _cell(self, number_of_point: int) -> Cell:
         with self._news:
             cell = self._cells.get(number_of_point)
@@ -172,7 +152,7 @@ class Sweep:
             self._crew.play(self._lane, self._points, self.arguments, self._take)
             state = CANCELLED if self._stop.is_set() else FINISHED
         except BaseException as error:  # why: it is raised again by wait(), and stands on the screen
-            self._error, state = error, BROKEN
+            self.error, state = error, BROKEN
         with self._news:
             self._state, self._ended_s = state, time.monotonic()
             self._news.notify_all()

@@ -99,9 +99,17 @@ def page(sweep: "Sweep") -> str:
     parts = [f"<b>Sweep</b> {escape(str(sweep.progress()))}"]
     if cells:
         parts += [best_rows(cells, axes, sweep.by), picture(sweep, cells), failures(cells)]
-    if not sweep.running and cells:
-        parts.append(f"<div>{escape(sweep.luck().text())}</div>")
+    parts.append(end(sweep))
     return "<div style='font-size:12px'>" + "".join(f"<div style='margin:6px 0'>{part}</div>" for part in parts if part) + "</div>"
+
+
+def end(sweep: "Sweep") -> str:
+    """Return what is said of a sweep that has ended: how much of its best is luck, or what ended it."""
+    if sweep.running:
+        return ""
+    if sweep.error is not None:
+        return f"<div style='color:#d1495b'>{escape(type(sweep.error).__name__)}: {escape(str(sweep.error))}</div>"
+    return f"<div>{escape(sweep.luck().text())}</div>" if ranked(sweep.cells, sweep.by) else ""
 
 
 def picture(sweep: "Sweep", cells: Sequence[Cell]) -> str:

@@ -4,8 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from hftlab.backtesting.grid import label
 from hftlab.backtesting.sweep_cell import DONE, FIGURES, Cell
 from hftlab.errors import InputError, UnknownName, did_you_mean
@@ -54,11 +52,6 @@ def table(cells: Sequence[Cell], axes: Sequence[str]) -> "pd.DataFrame":
     ]
     columns = [*axes, *names, "outcome", "error", "took_s"]
     return pd.DataFrame(rows, columns=columns, index=pd.Index([cell.number for cell in cells], name="point"))
-
-
-def moves(cells: Sequence[Cell]) -> np.ndarray:
-    """Return the P&L of each part of the tape, float64, shape (parts, cells)."""
-    return np.diff(np.stack([cell.equity_quote for cell in cells], axis=1), axis=0, prepend=0.0)
 
 
 def cells_of_map(cells: Sequence[Cell], x: str, y: str, value: str, of: str) -> tuple[list[Any], list[Any], Mapping[tuple[int, int], list[Cell]]]:

@@ -1,0 +1,69 @@
+"""How much of the best point of a sweep is luck: what is left of it when one remembers how many were tried."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hftlab.analytics.overfit import Overfitting, probability_of_overfitting
+from hftlab.analytics.reality_check import RealityCheck, reality_check
+from hftlab.analytics.sharpe import Sharpe, sharpe
+from hftlab.backtesting.sweep_cell import DONE, FAILED, Cell
+
+BLOCKS = 12
+"""Blocks of the tape whose halves are held against each other: 924 ways, a second for a thousand points."""
+
+
+@dataclass(frozen=True)
+class Luck:
+    """Of the best point: `sharpe` (a part of the tape, not annualised, with its interval and its deflated value for `trials`).
+
+    `overfitting`: how often the best of one half of the tape was no better than the median in the other; `check`: the chance that points
+    without any edge show so large a best mean. Both None below two points that were run to their end. The P&L of the PARTS parts of
+    the tape is what they look at: few and short, so on a short tape all three say little, and say so by wide intervals.
+    """
+
+    trials: int
+    best: int
+    sharpe: Sharpe
+    overfitting: Overfitting | None
+    check: RealityCheck | None
+
+    def text(self) -> str:
+        """Return it in words."""
+        one = self.sharpe
+        if math.isnan(one.per_period):
+            return f"The best of {self.trials:,} points, number {self.best}, has no Sharpe ratio: its P&L never moved."
+        words = [
+            f"The best of {self.trials:,} points, number {self.best}: Sharpe {one.per_period:.3g} [{one.low:.3g}, {one.high:.3g}] a part of the "
+            f"tape (n={one.n}), above zero with probability {one.probability:.3g}; after {self.trials:,} trials {one.deflated:.3g} (deflated)."
+        ]
+        if self.overfitting is not None:
+            words.append(
+                f"Chosen in one half of the tape it was at or below the median in the other {self.overfitting.probability:.0%} of the time "
+                "(probability of overfitting)."
+            )
+        if self.check is not None:
+            words.append(f"Points without any edge show so good a best with p = {self.check.white:.3g} (White), {self.check.spa:.3g} (Hansen).")
+        return " ".join(words)
+
+
+def luck_of(cells: Sequence[Cell], best: Cell) -> Luck:
+    """Return how lucky the best of these cells may have been. A point that failed to run is no trial; one given up early is."""
+    whole = [cell for cell in cells if cell.state == DONE]
+    trials = sum(cell.state != FAILED for cell in cells)
+    returns = np.stack([cell.equity_quote for cell in whole], axis=1)
+    returns = np.diff(returns, axis=0, prepend=0.0)
+    ratios = np.array([cell.figures["sharpe_block"] for cell in whole])
+    ratios = np.where(np.isnan(ratios), 0.0, ratios)  # who never traded made nothing
+    variance = float(ratios.var(ddof=1)) if len(ratios) > 1 else None
+    mine = sharpe(returns[:, whole.index(best)], None, trials=trials, trials_variance=variance)
+    several = len(whole) > 1
+    return Luck(
+        trials,
+        best.number,
+        mine,
+        probability_of_overfitting(returns, blocks=BLOCKS) if several else None,
+        reality_check(returns, replicates=500) if several else None,
+    )
