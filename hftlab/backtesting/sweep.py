@@ -1,5 +1,6 @@
 """`hl.sweep`: many points of a grid over one tape, in threads, while the notebook goes on."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,14 +11,15 @@ from hftlab.analytics.report import Report
 from hftlab.assumptions import Fees, Latency, Queue
 from hftlab.backtesting.grid import Grid, Point
 from hftlab.backtesting.run import TIMER_STARTS, backtest, instruments_of
-from hftlab.backtesting.sweep_cell import DONE, FAILED, FIGURES, PRUNED, Cell, Lane, Score, state_of
-from hftlab.backtesting.sweep_found import Found
+from hftlab.backtesting.sweep_cell import DONE, FAILED, FIGURES, PRUNED, Cell, Score, state_of
+from hftlab.backtesting.sweep_cluster import Cluster
+from hftlab.backtesting.sweep_found import Found, by_of
 from hftlab.backtesting.sweep_points import GridPoints, Points, Threads, cores, several
+from hftlab.backtesting.sweep_search import Search, probe
 from hftlab.backtesting.sweep_shared import Shared
 from hftlab.data.tape import Tape
 from hftlab.errors import HftlabError, InputError
 from hftlab.instrument import Instrument
-from hftlab.kernels import core
 from hftlab.params import Limits
 from hftlab.strict import choice, keywords, number
 from hftlab.usercode.functions import decide_of
@@ -37,13 +39,12 @@ class Progress:
     pruned: int
     elapsed_s: float
     left_s: float
-    doing: str
 
     def __str__(self) -> str:
         parts = [f"{self.done:,} of {self.total:,} points"]
         parts += [f"{count:,} {word}" for count, word in ((self.failed, "failed"), (self.pruned, "given up early")) if count]
         parts.append(f"{self.elapsed_s:,.1f} s")
-        if self.state == RUNNING and self.left_s == self.left_s:
+        if self.state == RUNNING and math.isfinite(self.left_s):
             parts.append(f"{self.left_s:,.0f} s left")
         return f"{self.state}: {', '.join(parts)}"
 
@@ -51,15 +52,17 @@ class Progress:
 class Sweep(Found):
     """A sweep that runs, or ran: `hl.sweep` returns it at once. Results are there as they come; a point that fails is a row of the table."""
 
-    def __init__(self, grid: Grid, shared: Shared, points: Points, crew: Any, call: dict[str, Any], score: str | Score) -> None:
+    def __init__(
+        self, grid: Grid, shared: Shared, points: Points, crew: Threads | Cluster, call: dict[str, Any], score: str | Score, stop: threading.Event
+    ) -> None:
         self.grid, self.score = grid, score
         self._shared, self._points, self._crew, self._call = shared, points, crew, call
         self._cells: dict[int, Cell] = {}
         self._news = threading.Condition()
-        self._stop = threading.Event()
-        self._state, self._doing = RUNNING, "putting the tape in order"
+        self._stop = stop
+        self._state = RUNNING
         self.error: BaseException | None = None
-        self._began_s, self._first_s, self._ended_s = time.monotonic(), 0.0, 0.0
+        self._began_s, self._first_s, self._ended_s = time.monotonic(), 0.0, 0.0  # 0.0: not yet
         self._thread = threading.Thread(target=self._main, name="hftlab-sweep", daemon=True)
         self._thread.start()
 
@@ -68,10 +71,11 @@ class Sweep(Found):
         """Return how far it is."""
         with self._news:
             cells, now_s = list(self._cells.values()), self._ended_s or time.monotonic()
-            state, total, doing = self._state, self._points.total, self._doing
-        left_s = (now_s - self._first_s) / len(cells) * (total - len(cells)) if cells else float("nan")
+            state, total, first_s = self._state, self._points.total, self._first_s
+        # Of the first point one sees only that it is done: what it took lies before the time from which the pace is measured.
+        left_s = (now_s - first_s) / (len(cells) - 1) * (total - len(cells)) if len(cells) > 1 else math.nan
         failed, pruned = (sum(cell.state == one for cell in cells) for one in (FAILED, PRUNED))
-        return Progress(state, len(cells), total, failed, pruned, now_s - self._began_s, left_s, doing)
+        return Progress(state, len(cells), total, failed, pruned, now_s - self._began_s, left_s)
 
     @property
     def running(self) -> bool:
@@ -149,7 +153,7 @@ class Sweep(Found):
 
     def _main(self) -> None:
         try:
-            self._crew.play(self._lane, self._points, self.arguments, self._take)
+            self._crew.play(self._shared, self.grid, self._call, self.score, self._points, self._take)
             state = CANCELLED if self._stop.is_set() else FINISHED
         except BaseException as error:  # why: it is raised again by wait(), and stands on the screen
             self.error, state = error, BROKEN
@@ -157,16 +161,9 @@ class Sweep(Found):
             self._state, self._ended_s = state, time.monotonic()
             self._news.notify_all()
 
-    def _lane(self) -> Lane:
-        decide = decide_of(several(self.grid.quoter))
-        run = core.run if decide is None else runner(decide)
-        if not self._first_s:
-            self._shared.pieces(several(self._call["latency"] or Latency()), self._stop.is_set)
-            self._first_s, self._doing = time.monotonic(), "running"
-        return Lane(self._shared, run, self.score, self._stop.is_set)
-
     def _take(self, cell: Cell) -> None:
         with self._news:
+            self._first_s = self._first_s or time.monotonic()
             self._cells[cell.number] = cell
             self._news.notify_all()
 
@@ -178,7 +175,7 @@ class Sweep(Found):
 def sweep(
     tape: Tape,
     instrument: Instrument | Sequence[Instrument] | None,
-    grid: Grid,
+    grid: Grid | Search,
     limits: Limits | Sequence[Limits],
     *,
     queue: Queue | str | Sequence[Queue | str] = "power",
@@ -190,10 +187,12 @@ def sweep(
     bar_s: float = 10.0,
     score: str | Callable[[Report], float] = "pnl_quote",
     workers: int | None = None,
+    cluster: Any = None,
 ) -> Sweep:
-    """Run every point of a grid (hl.grid) over a tape, as hl.backtest would, and return the running Sweep at once.
+    """Run every point of a grid (hl.grid), or of a search (hl.grid(…).search(…)), over a tape, as hl.backtest would, and return the running Sweep at once.
 
-    Threads share the tape, one a core unless `workers` says otherwise. `score` ranks the points: a name of `Report.summary`, or a
+    Threads share the tape, one a core unless `workers` says otherwise; `cluster` ("tcp://…", or a Cluster or Client of distributed) runs
+    the points on Dask's workers instead. `score` ranks the points: a name of `Report.summary`, or a
     function of the Report; larger is better, but for drawdowns and requests per fill. Arguments that fit no point raise here, a point
     that fails is a row. Raises InputError, UnknownName, UserCodeError.
     """
@@ -204,21 +203,24 @@ def sweep(
         choice(timer_start, TIMER_STARTS, "timer_start")
     call = {"limits": limits, "queue": queue, "latency": latency, "fees": fees}
     shared = Shared.of(tape, instruments_of(tape, instrument), options)
-    points = GridPoints(grid)
-    _check(shared, grid, call)
-    decide = decide_of(several(grid.quoter))
+    space = grid.grid if isinstance(grid, Search) else grid
+    _check(shared, space, probe(grid) if isinstance(grid, Search) else grid, call)
+    points: Points = grid.points(by_of(score)) if isinstance(grid, Search) else GridPoints(grid)
+    decide = decide_of(several(space.quoter))
     if decide is not None:
         runner(decide)  # compiled here, so that what is wrong with it is said at once
-    return Sweep(grid, shared, points, Threads(cores(workers)), call, score)
+    stop = threading.Event()
+    crew = Threads(cores(workers), stop.is_set) if cluster is None else Cluster(cluster, stop.is_set)
+    return Sweep(space, shared, points, crew, call, score, stop)
 
 
-def _check(shared: Shared, grid: Grid, call: dict[str, Any]) -> None:
-    """Raise what is wrong with every point; what is wrong with one is a row of the table."""
+def _check(shared: Shared, grid: Grid, some: Grid, call: dict[str, Any]) -> None:
+    """Raise what is wrong with every one of some points; what is wrong with one is a row of the table."""
     taken = set(grid.axes) & {*FIGURES, "sharpe_block", "score", "outcome", "error", "took_s"}
     if taken:
         raise InputError(f"the axis {sorted(taken)[0]!r} has the name of a figure; give that value of the quoter another name.")
     first: HftlabError | None = None
-    for point in grid.points[:100]:
+    for point in some.points[:100]:
         try:
             state_of(shared, grid.arguments(point, call))
         except HftlabError as error:

@@ -113,7 +113,8 @@ class Lane:
                 sums.add(written)
                 if collector is not None:
                     collector.add(written.copy())
-            told(number, float(state.desk["pnl_quote"][0]))
+            if number + 1 < len(pieces):
+                told(number, float(state.desk["pnl_quote"][0]))
         sums.close()
         if collector is None and sums.known:
             cell.figures = sums.figures()

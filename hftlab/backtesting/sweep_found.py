@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def by_of(score: str | Score) -> str:
+    """Return the name that a score has among the figures of a cell."""
+    return score if isinstance(score, str) and score in RANKED else "score"
+
+
 class Found:
     """The results of a sweep, as far as it has come."""
 
@@ -32,7 +37,7 @@ class Found:
     @property
     def by(self) -> str:
         """Return the name of the figure that points are ranked by."""
-        return self.score if isinstance(self.score, str) and self.score in RANKED else "score"
+        return by_of(self.score)
 
     def table(self) -> "pd.DataFrame":
         """Return one row a point: its axes, its figures (see sweep_cell.FIGURES), `outcome`, `error` and `took_s`."""

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from hftlab.backtesting.grid import Grid, Point
-from hftlab.backtesting.sweep_cell import Cell, Lane, Stopped
+from hftlab.backtesting.sweep_cell import Cell, Lane, Score, Stopped
+from hftlab.backtesting.sweep_shared import Shared
+from hftlab.kernels import core
+from hftlab.usercode.functions import decide_of
+from hftlab.usercode.run import runner
 
 
 class Points(Protocol):
@@ -50,17 +54,20 @@ class Threads:
     """Threads of this process over one tape in memory; the kernels run without the GIL."""
 
     workers: int
+    stop: Callable[[], bool]
 
-    def play(self, make: Callable[[], Lane], points: Points, arguments: Callable[[Point], Mapping[str, Any]], sink: Callable[[Cell], None]) -> None:
-        """Run all points; `sink` hears each cell. Returns when there are no more, or when the lanes were stopped."""
-        first = make()
+    def play(self, shared: Shared, grid: Grid, call: Mapping[str, Any], score: str | Score, points: Points, sink: Callable[[Cell], None]) -> None:
+        """Run all points; `sink` hears each cell. Returns when there are no more, or when the sweep is cancelled."""
+        decide = decide_of(several(grid.quoter))
+        run = core.run if decide is None else runner(decide)
         failures: list[BaseException] = []
 
-        def work(lane: Lane) -> None:
+        def work() -> None:
             try:
-                while (point := points.take()) is not None:
+                lane = Lane(shared, run, score, self.stop)
+                while not self.stop() and (point := points.take()) is not None:
                     asked = point
-                    cell = lane.cell(asked, arguments(asked), lambda piece, pnl, asked=asked: points.told(asked, piece, pnl))
+                    cell = lane.cell(asked, grid.arguments(asked, call), lambda piece, pnl, asked=asked: points.told(asked, piece, pnl))
                     points.done(cell)
                     sink(cell)
             except Stopped:
@@ -68,10 +75,10 @@ class Threads:
             except BaseException as error:  # why: a thread that ended in silence would leave its points out; the sweep raises it
                 failures.append(error)
 
-        others = [threading.Thread(target=work, args=(make(),), name=f"hftlab-sweep-{n}", daemon=True) for n in range(1, self.workers)]
+        others = [threading.Thread(target=work, name=f"hftlab-sweep-{n}", daemon=True) for n in range(1, self.workers)]
         for thread in others:
             thread.start()
-        work(first)
+        work()
         for thread in others:
             thread.join()
         if failures:

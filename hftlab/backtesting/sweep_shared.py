@@ -1,8 +1,9 @@
 """What all points of a sweep share: the tape on its two clocks with its timers, made once, and the options of the backtest."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from hftlab.backtesting.clock import with_timers
 from hftlab.backtesting.run import TAPE_ROWS
 from hftlab.data.merging import merged_chunks
 from hftlab.data.tape import Tape
+from hftlab.errors import InputError
 from hftlab.instrument import Instrument
 
-PIECE_ROWS = 1 << 18
+PIECE_ROWS = 1 << 17
 """Rows of the merged tape that a point runs in one go: between two pieces it hears of a cancel."""
 
 PARTS = 64
@@ -54,15 +56,27 @@ class Shared:
                 self._pieces[key] = self._made(extra, stop)
             return self._pieces[key]
 
+    def write(self, path: Path, latencies: Iterable[Any], stop: Callable[[], bool] = lambda: False) -> bytes:
+        """Write the rows to run into a file, as raw EVENTs; return what tells them from rows with other recorded round trips."""
+        extra = latency_rows(latencies)
+        with path.open("wb") as file:
+            for rows in self._merged(extra, stop):
+                file.write(rows.data)
+        return extra.tobytes()
+
     def _made(self, extra: np.ndarray, stop: Callable[[], bool]) -> tuple[np.ndarray, ...]:
-        assert self.tape is not None  # noqa: S101  # a worker of a cluster gets its pieces ready made
+        return tuple(
+            rows[low : low + PIECE_ROWS] for rows in self._merged(extra, stop) for low in range(0, len(rows), PIECE_ROWS)
+        )
+
+    def _merged(self, extra: np.ndarray, stop: Callable[[], bool]) -> Iterator[np.ndarray]:
+        if self.tape is None:
+            raise InputError("recorded latencies differ between the points; on a cluster they share one recording. Leave cluster out.")
         every_ns = int(self.options["timer_ms"] * 1e6)
-        found: list[np.ndarray] = []
         for rows in with_timers(merged_chunks(self.tape, TAPE_ROWS), every_ns, start=self.options["timer_start"], extra=extra):
-            found += [rows[low : low + PIECE_ROWS] for low in range(0, len(rows), PIECE_ROWS)]
+            yield rows
             if stop():
-                break
-        return tuple(found)
+                return
 
     @property
     def nbytes(self) -> int:

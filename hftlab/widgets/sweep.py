@@ -102,7 +102,7 @@ class SweepWidget(w.VBox):
         progress = self.sweep.progress()
         self._bar.value = progress.done / max(1, progress.total)
         self._bar.bar_style = {"finished": "success", "cancelled": "warning", "broken": "danger"}.get(progress.state, "")
-        self._said.value = f"{esc(progress)}" + (f" <i>({esc(progress.doing)})</i>" if self.sweep.running and not progress.done else "")
+        self._said.value = f"{esc(progress)}"
         self.cancel.disabled = not self.sweep.running
         if progress.done != self._seen or not self.sweep.running:
             self._seen = progress.done
