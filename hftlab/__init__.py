@@ -51,6 +51,7 @@ _WHERE = {
     "sweep": "backtesting.sweep",
     "try_decide": "backtesting.attempt",
     "validate": "data.validate",
+    "walk_forward": "backtesting.walk_forward",
 }
 
 __all__ = sorted(_WHERE)  # noqa: PLE0605  # the table above is the one list of public names

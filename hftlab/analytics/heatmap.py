@@ -28,7 +28,14 @@ class Square:
 
 
 def heatmap(
-    across: Sequence[Any], down: Sequence[Any], squares: Mapping[tuple[int, int], Square], *, title: str, x: str, y: str, mark: int | None = None
+    across: Sequence[Any],
+    down: Sequence[Any],
+    squares: Mapping[tuple[int, int], Square],
+    *,
+    title: str,
+    x: str,
+    y: str,
+    mark: int | None = None,
 ) -> str:
     """Return SVG: `across` and `down` are the values of the axes `x` and `y`, `squares` by their places (column, row from the bottom).
 
@@ -69,7 +76,9 @@ def _axes(across: Sequence[Any], down: Sequence[Any], wide: float, high: float, 
         for k, value in enumerate(down)
         if k % every == 0
     ]
-    parts.append(f"<text x='{_LABEL + wide * len(across) / 2:.1f}' y='{floor + 30:.1f}' text-anchor='middle' font-weight='600'>{escape(x)} →</text>")
+    parts.append(
+        f"<text x='{_LABEL + wide * len(across) / 2:.1f}' y='{floor + 30:.1f}' text-anchor='middle' font-weight='600'>{escape(x)} →</text>"
+    )
     parts.append(f"<text x='2' y='{floor + 13:.1f}' font-weight='600'>↑ {escape(y)}</text>")
     return "".join(parts)
 

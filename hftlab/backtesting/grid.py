@@ -53,7 +53,7 @@ class Point:
     """One point of a sweep: its number, and the value of each axis."""
 
     number: int
-    values: Mapping[str, Any]
+    params: Mapping[str, Any]
 
 
 @dataclass(frozen=True, repr=False)
@@ -98,7 +98,7 @@ class Grid:
     def arguments(self, point: Point, call: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of hl.backtest at a point: those of `call` (limits, queue, latency, fees), changed, and its quoter."""
         found: dict[str, Any] = {"quoter": self.quoter, **call}
-        for name, value in point.values.items():
+        for name, value in point.params.items():
             part, field = _place(self.quoter, name)
             found[part] = value if field is None else _changed(found[part], PARTS.get(part), field, value)
         return found
@@ -106,12 +106,14 @@ class Grid:
     def _values(self, name: str) -> tuple[Any, ...]:
         values = self.axes[name]
         if isinstance(values, Range):
-            raise InputError(f"{name} is a range ({values}), which has no end of points. Draw some with .sample(n), or let .search(trials) choose.")
+            raise InputError(
+                f"{name} is a range ({values}), which has no end of points. Draw some with .sample(n), or let .search(trials) choose."
+            )
         return values
 
     def _point(self, number_of_point: int, at: int) -> Point:
-        found = {}
-        for name in reversed(self.axes):
+        found: dict[str, Any] = {}
+        for name in reversed(tuple(self.axes)):
             values = self._values(name)
             at, here = divmod(at, len(values))
             found[name] = values[here]
@@ -157,7 +159,9 @@ def grid(quoter: Quoter | Sequence[Quoter], /, **axes: Any) -> Grid:
     made = Grid(kept, {name: _axis(name, values) for name, values in axes.items()})
     lists = [len(values) for values in made.axes.values() if not isinstance(values, Range)]
     if math.prod(lists) > POINTS_MAX:
-        raise InputError(f"the grid has {math.prod(lists):,} points; wanted at most {POINTS_MAX:,}. Give ranges, and draw points with .sample(n).")
+        raise InputError(
+            f"the grid has {math.prod(lists):,} points; wanted at most {POINTS_MAX:,}. Give ranges, and draw points with .sample(n)."
+        )
     return made
 
 
@@ -184,7 +188,9 @@ def _axis(name: str, values: Any) -> tuple[Any, ...] | Range:
 def _range(name: str, values: tuple[Any, ...]) -> Range:
     low, high = values[:2]
     if len(values) == 3 and values[2] != "log":
-        raise InputError(f"{name} was {values!r}; wanted (low, high) or (low, high, 'log'). Values to try stand in a list: {list(values)!r}.")
+        raise InputError(
+            f"{name} was {values!r}; wanted (low, high) or (low, high, 'log'). Values to try stand in a list: {list(values)!r}."
+        )
     log = len(values) == 3
     if not (math.isfinite(low) and math.isfinite(high) and low < high) or (log and low <= 0):
         raise InputError(f"{name} was {values!r}; wanted low < high{' and above zero for a logarithm' if log else ''}.")

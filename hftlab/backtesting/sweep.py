@@ -53,7 +53,14 @@ class Sweep(Found):
     """A sweep that runs, or ran: `hl.sweep` returns it at once. Results are there as they come; a point that fails is a row of the table."""
 
     def __init__(
-        self, grid: Grid, shared: Shared, points: Points, crew: Threads | Cluster, call: dict[str, Any], score: str | Score, stop: threading.Event
+        self,
+        grid: Grid,
+        shared: Shared,
+        points: Points,
+        crew: Threads | Cluster,
+        call: dict[str, Any],
+        score: str | Score,
+        stop: threading.Event,
     ) -> None:
         self.grid, self.score = grid, score
         self._shared, self._points, self._crew, self._call = shared, points, crew, call
@@ -106,9 +113,10 @@ class Sweep(Found):
         """Ask it to end, and do not wait for it."""
         self._stop.set()
 
-    def tried(self) -> Sequence[Point | Cell]:
-        """Return the points of the grid; of a search those that were tried so far."""
-        return self.grid.points if isinstance(self._points, GridPoints) else self.cells
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """Return the instruments of the tape."""
+        return self._shared.instruments
 
     # --- what it found -----------------------------------------------------------------------------------------------------
     @property
@@ -136,19 +144,21 @@ class Sweep(Found):
 
     def arguments(self, point: Cell | Point) -> dict[str, Any]:
         """Return what hl.backtest is called with at a point, beside tape, instrument and timers."""
-        return self.grid.arguments(Point(point.number, point.values), self._call)
+        return self.grid.arguments(Point(point.number, point.params), self._call)
 
     # --- within ------------------------------------------------------------------------------------------------------------
     @property
     def _tape(self) -> Tape:
-        assert self._shared.tape is not None  # noqa: S101  # only workers of a cluster have none
+        assert self._shared.tape is not None  # only workers of a cluster have none
         return self._shared.tape
 
     def _cell(self, number_of_point: int) -> Cell:
         with self._news:
             cell = self._cells.get(number_of_point)
         if cell is None:
-            raise InputError(f"point {number_of_point} was not run; there are {len(self._cells):,} of {self._points.total:,} ({self._state}).")
+            raise InputError(
+                f"point {number_of_point} was not run; there are {len(self._cells):,} of {self._points.total:,} ({self._state})."
+            )
         return cell
 
     def _main(self) -> None:
@@ -218,7 +228,7 @@ def _check(shared: Shared, grid: Grid, some: Grid, call: dict[str, Any]) -> None
     """Raise what is wrong with every one of some points; what is wrong with one is a row of the table."""
     taken = set(grid.axes) & {*FIGURES, "sharpe_block", "score", "outcome", "error", "took_s"}
     if taken:
-        raise InputError(f"the axis {sorted(taken)[0]!r} has the name of a figure; give that value of the quoter another name.")
+        raise InputError(f"the axis {min(taken)!r} has the name of a figure; give that value of the quoter another name.")
     first: HftlabError | None = None
     for point in some.points[:100]:
         try:

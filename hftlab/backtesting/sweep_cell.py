@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from hftlab.analytics.collector import Collector
+from hftlab.analytics.exact import value2
 from hftlab.analytics.figures import ratio
 from hftlab.analytics.pnl import HALF, WHOLE, Ledger
-from hftlab.analytics.exact import value2
 from hftlab.analytics.report import Report
 from hftlab.assumptions import Fees, Latency, Queue
 from hftlab.backtesting.grid import PARTS, Point
@@ -53,20 +53,20 @@ FIGURES = (
 Score = Callable[[Report], float]
 
 
-class Stopped(Exception):  # noqa: N818  # no error: somebody pressed cancel
+class Stopped(Exception):  # no error: somebody pressed cancel
     """A point that was given up because the sweep was cancelled."""
 
 
-class Pruned(Exception):  # noqa: N818  # no error either
+class Pruned(Exception):  # no error either
     """A point that a search gave up early."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Cell:
     """What one point came to: `figures` by name, `equity_quote` (float64, shape (PARTS,)) its P&L at the end of each part of the tape."""
 
     number: int
-    values: Mapping[str, Any]
+    params: Mapping[str, Any]
     state: str = DONE
     figures: dict[str, Any] = field(default_factory=dict)
     equity_quote: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -88,7 +88,7 @@ class Lane:
 
         `told` hears the pieces run and the desk's mark of the P&L after each, and may raise Pruned.
         """
-        cell = Cell(point.number, point.values)
+        cell = Cell(point.number, point.params)
         began = time.perf_counter()
         try:
             self._fill(cell, arguments, told)

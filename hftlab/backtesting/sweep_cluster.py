@@ -5,6 +5,7 @@ share one copy), else as an array that Dask copies to each worker.
 """
 
 import dataclasses
+import importlib
 import math
 import tempfile
 import time
@@ -64,9 +65,11 @@ class Cluster:
     def client(self) -> tuple[Any, bool]:
         """Return a client, and whether it is ours to close. Raises InputError without distributed, or where nobody answers."""
         try:
-            import distributed
+            distributed: Any = importlib.import_module("distributed")
         except ModuleNotFoundError as error:
-            raise InputError("a cluster needs Dask: pip install 'hftlab[cluster]'. Without it, a sweep uses the threads of this machine.") from error
+            raise InputError(
+                "a cluster needs Dask: pip install 'hftlab[cluster]'. Without it, a sweep uses the threads of this machine."
+            ) from error
         if isinstance(self._where, distributed.Client):
             return self._where, False
         try:
@@ -74,7 +77,9 @@ class Cluster:
         except (OSError, TimeoutError, ValueError) as error:
             raise InputError(f"no Dask scheduler answers at {self._where!r} ({error}); start one with `dask scheduler`.") from error
 
-    def play(self, shared: Shared, grid: Grid, call: Mapping[str, Any], score: str | Score, points: Points, sink: Callable[[Cell], None]) -> None:
+    def play(
+        self, shared: Shared, grid: Grid, call: Mapping[str, Any], score: str | Score, points: Points, sink: Callable[[Cell], None]
+    ) -> None:
         """Run all points; `sink` hears each cell, once. Returns when there are no more, or when the sweep is cancelled."""
         client, ours = self.client()
         folder = tempfile.TemporaryDirectory(prefix="hftlab-sweep-")
@@ -92,8 +97,7 @@ class Cluster:
                 client.close()
 
     def _play(self, client: Any, job: Job, rows: Any, points: Points, sink: Callable[[Cell], None]) -> None:
-        import distributed
-
+        distributed: Any = importlib.import_module("distributed")  # it has no types
         flying: dict[Any, list[Point]] = {}
         given, took_s, left = 0, 0.0, True
         seen: set[int] = set()
@@ -136,14 +140,14 @@ class Cluster:
             again = f"{job.name}-{number}-{self._tries[number]}"
             flying[client.submit(run_batch, job, rows, batch, key=again)] = batch
             return []
-        return [Cell(one.number, one.values, FAILED, error=f"{type(error).__name__}: {error}") for one in batch]
+        return [Cell(one.number, one.params, FAILED, error=f"{type(error).__name__}: {error}") for one in batch]
 
 
 def _job(shared: Shared, grid: Grid, call: Mapping[str, Any], score: str | Score, path: Path, recorded: bytes) -> Job:
     decide = decide_of(several(grid.quoter))
     quoter = grid.quoter
     if decide is not None:  # as text: a function of a notebook is no part of any module that a worker could import
-        bare = tuple(dataclasses.replace(one, decide=None) for one in several(quoter))  # type: ignore[call-arg]  # all are UserQuoters
+        bare = tuple(dataclasses.replace(one, decide=None) for one in several(quoter))
         quoter = bare[0] if isinstance(grid.quoter, Quoter) else bare
     return Job(
         name=f"hftlab-sweep-{uuid.uuid4().hex[:12]}",
@@ -161,7 +165,7 @@ def _job(shared: Shared, grid: Grid, call: Mapping[str, Any], score: str | Score
 
 
 def _batch(points: Points, size: int) -> list[Point]:
-    found = []
+    found: list[Point] = []
     while len(found) < size and (point := points.take()) is not None:
         found.append(point)
     return found
@@ -221,8 +225,7 @@ class _Cancelled:
 
     def __call__(self) -> bool:
         if not self._said and time.monotonic() >= self._due_s:
-            from distributed import Event, get_client
-
-            self._said = bool(Event(self._name, client=get_client()).is_set())
+            distributed: Any = importlib.import_module("distributed")
+            self._said = bool(distributed.Event(self._name, client=distributed.get_client()).is_set())
             self._due_s = time.monotonic() + LOOK_S
         return self._said

@@ -1,6 +1,6 @@
 """What a running or ended sweep can be asked: its points so far as a table, ranked, on a map, and with the part of luck."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from hftlab.backtesting import sweep_page as page
@@ -20,19 +20,21 @@ def by_of(score: str | Score) -> str:
     return score if isinstance(score, str) and score in RANKED else "score"
 
 
-class Found:
+class Found(ABC):
     """The results of a sweep, as far as it has come."""
 
     grid: Grid
     score: str | Score
-    progress: Callable[[], Any]
-    running: bool
     _luck: tuple[int, Luck] | None = None
 
     @property
+    @abstractmethod
     def cells(self) -> list[Cell]:
         """Return what each point came to so far, by number."""
-        return []
+
+    @abstractmethod
+    def progress(self) -> Any:
+        """Return how far it is."""
 
     @property
     def by(self) -> str:
@@ -65,6 +67,8 @@ class Found:
 
         Where several points share a square it shows the best of them, or with `of="mean"` their mean. Raises UnknownName, InputError.
         """
+        if of not in {"best", "mean"}:
+            raise InputError(f"of was {of!r}; wanted 'best' (of the points that share a square) or 'mean'.")
         made = page.Heatmap(self, x, y, self._named(value), of)  # type: ignore[arg-type]  # a Sweep
         made.svg()
         return made
@@ -83,7 +87,7 @@ class Found:
         best = {}
         for name in ("pnl_quote", "sharpe_block", "drawdown_quote_max", *(["score"] if self.by == "score" else [])):
             one = self.best_by(name)
-            best[name] = {"point": one.number, **{axis: label(value) for axis, value in one.values.items()}, name: one.figures.get(name)}
+            best[name] = {"point": one.number, **{axis: label(value) for axis, value in one.params.items()}, name: one.figures.get(name)}
         return {"points": len(cells), **outcomes, "best_by": best, "luck": self.luck().text()}
 
     def _named(self, by: str | None) -> str:

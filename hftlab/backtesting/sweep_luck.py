@@ -35,18 +35,18 @@ class Luck:
         one = self.sharpe
         if math.isnan(one.per_period):
             return f"The best of {self.trials:,} points, number {self.best}, has no Sharpe ratio: its P&L never moved."
-        words = [
+        words = (
             f"The best of {self.trials:,} points, number {self.best}: Sharpe {one.per_period:.3g} [{one.low:.3g}, {one.high:.3g}] a part of the "
             f"tape (n={one.n}), above zero with probability {one.probability:.3g}; after {self.trials:,} trials {one.deflated:.3g} (deflated)."
-        ]
+        )
         if self.overfitting is not None:
-            words.append(
-                f"Chosen in one half of the tape it was at or below the median in the other {self.overfitting.probability:.0%} of the time "
+            words += (
+                f" Chosen in one half of the tape it was at or below the median in the other {self.overfitting.probability:.0%} of the time "
                 "(probability of overfitting)."
             )
         if self.check is not None:
-            words.append(f"Points without any edge show so good a best with p = {self.check.white:.3g} (White), {self.check.spa:.3g} (Hansen).")
-        return " ".join(words)
+            words += f" Points without any edge show so good a best with p = {self.check.white:.3g} (White), {self.check.spa:.3g} (Hansen)."
+        return words
 
 
 def luck_of(cells: Sequence[Cell], best: Cell) -> Luck:

@@ -9,7 +9,7 @@ from hftlab.analytics.heatmap import Square, heatmap
 from hftlab.analytics.pictures import amount
 from hftlab.backtesting.grid import label
 from hftlab.backtesting.sweep_cell import FAILED, Cell
-from hftlab.backtesting.sweep_result import SMALLER_IS_BETTER, cells_of_map, ranked, value_of
+from hftlab.backtesting.sweep_result import SMALLER_IS_BETTER, Places, cells_of_map, ranked, value_of
 from hftlab.errors import UnknownName, did_you_mean
 from hftlab.show import mimebundle
 
@@ -49,18 +49,26 @@ class Heatmap:
 
 
 def drawn(cells: Sequence[Cell], of: Heatmap) -> str:
-    """Return the map of cells as SVG."""
-    across, down, found = cells_of_map(cells, of.x, of.y, of.value, of.of)
+    """Return the map of cells as SVG, squares that no cell has come to yet left empty."""
+    axes = of.sweep.grid.axes
+    places = {name: Places.along(axes[name]) for name in (of.x, of.y)}
+    found = cells_of_map(cells, places, of.x, of.y, of.value)
     squares = {}
     for place, here in found.items():
         values = [value_of(cell, of.value) for cell in here]
         value = values[0] if of.of == "best" else sum(values) / len(values)
         more = f" (of {len(here)} points the {of.of})" if len(here) > 1 else ""
-        said = ", ".join(f"{name} {label(v)}" for name, v in here[0].values.items())
-        squares[place] = Square(value, here[0].number, f"point {here[0].number}: {said}; {of.value}{more} ")
+        squares[place] = Square(value, here[0].number, f"point {here[0].number}: {_values(here[0])}; {of.value}{more} ")
     first = ranked(cells, of.value)[:1]
-    title = f"{of.value}{f', {of.of} of each square' if any(len(here) > 1 for here in found.values()) else ''}"
-    return heatmap(across, down, squares, title=title, x=of.x, y=of.y, mark=first[0].number if first else None)
+    shared = f", {of.of} of each square" if any(len(here) > 1 for here in found.values()) else ""
+    title = f"{of.value}{unit_of(of.value, of.sweep)}{shared}"
+    return heatmap(places[of.x].names, places[of.y].names, squares, title=title, x=of.x, y=of.y, mark=first[0].number if first else None)
+
+
+def unit_of(figure: str, sweep: "Sweep") -> str:
+    """Return the unit of a figure in brackets, where its name stands for one that depends on the instrument."""
+    one = sweep.instruments[0]
+    return f" ({one.settle})" if "_quote" in figure else f" ({one.base})" if figure.endswith("_base") else ""
 
 
 def best_rows(cells: Sequence[Cell], axes: Sequence[str], by: str, n: int = ROWS) -> str:
@@ -69,8 +77,8 @@ def best_rows(cells: Sequence[Cell], axes: Sequence[str], by: str, n: int = ROWS
     head = "".join(f"<th {_CELL}>{escape(name)}</th>" for name in ("point", *axes, *figures))
     body = ""
     for cell in ranked(cells, by)[:n]:
-        values = [str(cell.number), *(_text(label(cell.values[name])) for name in axes)]
-        values += [amount(value_of(cell, name)).removeprefix("" if name == "pnl_quote" else "+") for name in figures]
+        values = [str(cell.number), *(_text(label(cell.params[name])) for name in axes)]
+        values += [_figure(name, cell.figures.get(name)) for name in figures]
         body += f"<tr data-point='{cell.number}'>{''.join(f'<td {_CELL}>{escape(value)}</td>' for value in values)}</tr>"
     order = "smallest" if by in SMALLER_IS_BETTER else "largest"
     return f"<div>best points, by {order} {escape(by)}</div><table style='border-collapse:collapse'><tr>{head}</tr>{body}</table>"
@@ -81,15 +89,15 @@ def failures(cells: Sequence[Cell], n: int = 3) -> str:
     bad = [cell for cell in cells if cell.state == FAILED]
     if not bad:
         return ""
-    items = "".join(f"<li>point {cell.number} ({_values(cell)}): {escape(cell.error)}</li>" for cell in bad[:n])
+    items = "".join(f"<li>point {cell.number} ({escape(_values(cell))}): {escape(cell.error)}</li>" for cell in bad[:n])
     more = f"<li>and {len(bad) - n:,} more; the column `error` of .table() has them all</li>" if len(bad) > n else ""
     return f"<div style='color:#d1495b'>failed:</div><ul>{items}{more}</ul>"
 
 
-def default_axes(axes: Sequence[str], cells: Sequence[Cell]) -> tuple[str, str] | None:
-    """Return the two axes with the most values among the cells, None where there are not two."""
-    counts = {name: len({label(cell.values[name]) for cell in cells}) for name in axes}
-    first = sorted((name for name in axes if counts[name] > 1), key=lambda name: -counts[name])
+def default_axes(sweep: "Sweep") -> tuple[str, str] | None:
+    """Return the two axes with the most values, None where there are not two."""
+    counts = {name: len(Places.along(axis).names) for name, axis in sweep.grid.axes.items()}
+    first = sorted((name for name in counts if counts[name] > 1), key=lambda name: -counts[name])
     return (first[0], first[1]) if len(first) > 1 else None
 
 
@@ -114,12 +122,18 @@ def end(sweep: "Sweep") -> str:
 
 def picture(sweep: "Sweep", cells: Sequence[Cell]) -> str:
     """Return the map of the two widest axes; nothing where there are not two."""
-    two = default_axes(list(sweep.grid.axes), cells)
+    two = default_axes(sweep)
     return drawn(cells, Heatmap(sweep, *two, sweep.by)) if two else ""
 
 
 def _values(cell: Cell) -> str:
-    return escape(", ".join(f"{name} {_text(label(value))}" for name, value in cell.values.items()))
+    return ", ".join(f"{name} {_text(label(value))}" for name, value in cell.params.items())
+
+
+def _figure(name: str, value: Any) -> str:
+    if isinstance(value, int) or value is None:
+        return "–" if value is None else f"{value:,}"
+    return amount(float(value)).removeprefix("" if name == "pnl_quote" else "+")
 
 
 def _text(value: Any) -> str:

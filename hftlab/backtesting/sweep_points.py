@@ -1,5 +1,6 @@
 """Where the points of a sweep come from, and how threads share them out."""
 
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,7 +57,9 @@ class Threads:
     workers: int
     stop: Callable[[], bool]
 
-    def play(self, shared: Shared, grid: Grid, call: Mapping[str, Any], score: str | Score, points: Points, sink: Callable[[Cell], None]) -> None:
+    def play(
+        self, shared: Shared, grid: Grid, call: Mapping[str, Any], score: str | Score, points: Points, sink: Callable[[Cell], None]
+    ) -> None:
         """Run all points; `sink` hears each cell. Returns when there are no more, or when the sweep is cancelled."""
         decide = decide_of(several(grid.quoter))
         run = core.run if decide is None else runner(decide)
@@ -66,8 +69,7 @@ class Threads:
             try:
                 lane = Lane(shared, run, score, self.stop)
                 while not self.stop() and (point := points.take()) is not None:
-                    asked = point
-                    cell = lane.cell(asked, grid.arguments(asked, call), lambda piece, pnl, asked=asked: points.told(asked, piece, pnl))
+                    cell = lane.cell(point, grid.arguments(point, call), functools.partial(points.told, point))
                     points.done(cell)
                     sink(cell)
             except Stopped:

@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hftlab.backtesting.grid import label
+from hftlab.backtesting.grid import Range, label
 from hftlab.backtesting.sweep_cell import DONE, FIGURES, Cell
-from hftlab.errors import InputError, UnknownName, did_you_mean
+from hftlab.errors import UnknownName, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SMALLER_IS_BETTER = frozenset({"drawdown_quote_max", "order_to_trade", "took_s"})
-RANKED = tuple(name for name in FIGURES if name not in {"state", "digest"}) + ("sharpe_block",)
+BINS = 12
+RANKED = (*(name for name in FIGURES if name not in {"state", "digest"}), "sharpe_block")
 
 
 def value_of(cell: Cell, by: str) -> float:
@@ -45,7 +47,7 @@ def table(cells: Sequence[Cell], axes: Sequence[str]) -> "pd.DataFrame":
 
     names = dict.fromkeys(name for cell in cells for name in cell.figures)
     rows = [
-        {name: label(cell.values[name]) for name in axes}
+        {name: label(cell.params[name]) for name in axes}
         | {name: cell.figures.get(name, math.nan) for name in names}
         | {"outcome": cell.state, "error": cell.error, "took_s": cell.took_s}
         for cell in cells
@@ -54,15 +56,38 @@ def table(cells: Sequence[Cell], axes: Sequence[str]) -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=columns, index=pd.Index([cell.number for cell in cells], name="point"))
 
 
-def cells_of_map(cells: Sequence[Cell], x: str, y: str, value: str, of: str) -> tuple[list[Any], list[Any], Mapping[tuple[int, int], list[Cell]]]:
-    """Return the values of two axes, as they stand in the grid, and the cells of each pair of their places. Raises InputError."""
-    if of not in {"best", "mean"}:
-        raise InputError(f"of was {of!r}; wanted 'best' (of the points that fall into a cell of the map) or 'mean'.")
-    across, down = (_sorted({label(cell.values[name]) for cell in cells}) for name in (x, y))
+def cells_of_map(cells: Sequence[Cell], places: Mapping[str, "Places"], x: str, y: str, value: str) -> dict[tuple[int, int], list[Cell]]:
+    """Return the cells of each square (column, row) of the map of two axes, the best by `value` first."""
     found: dict[tuple[int, int], list[Cell]] = {}
     for cell in cells:
-        found.setdefault((across.index(label(cell.values[x])), down.index(label(cell.values[y]))), []).append(cell)
-    return across, down, {place: ranked(here, value) or here for place, here in found.items()}
+        found.setdefault((places[x].of(cell.params[x]), places[y].of(cell.params[y])), []).append(cell)
+    return {place: ranked(here, value) or here for place, here in found.items()}
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the values of an axis stand on a map: one place a value, of a range one of BINS stretches, named by its middle."""
+
+    names: list[Any]
+    range: Range | None = None
+
+    @classmethod
+    def along(cls, axis: tuple[Any, ...] | Range) -> "Places":
+        """Return the places of an axis of a grid."""
+        if not isinstance(axis, Range):
+            return cls(_sorted({label(value) for value in axis}))
+        if axis.whole and axis.high - axis.low < BINS:
+            return cls(list(range(int(axis.low), int(axis.high) + 1)))
+        scale = Range(float(axis.low), float(axis.high), axis.log)
+        return cls([float(f"{scale.draw((k + 0.5) / BINS):.3g}") for k in range(BINS)], scale)
+
+    def of(self, value: Any) -> int:
+        """Return the place of a value."""
+        if self.range is None:
+            return self.names.index(label(value))
+        low, high, value = self.range.low, self.range.high, float(value)
+        share = math.log(value / low) / math.log(high / low) if self.range.log else (value - low) / (high - low)
+        return max(0, min(BINS - 1, int(share * BINS)))
 
 
 def _sorted(values: set[Any]) -> list[Any]:

@@ -34,7 +34,9 @@ class Search:
         try:
             import optuna
         except ModuleNotFoundError as error:
-            raise InputError("a search needs optuna: pip install 'hftlab[sweep]'. Without it, .sample(n) draws points at random.") from error
+            raise InputError(
+                "a search needs optuna: pip install 'hftlab[sweep]'. Without it, .sample(n) draws points at random."
+            ) from error
         study = self.study
         if study is None:
             pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTS, n_warmup_steps=1)
@@ -100,7 +102,7 @@ class SearchPoints:
                 self.study.tell(trial, state=self._states.PRUNED)
             elif cell.state == DONE and math.isfinite(value):
                 self.study.tell(trial, value)
-                self._known[_key(dict(cell.values))] = value
+                self._known[_key(dict(cell.params))] = value
             else:
                 self.study.tell(trial, state=self._states.FAIL)
 
@@ -116,7 +118,9 @@ def _space(values: tuple[Any, ...] | Range) -> Any:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(values, Range):
-        return (IntDistribution if values.whole else FloatDistribution)(values.low, values.high, log=values.log)
+        if values.whole:
+            return IntDistribution(int(values.low), int(values.high), log=values.log)
+        return FloatDistribution(values.low, values.high, log=values.log)
     if all(isinstance(one, int | float) and not isinstance(one, bool) for one in values):
         return IntDistribution(0, len(values) - 1)
     return CategoricalDistribution(tuple(range(len(values))))

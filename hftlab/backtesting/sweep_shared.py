@@ -65,9 +65,7 @@ class Shared:
         return extra.tobytes()
 
     def _made(self, extra: np.ndarray, stop: Callable[[], bool]) -> tuple[np.ndarray, ...]:
-        return tuple(
-            rows[low : low + PIECE_ROWS] for rows in self._merged(extra, stop) for low in range(0, len(rows), PIECE_ROWS)
-        )
+        return tuple(rows[low : low + PIECE_ROWS] for rows in self._merged(extra, stop) for low in range(0, len(rows), PIECE_ROWS))
 
     def _merged(self, extra: np.ndarray, stop: Callable[[], bool]) -> Iterator[np.ndarray]:
         if self.tape is None:
@@ -86,4 +84,3 @@ class Shared:
     def part_s(self) -> float:
         """Return the seconds of one part."""
         return float(self.edges_ns[1] - self.edges_ns[0]) / 1e9
-

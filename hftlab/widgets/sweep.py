@@ -9,16 +9,15 @@ import ipywidgets as w
 import traitlets as t
 
 from hftlab.backtesting import sweep_page as page
-from hftlab.backtesting.sweep_cell import Cell
-from hftlab.widgets.page import PageWidget, script
-from hftlab.widgets.page import STYLE
+from hftlab.widgets.page import STYLE, PageWidget, script
 from hftlab.widgets.text import esc
 
 if TYPE_CHECKING:
     from hftlab.backtesting.sweep import Sweep
+    from hftlab.backtesting.walk_forward import WalkForward
 
 TICK_S = 0.25
-NOTHING = "–"
+_COLOURS = {"finished": "success", "cancelled": "warning", "broken": "danger"}
 STYLES = """.hft-picks { overflow-x: auto; } .hft-picks [data-point] { cursor: pointer; }
 .hft-picks g[data-point]:hover rect { stroke: currentColor; stroke-width: 1.5; }
 .hft-picks tr[data-point]:hover td { background: var(--hft-grid); }
@@ -63,7 +62,7 @@ class Opened:
             self.widget.value = f"<i>running point {point} again …</i>"
             try:
                 self.report = self._sweep.report(point)
-                text = self.report._repr_html_()  # noqa: SLF001  # what a notebook calls
+                text = self.report._repr_html_()
             except Exception as error:  # why: whatever goes wrong is read where the report would stand
                 text = f'<div class="hft-error">{esc(type(error).__name__)}: {esc(error)}</div>'
             self.widget.value = f"<h4>point {point}</h4>{text}"
@@ -77,12 +76,16 @@ class SweepWidget(w.VBox):
         self.opened = Opened(sweep)
         self._bar = w.FloatProgress(min=0.0, max=1.0, layout=w.Layout(width="320px"))
         self._said = w.HTML()
-        self.cancel = w.Button(description="cancel", icon="stop", tooltip="end the sweep; what was found stays", layout=w.Layout(width="90px"))
+        self.cancel = w.Button(
+            description="cancel", icon="stop", tooltip="end the sweep; what was found stays", layout=w.Layout(width="110px")
+        )
         self.cancel.on_click(self._pressed)
         self._best, self._map = Picks(self.opened.open), Picks(self.opened.open)
         axes = list(sweep.grid.axes)
-        two = page.default_axes(axes, [Cell(one.number, one.values) for one in sweep.tried()])
-        self.x, self.y = (w.Dropdown(options=axes, value=name, description=text) for name, text in zip(two or (None, None), ("across", "up"), strict=True))
+        two = page.default_axes(sweep)
+        self.x, self.y = (
+            w.Dropdown(options=axes, value=name, description=text) for name, text in zip(two or (None, None), ("across", "up"), strict=True)
+        )
         self.value = w.Dropdown(options=_figures(sweep), value=sweep.by, description="figure")
         for box in (self.x, self.y, self.value):
             box.layout.width, box.style.description_width = "auto", "initial"
@@ -101,7 +104,7 @@ class SweepWidget(w.VBox):
         """Bring everything up to date."""
         progress = self.sweep.progress()
         self._bar.value = progress.done / max(1, progress.total)
-        self._bar.bar_style = {"finished": "success", "cancelled": "warning", "broken": "danger"}.get(progress.state, "")
+        self._bar.bar_style = _COLOURS.get(progress.state, "")
         self._said.value = f"{esc(progress)}"
         self.cancel.disabled = not self.sweep.running
         if progress.done != self._seen or not self.sweep.running:
@@ -145,3 +148,43 @@ def heatmap_widget(heatmap: page.Heatmap) -> w.VBox:
     picture = Picks(opened.open)
     picture.html = heatmap.svg()
     return w.VBox([picture, opened.widget])
+
+
+class WalkWidget(w.VBox):
+    """A walk forward: how far it is, a button that ends it, and the folds that have been traded."""
+
+    def __init__(self, walk: "WalkForward") -> None:
+        self.walk = walk
+        self._bar = w.FloatProgress(min=0.0, max=1.0, layout=w.Layout(width="320px"))
+        self.cancel = w.Button(description="cancel", icon="stop", tooltip="end it; the folds that were done stay", layout=w.Layout(width="110px"))
+        self.cancel.on_click(self._pressed)
+        self._html = w.HTML()
+        super().__init__([w.HBox([self._bar, self.cancel]), self._html])
+        self.add_class("hft-sweep")
+        self.update()
+        if walk.running:
+            threading.Thread(target=self._follow, name="hftlab-walk-screen", daemon=True).start()
+
+    def update(self) -> None:
+        """Bring everything up to date."""
+        progress = self.walk.progress()
+        self._bar.value = progress.done / max(1, progress.total)
+        self._bar.bar_style = _COLOURS.get(progress.state, "")
+        self.cancel.disabled = not self.walk.running
+        self._html.value = self.walk._repr_html_()
+
+    def _pressed(self, _button: Any) -> None:
+        self.cancel.disabled = True
+        self.walk.stop()
+
+    def _follow(self) -> None:
+        while self.walk.running:
+            began_s = time.monotonic()
+            self.update()
+            time.sleep(max(TICK_S, 9 * (time.monotonic() - began_s)))
+        self.update()
+
+
+def walk_widget(walk: "WalkForward") -> WalkWidget:
+    """Return the widget of a walk forward."""
+    return WalkWidget(walk)
