@@ -167,6 +167,7 @@ class Sweep(Found):
             state = CANCELLED if self._stop.is_set() else FINISHED
         except BaseException as error:  # why: it is raised again by wait(), and stands on the screen
             self.error, state = error, BROKEN
+        self._shared.forget()
         with self._news:
             self._state, self._ended_s = state, time.monotonic()
             self._news.notify_all()

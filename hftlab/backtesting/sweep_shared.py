@@ -76,11 +76,7 @@ class Shared:
             if stop():
                 return
 
-    @property
-    def nbytes(self) -> int:
-        """Return the memory of the merged rows, which does not grow with the points."""
-        return sum(rows.nbytes for pieces in self._pieces.values() for rows in pieces)
-
-    def part_s(self) -> float:
-        """Return the seconds of one part."""
-        return float(self.edges_ns[1] - self.edges_ns[0]) / 1e9
+    def forget(self) -> None:
+        """Let go of the merged rows: a sweep that has ended needs them no more."""
+        with self._lock:
+            self._pieces.clear()

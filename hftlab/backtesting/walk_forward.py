@@ -171,7 +171,9 @@ def walk_forward(
     purge_s, embargo_s = number(purge_s, "purge_s", 0), number(embargo_s, "embargo_s", 0)
     each_s = tape.span_s / pieces
     if each_s <= purge_s + embargo_s:
-        raise InputError(f"a piece of {each_s:,.3f} s is no longer than purge_s={purge_s:g} and embargo_s={embargo_s:g} together; use fewer folds.")
+        raise InputError(
+            f"a piece of {each_s:,.3f} s is no longer than purge_s={purge_s:g} and embargo_s={embargo_s:g} together; use fewer folds."
+        )
     spans_s = [(k * each_s + (embargo_s if k else 0.0), (k + 1) * each_s - (purge_s if k + 1 < pieces else 0.0)) for k in range(pieces)]
 
     def start(span_s: tuple[float, float]) -> Sweep:
@@ -181,6 +183,4 @@ def walk_forward(
 
     first = start(spans_s[0])  # here, so that what fits no point is said at once
     waiting = [first]
-    return WalkForward(
-        spans_s, past, lambda span_s: waiting.pop() if waiting else start(span_s), len(grid), tape.instruments[0].settle
-    )
+    return WalkForward(spans_s, past, lambda span_s: waiting.pop() if waiting else start(span_s), len(grid), tape.instruments[0].settle)

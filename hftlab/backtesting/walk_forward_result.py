@@ -50,7 +50,9 @@ def step_of(fold: int, span_s: tuple[float, float], past: Sequence[Sequence[Cell
     """Return what is chosen on the sweeps of the past and what it makes in the sweep here; None where no point came to its end in all."""
     scores = _scores(past, by)
     done = {cell.number: cell for cell in here if cell.state == DONE}
-    candidates = sorted((number for number in scores if number in done), key=lambda n: (scores[n] if by in SMALLER_IS_BETTER else -scores[n], n))
+    candidates = sorted(
+        (number for number in scores if number in done), key=lambda n: (scores[n] if by in SMALLER_IS_BETTER else -scores[n], n)
+    )
     if not candidates:
         return None
     chosen = done[candidates[0]]
@@ -142,7 +144,10 @@ def table(steps: Sequence[Step]) -> "pd.DataFrame":
     import pandas as pd
 
     names = ("start_s", "end_s", "point", "past", "past_pnl_quote", "pnl_quote", "rank", "best_quote", "median_quote")
-    rows = [{name: getattr(step, name) for name in names[:3]} | step.params | {name: getattr(step, name) for name in names[3:]} for step in steps]
+    rows = [
+        {name: getattr(step, name) for name in names[:3]} | step.params | {name: getattr(step, name) for name in names[3:]}
+        for step in steps
+    ]
     return pd.DataFrame(rows, index=pd.Index([step.fold for step in steps], name="fold"))
 
 
@@ -173,10 +178,18 @@ def page(outcome: Outcome) -> str:
     """Return the folds as HTML."""
     cell = "style='text-align:right;padding:1px 8px'"
     names = [*outcome.steps[0].params]
-    head = "".join(f"<th {cell}>{escape(one)}</th>" for one in ("fold", *names, "made before", "made here", "rank here", "best here", "median here"))
+    head = "".join(
+        f"<th {cell}>{escape(one)}</th>" for one in ("fold", *names, "made before", "made here", "rank here", "best here", "median here")
+    )
     body = ""
     for step in outcome.steps:
         values = [str(step.fold), *(f"{v:.4g}" if isinstance(v, float) else str(v) for v in step.params.values())]
-        values += [amount(step.past_pnl_quote), amount(step.pnl_quote), f"{step.rank:.0%}", amount(step.best_quote), amount(step.median_quote)]
+        values += [
+            amount(step.past_pnl_quote),
+            amount(step.pnl_quote),
+            f"{step.rank:.0%}",
+            amount(step.best_quote),
+            amount(step.median_quote),
+        ]
         body += f"<tr>{''.join(f'<td {cell}>{escape(value)}</td>' for value in values)}</tr>"
     return f"<div>{picture(outcome)}</div><table style='border-collapse:collapse'><tr>{head}</tr>{body}</table><div>{escape(outcome.text())}</div>"

@@ -156,7 +156,9 @@ class WalkWidget(w.VBox):
     def __init__(self, walk: "WalkForward") -> None:
         self.walk = walk
         self._bar = w.FloatProgress(min=0.0, max=1.0, layout=w.Layout(width="320px"))
-        self.cancel = w.Button(description="cancel", icon="stop", tooltip="end it; the folds that were done stay", layout=w.Layout(width="110px"))
+        self.cancel = w.Button(
+            description="cancel", icon="stop", tooltip="end it; the folds that were done stay", layout=w.Layout(width="110px")
+        )
         self.cancel.on_click(self._pressed)
         self._html = w.HTML()
         super().__init__([w.HBox([self._bar, self.cancel]), self._html])
