@@ -246,7 +246,9 @@ def test_a_search_with_a_seed_and_one_worker_is_the_same_twice(tape):
 
 
 def test_a_search_runs_no_point_twice(tape):
-    found = hl.sweep(tape, None, hl.grid(QUOTER, levels=[1, 2], fair=["mid", "micro"]).search(25, prune=False), LIMITS, workers=1).wait(LONG_S)
+    found = hl.sweep(tape, None, hl.grid(QUOTER, levels=[1, 2], fair=["mid", "micro"]).search(25, prune=False), LIMITS, workers=1).wait(
+        LONG_S
+    )
     params = [tuple(cell.params.values()) for cell in found.cells]
     assert len(params) == len(set(params)) <= 4
     assert found.progress().total == len(params)
