@@ -40,6 +40,7 @@ _WHERE = {
     "fields": "usercode.fields",
     "fit_fills": "backtesting.fit_fills",
     "grid": "backtesting.grid",
+    "holdout": "backtesting.holdout",
     "load": "data.recordings",
     "replay": "backtesting.replay",
     "resume": "engine.process",

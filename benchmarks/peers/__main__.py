@@ -1,8 +1,9 @@
-"""`python -m benchmarks.peers setup | compare | speed [--dir DIR]`: hftlab beside hftbacktest 2.4.4, one rule, one recording.
+"""`python -m benchmarks.peers setup | compare | speed | metrics [--dir DIR]`: hftlab beside hftbacktest 2.4.4, one rule, one recording.
 
 setup    make hftbacktest's own environment (it is installed from PyPI, into a folder of the user's cache)
 compare  run the rule in both, and say of every order and fill whether they agree
 speed    time both, turn by turn in one run, and from a fresh process to the first result; JSON
+metrics  figures of returns beside those of empyrical-reloaded, quantstats and statsmodels, as the table of docs/returns.md
 """
 
 import argparse
@@ -94,7 +95,7 @@ def first(data: Path, start_ns: int) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("do", choices=("setup", "compare", "speed", "first"))
+    parser.add_argument("do", choices=("setup", "compare", "speed", "metrics", "first"))
     parser.add_argument(
         "--dir", type=Path, default=default_dir(), help="where the environment and converted data are (default: %(default)s)"
     )
@@ -103,6 +104,11 @@ def main() -> int:
     options = parser.parse_args()
     if options.do == "first":
         first(options.data, options.start)
+        return 0
+    if options.do == "metrics":
+        from benchmarks.peers.metrics import table as metrics
+
+        print(metrics())
         return 0
     if options.do != "setup" and not RECORDING.is_file():
         print(f"../shared/data/{RECORDING.name} is not beside this clone: there is nothing to compare on.", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Returns of a P&L curve, and the figures that are made of them. Conventions, the same everywhere:
+"""Returns of a P&L curve, and the figures that are made of them, by one set of conventions.
 
 Simple returns of the equity (capital + P&L so far). Sub-daily P&L is first brought to whole calendar days (UTC). A drawdown is compounded,
 has the starting capital as a first peak, and is a negative number. Downside deviation is taken over all n returns. 365 or 252 days in a
@@ -126,7 +126,7 @@ def sortino(returns: Any, periods_per_year: float | None, *, target: float = 0.0
 
 def calmar(returns: Any, periods_per_year: float) -> float:
     """Return CAGR / |max drawdown| over the full sample (Young 1991 looked at 36 months). NaN without a drawdown."""
-    deepest = abs(max_drawdown(returns).depth)
+    deepest = abs(deepest_drawdown(returns).depth)
     return cagr(returns, periods_per_year) / deepest if deepest > 0 else math.nan
 
 
@@ -150,7 +150,7 @@ class Drawdown:
         return None if self.recovered is None else self.recovered - self.peak
 
 
-def max_drawdown(returns: Any) -> Drawdown:
+def deepest_drawdown(returns: Any) -> Drawdown:
     """Return the deepest drawdown of compounded returns; the starting capital is a peak, so who only lost has drawn down."""
     values = known(returns)
     wealth = np.cumprod(np.concatenate([[1.0], 1 + values]))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hftlab.analytics.equity import ratio_error
 from hftlab.analytics.overfit import deflated_sharpe, probabilistic_sharpe
 from hftlab.errors import InputError
 from hftlab.strict import number
@@ -128,13 +129,14 @@ def moments(values: Floats) -> tuple[float, float]:
     if len(values) < 2 or math.isnan(per_period(values)):
         return math.nan, math.nan
     centred = (values - values.mean()) / values.std()
-    return float((centred**3).mean()), float((centred**4).mean())
+    squares = centred * centred
+    return float((squares * centred).mean()), float((squares * squares).mean())
 
 
 def ratio_variance(ratio: float, n: int, skew: float = 0.0, kurtosis: float = 3.0, method: str = "moments") -> float:
     """Return the variance of a ratio a period: (1 - skew SR + (kurtosis - 1) / 4 SR^2) / (n - 1) (Mertens 2002), normal: / n (Lo 2002)."""
     if method == "normal":
-        return (1 + ratio**2 / 2) / n if n >= 2 else math.nan
+        return float(ratio_error(ratio, n)) ** 2 if n >= 2 else math.nan
     return max(1 - skew * ratio + (kurtosis - 1) / 4 * ratio**2, 0.0) / (n - 1) if n >= 2 else math.nan
 
 

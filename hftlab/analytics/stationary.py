@@ -18,7 +18,7 @@ def block_length(values: Floats) -> float:
     """Return the mean block length of the stationary bootstrap for a series, shape (n,): b = (2 g^2 / D)^(1/3) n^(1/3).
 
     Politis & White 2004 with the correction of Patton, Politis & White 2009: a flat-top window over twice the lag from which on
-    the correlations stay within 2 sqrt(log10(n) / n), D = 2 v^2. From 1 to min(3 sqrt(n), n / 3); 1 for a series that does not vary.
+    the correlations stay within 2 sqrt(log10(n) / n), found as the authors' own program does, D = 2 v^2. From 1 to min(3 sqrt(n), n / 3); 1 for a series that does not vary.
     """
     n = len(values)
     centred = values - values.mean()
@@ -31,7 +31,7 @@ def block_length(values: Floats) -> float:
     lags = np.arange(most + 1)
     covariance = np.array([float(centred[lag:] @ centred[: n - lag]) / n for lag in lags if lag < n])
     beyond = np.abs(covariance[1:]) / variance >= 2 * math.sqrt(math.log10(n) / n)
-    width = min(2 * max(_last_before_quiet(beyond, run), 1), len(covariance) - 1)
+    width = min(2 * max(_first_quiet(beyond, run), 1), len(covariance) - 1)
     lag = np.arange(-width, width + 1)
     share = np.abs(lag) / width
     window = np.where(share <= 0.5, 1.0, 2 * (1 - share))
@@ -41,10 +41,10 @@ def block_length(values: Floats) -> float:
     return float(np.clip((2 * g**2 / d) ** (1 / 3) * n ** (1 / 3), 1.0, top)) if d > 0 else 1.0
 
 
-def _last_before_quiet(beyond: npt.NDArray[np.bool_], run: int) -> int:
-    """Return the smallest lag after which `run` correlations in a row are within the band; the last outside it where there is none."""
-    for lag in range(len(beyond) - run + 1):
-        if not beyond[lag : lag + run].any():
+def _first_quiet(beyond: npt.NDArray[np.bool_], run: int) -> int:
+    """Return the first lag from which `run` correlations in a row are within the band; the last outside it where there is none."""
+    for lag in range(1, len(beyond) - run + 2):
+        if not beyond[lag - 1 : lag - 1 + run].any():
             return lag
     return int(np.flatnonzero(beyond)[-1]) + 1
 

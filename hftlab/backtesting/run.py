@@ -11,6 +11,7 @@ from hftlab.analytics.origin import Origin
 from hftlab.analytics.report import Report
 from hftlab.assumptions import Fees, Latency, Queue, latency_rows
 from hftlab.backtesting.clock import with_timers
+from hftlab.backtesting.counting import counted, rule_of
 from hftlab.backtesting.strategist import Strategist
 from hftlab.data.merging import merged_chunks
 from hftlab.data.state import State, build
@@ -61,6 +62,7 @@ def backtest(
     its `report` where a decide or a strategy fails.
     """
     call = {name: value for name, value in locals().items() if name != "tape"}
+    rule = rule_of(call)
     instruments = instruments_of(tape, instrument)
     m = len(instruments)
     latencies, schedules = spread(latency or Latency(), m, "latencies"), spread(fees or Fees(), m, "fees")
@@ -71,8 +73,7 @@ def backtest(
     )
     decide = decide_of(quoters)
     run = core.run if decide is None else runner(decide, jit=jit)
-    every_ns = int(number(timer_ms, "timer_ms", 0.001) * 1e6)
-    _check_start(timer_start)
+    every_ns = _every_ns(timer_ms, timer_start)
     source = _Counted(tape)
     chunks = with_timers(merged_chunks(source, source.rows_max), every_ns, start=timer_start, extra=latency_rows(latencies))
     state.step(run, np.zeros(0, EVENT))  # loads, or for user code compiles, the kernels: no part of the time of the run
@@ -91,7 +92,8 @@ def backtest(
         assumptions["strategy"] = strategist.text()
     if words := warning(state):
         assumptions["warning"] = words
-    return Report.of(state, collector, rows=source.rows, took_s=took_s, assumptions=assumptions, origin=Origin(tape, call, backtest))
+    origin = Origin(tape, call, backtest)
+    return counted(Report.of(state, collector, rows=source.rows, took_s=took_s, assumptions=assumptions, origin=origin), rule)
 
 
 class _Counted:
@@ -138,9 +140,11 @@ def _assumptions(models: Sequence[Queue], latencies: Sequence[Latency], schedule
     }
 
 
-def _check_start(timer_start: str | int) -> None:
+def _every_ns(timer_ms: float, timer_start: str | int) -> int:
+    """Return the time between timers. Raises InputError for a time, or a start of them, that cannot be."""
     if isinstance(timer_start, str):
         choice(timer_start, TIMER_STARTS, "timer_start")
+    return int(number(timer_ms, "timer_ms", 0.001) * 1e6)
 
 
 def _check_fifo(state: State, models: Sequence[Queue]) -> None:
