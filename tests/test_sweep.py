@@ -11,6 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hftlab as hl
+from hftlab.analytics.report_returns import pnl_curve
+from hftlab.analytics.runs_file import Place
+from hftlab.analytics.runs_ledger import steps, trials
+from hftlab.analytics.sharpe import per_period
 from hftlab.backtesting.grid import Range
 from hftlab.backtesting.sweep_cell import DONE, FAILED, FIGURES, PRUNED
 from hftlab.backtesting.sweep_result import BINS, Places
@@ -294,6 +298,34 @@ def test_rankings_and_maps(runs):
         runs.heatmap("half_spread_ticks", "gamma")
 
 
+def best_ratio(report):
+    """Return mean over standard deviation of the P&L of whole seconds, from the samples of the report itself."""
+    return per_period(steps(*pnl_curve(report))[1])
+
+
+def test_every_point_is_a_trial_that_the_lab_counts_once(tape, monkeypatch, tmp_path):
+    monkeypatch.setenv("HFTLAB_COUNT_RUNS", "on")
+    monkeypatch.setenv("HFTLAB_STATE_DIR", str(tmp_path))
+    grid = hl.grid(QUOTER, half_spread_ticks=[0.5, 1.0, 2.0], latency_order_ms=[0, 20], order_qty=["0.01", "0.0005"])
+    found = hl.sweep(tape, None, grid, LIMITS).wait(LONG_S)
+    assert found.trouble == ""
+    lines = Place.of(tape).read()
+    assert len(lines) == 6, "points that could not be run are no trials"
+    assert len(trials(lines)) == 3, "nobody can choose the latency"
+    wanted = hl.backtest(tape, None, **found.arguments(found.best))  # run again, counted again, and yet no new trial
+    again = Place.of(tape).read()
+    assert (len(again), len(trials(again))) == (7, 3)
+    mine = [line for line in lines if line["rule"] == again[-1]["rule"]][
+        list(grid.axes["latency_order_ms"]).index(found.best.params["latency_order_ms"])
+    ]
+    assert mine["sharpe"] == pytest.approx(again[-1]["sharpe"], rel=1e-12)
+    assert (mine["step_s"], mine["n"]) == (again[-1]["step_s"], again[-1]["n"])
+    assert wanted.digest == found.best.figures["digest"]
+    other = hl.sweep(tape, None, hl.grid(QUOTER, half_spread_ticks=[3.0]), LIMITS).wait(LONG_S)
+    assert (other.luck().points, other.luck().trials) == (1, 4)
+    assert "counted on this data before" in other.luck().text()
+
+
 def test_the_best_is_shown_with_the_number_of_its_trials(runs):
     luck = runs.luck()
     assert luck.trials == 12
@@ -301,6 +333,9 @@ def test_the_best_is_shown_with_the_number_of_its_trials(runs):
     assert luck.sharpe.deflated < luck.sharpe.probability
     assert 0 <= luck.overfitting.probability <= 1
     assert "12 trials" in runs._repr_html_()
+    assert luck.step_s == 1.0
+    best = hl.backtest(hl.sample().slice(0, 40), None, **runs.arguments(runs.best))
+    assert luck.sharpe.per_period == pytest.approx(best_ratio(best), rel=1e-12)
     summary = runs.summary()
     assert summary["points"] == summary["done"] == 12
     assert summary["best_by"]["pnl_quote"]["point"] == runs.best.number

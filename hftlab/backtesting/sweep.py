@@ -13,6 +13,7 @@ from hftlab.backtesting.grid import Grid, Point
 from hftlab.backtesting.run import TIMER_STARTS, backtest, instruments_of
 from hftlab.backtesting.sweep_cell import DONE, FAILED, FIGURES, PRUNED, Cell, Score, state_of
 from hftlab.backtesting.sweep_cluster import Cluster
+from hftlab.backtesting.sweep_count import count_points, counted_trials
 from hftlab.backtesting.sweep_found import Found, by_of
 from hftlab.backtesting.sweep_points import GridPoints, Points, Threads, cores, several
 from hftlab.backtesting.sweep_search import Search, probe
@@ -64,8 +65,9 @@ class Sweep(Found):
     ) -> None:
         self.grid, self.score = grid, score
         self._shared, self._points, self._crew, self._call = shared, points, crew, call
+        self.trouble = ""  # what kept the lab from counting these points
         self._cells: dict[int, Cell] = {}
-        self._news = threading.Condition()
+        self._lock = threading.Lock()
         self._stop = stop
         self._state = RUNNING
         self.error: BaseException | None = None
@@ -76,7 +78,7 @@ class Sweep(Found):
     # --- while it runs -----------------------------------------------------------------------------------------------------
     def progress(self) -> Progress:
         """Return how far it is."""
-        with self._news:
+        with self._lock:
             cells, now_s = list(self._cells.values()), self._ended_s or time.monotonic()
             state, total, first_s = self._state, self._points.total, self._first_s
         # Of the first point one sees only that it is done: what it took lies before the time from which the pace is measured.
@@ -122,7 +124,7 @@ class Sweep(Found):
     @property
     def cells(self) -> list[Cell]:
         """Return what each point came to so far, by number."""
-        with self._news:
+        with self._lock:
             return [self._cells[number] for number in sorted(self._cells)]
 
     def report(self, point: int | Cell | None = None) -> Report:
@@ -152,8 +154,12 @@ class Sweep(Found):
         assert self._shared.tape is not None  # only workers of a cluster have none
         return self._shared.tape
 
+    def _counted(self) -> tuple[float, int]:
+        edges_ns = self._shared.edges_ns
+        return float(edges_ns[1] - edges_ns[0]) / 1e9 if len(edges_ns) > 2 else math.nan, counted_trials(self._shared)
+
     def _cell(self, number_of_point: int) -> Cell:
-        with self._news:
+        with self._lock:
             cell = self._cells.get(number_of_point)
         if cell is None:
             raise InputError(
@@ -168,15 +174,17 @@ class Sweep(Found):
         except BaseException as error:  # why: it is raised again by wait(), and stands on the screen
             self.error, state = error, BROKEN
         self._shared.forget()
-        with self._news:
-            self._state, self._ended_s = state, time.monotonic()
-            self._news.notify_all()
+        self._ended_s = time.monotonic()
+        try:
+            self.trouble = count_points(self._shared, self.cells, self.arguments)
+        except Exception as error:  # why: whatever goes wrong with the count, the points are done and wanted
+            self.trouble = f"these points were not counted ({type(error).__name__}: {error})."
+        self._state = state
 
     def _take(self, cell: Cell) -> None:
-        with self._news:
+        with self._lock:
             self._first_s = self._first_s or time.monotonic()
             self._cells[cell.number] = cell
-            self._news.notify_all()
 
     def __repr__(self) -> str:
         return f"<Sweep {self.progress()}>"

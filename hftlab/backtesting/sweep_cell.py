@@ -7,7 +7,7 @@ to the last bit, the values of `Report.summary`; the report itself is made by ru
 import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,9 +18,10 @@ from hftlab.analytics.exact import value2
 from hftlab.analytics.figures import ratio
 from hftlab.analytics.pnl import HALF, WHOLE, Ledger
 from hftlab.analytics.report import Report
+from hftlab.analytics.sharpe import per_period
 from hftlab.assumptions import Fees, Latency, Queue
 from hftlab.backtesting.grid import PARTS, Point
-from hftlab.backtesting.sweep_shared import Shared
+from hftlab.backtesting.sweep_shared import Shared, whole_steps
 from hftlab.data.state import OUT_ROWS, State, build
 from hftlab.errors import AccountingError, KernelFault
 from hftlab.kernels.jit import records
@@ -63,7 +64,10 @@ class Pruned(Exception):  # no error either
 
 @dataclass(slots=True, eq=False)
 class Cell:
-    """What one point came to: `figures` by name, `equity_quote` (float64, shape (PARTS,)) its P&L at the end of each part of the tape."""
+    """What one point came to: `figures` by name, and `equity_quote` (float64, shape (parts,)), its P&L at the end of each part of the tape.
+
+    Among the figures `sharpe_block` is mean / standard deviation (n - 1) of its P&L in whole steps of the clock, not annualised.
+    """
 
     number: int
     params: Mapping[str, Any]
@@ -125,7 +129,7 @@ class Lane:
             if self._whole:
                 cell.figures["score"] = float(self._score(report) if callable(self._score) else summary[self._score])
         cell.equity_quote = sums.equity(cell.figures["pnl_quote"])
-        cell.figures["sharpe_block"] = sharpe_block(cell.equity_quote)
+        cell.figures["sharpe_block"] = per_period(whole_steps(cell.equity_quote))
 
     def _again(self, arguments: Mapping[str, Any]) -> Collector:
         """Return all that a run writes, read as a report reads it: where the market never had two sides the marks are a matter of care."""
@@ -275,10 +279,3 @@ def _money(market: Any, instrument: Any, mid2: int) -> dict[str, float]:
         "position_base": float(instrument.qty(ledger.position_lots)),
         "traded_base": float(instrument.qty(int(market["bought_lots"]))) + float(instrument.qty(int(market["sold_lots"]))),
     }
-
-
-def sharpe_block(equity_quote: Sequence[float] | np.ndarray) -> float:
-    """Return mean / standard deviation (n - 1) of the P&L of the parts, shape (n,): per part, not annualised. NaN where it never moved."""
-    moves = np.diff(equity_quote, prepend=0.0)
-    spread_quote = float(moves.std(ddof=1))
-    return float(moves.mean()) / spread_quote if spread_quote > 0 else math.nan

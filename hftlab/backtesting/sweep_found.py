@@ -33,6 +33,10 @@ class Found(ABC):
         """Return what each point came to so far, by number."""
 
     @abstractmethod
+    def _counted(self) -> tuple[float, int]:
+        """Return the seconds of a step, and how many rules were ever tried on this data."""
+
+    @abstractmethod
     def progress(self) -> Any:
         """Return how far it is."""
 
@@ -77,7 +81,7 @@ class Found(ABC):
         """Return what is left of the best point after the number of trials. Raises InputError where no point was run to its end."""
         cells, best = self.cells, self.best
         if self._luck is None or self._luck[0] != len(cells):
-            self._luck = len(cells), luck_of(cells, best)
+            self._luck = len(cells), luck_of(cells, best, *self._counted())
         return self._luck[1]
 
     def summary(self) -> dict[str, Any]:

@@ -117,7 +117,8 @@ def end(sweep: "Sweep") -> str:
         return ""
     if sweep.error is not None:
         return f"<div style='color:#d1495b'>{escape(type(sweep.error).__name__)}: {escape(str(sweep.error))}</div>"
-    return f"<div>{escape(sweep.luck().text())}</div>" if ranked(sweep.cells, sweep.by) else ""
+    trouble = f"<div style='color:#d1495b'>{escape(sweep.trouble)}</div>" if sweep.trouble else ""
+    return trouble + (f"<div>{escape(sweep.luck().text())}</div>" if ranked(sweep.cells, sweep.by) else "")
 
 
 def picture(sweep: "Sweep", cells: Sequence[Cell]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hftlab.analytics.runs_ledger import STEPS_MIN, STEPS_S
 from hftlab.assumptions import latency_rows
 from hftlab.backtesting.clock import with_timers
 from hftlab.backtesting.run import TAPE_ROWS
@@ -19,15 +20,13 @@ from hftlab.instrument import Instrument
 PIECE_ROWS = 1 << 17
 """Rows of the merged tape that a point runs in one go: between two pieces it hears of a cancel."""
 
-PARTS = 64
-"""Parts of equal time in which the P&L of every point is noted."""
-
 
 @dataclass
 class Shared:
     """`options` are those of hl.backtest that no point changes: timer_ms, timer_start, sample_ms, bar_s.
 
-    `rows` counts the tape's own; `edges_ns` (int64, shape (PARTS,)) is where each part of the tape ends, on our clock.
+    `rows` counts the tape's own; `edges_ns` (int64, shape (parts,)) is where each part of the tape ends (not included), on our clock: after
+    each whole step of the clock, as `runs_ledger.steps` cuts a run for its Sharpe ratio, and at the end of the tape.
     """
 
     instruments: tuple[Instrument, ...]
@@ -41,8 +40,7 @@ class Shared:
     @classmethod
     def of(cls, tape: Tape, instruments: Sequence[Instrument], options: Mapping[str, Any]) -> "Shared":
         """Return what the points of a sweep over `tape` share. Nothing is merged before the first point asks for it."""
-        edges = tape.start_ns + (np.arange(1, PARTS + 1) * (tape.end_ns - tape.start_ns)) // PARTS
-        return cls(tuple(instruments), dict(options), len(tape), edges.astype(np.int64), tape)
+        return cls(tuple(instruments), dict(options), len(tape), edges_of(tape.start_ns, tape.end_ns), tape)
 
     def pieces(self, latencies: Iterable[Any], stop: Callable[[], bool] = lambda: False) -> tuple[np.ndarray, ...]:
         """Return the rows to run, in pieces, which nobody writes to; recorded round trips stand among them.
@@ -80,3 +78,15 @@ class Shared:
         """Let go of the merged rows: a sweep that has ended needs them no more."""
         with self._lock:
             self._pieces.clear()
+
+
+def edges_of(start_ns: int, end_ns: int) -> np.ndarray:
+    """Return where the parts of a tape end (see Shared): steps of the longest of STEPS_S of which it holds STEPS_MIN, else of the shortest."""
+    step_s = next((step for step in reversed(STEPS_S) if (end_ns - start_ns) / 1e9 / step >= STEPS_MIN), STEPS_S[0])
+    step_ns = step_s * 1_000_000_000
+    return np.append(np.arange(start_ns // step_ns + 1, end_ns // step_ns + 1, dtype=np.int64) * step_ns, end_ns) + 1
+
+
+def whole_steps(equity_quote: np.ndarray) -> np.ndarray:
+    """Return the P&L of each whole step, float64, shape (parts - 2,): what lies before the first and behind the last is no whole one."""
+    return np.diff(equity_quote[:-1])
