@@ -40,7 +40,8 @@ class Shared:
     @classmethod
     def of(cls, tape: Tape, instruments: Sequence[Instrument], options: Mapping[str, Any]) -> "Shared":
         """Return what the points of a sweep over `tape` share. Nothing is merged before the first point asks for it."""
-        return cls(tuple(instruments), dict(options), len(tape), edges_of(tape.start_ns, tape.end_ns), tape)
+        last_ns = tape.end_ns + int(options["timer_ms"] * 1e6) - 1  # one timer comes after the last row
+        return cls(tuple(instruments), dict(options), len(tape), edges_of(tape.start_ns, last_ns), tape)
 
     def pieces(self, latencies: Iterable[Any], stop: Callable[[], bool] = lambda: False) -> tuple[np.ndarray, ...]:
         """Return the rows to run, in pieces, which nobody writes to; recorded round trips stand among them.
