@@ -42,6 +42,7 @@ _WHERE = {
     "estimate": "analytics.estimate",
     "fields": "usercode.fields",
     "fit_fills": "backtesting.fit_fills",
+    "grid": "backtesting.grid",
     "holdout": "backtesting.holdout",
     "load": "data.recordings",
     "replay": "backtesting.replay",
@@ -51,8 +52,10 @@ _WHERE = {
     "sample": "data.samples",
     "start": "engine.process",
     "stream": "data.streaming",
+    "sweep": "backtesting.sweep",
     "try_decide": "backtesting.attempt",
     "validate": "data.validate",
+    "walk_forward": "backtesting.walk_forward",
 }
 
 __all__ = sorted(_WHERE)  # noqa: PLE0605  # the table above is the one list of public names

@@ -44,7 +44,9 @@ def _tape() -> None:
 
 
 def _desk() -> None:
+    from hftlab.backtesting.grid import grid
     from hftlab.backtesting.run import backtest
+    from hftlab.backtesting.sweep import sweep
     from hftlab.params import AvellanedaStoikov, Limits, UserQuoter
 
     tape = _moment()
@@ -53,6 +55,7 @@ def _desk() -> None:
     backtest(tape, btc, AvellanedaStoikov(order_qty=btc.lot_size), limits)
     # The loop that calls a user's decide through a pointer. Plain Python stands behind it here: that is never compiled.
     backtest(tape, btc, UserQuoter(order_qty=btc.lot_size, decide=_no_wish), limits, jit=False)
+    sweep(tape, btc, grid(AvellanedaStoikov(order_qty=btc.lot_size)), limits, workers=1).wait()
 
 
 def _no_wish(desk: Any, market: Any, params: Any, quote: Any) -> None:
