@@ -19,6 +19,7 @@ from hftlab.analytics.compare import Divergence, differences, diverge
 from hftlab.analytics.origin import Origin
 from hftlab.analytics.pictures import amount
 from hftlab.analytics.pnl import Identity, Ledger, identity
+from hftlab.analytics.report_costs import CostsOfReport
 from hftlab.analytics.sensitivity import Sensitivity, sensitivity
 from hftlab.data.state import State
 from hftlab.errors import InputError
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class Report:
+class Report(CostsOfReport):
     """What a run did. `facts` are the rows it wrote, read; `accounts` one dict a market; `pnl` the closed P&L identity of each.
 
     `origin` is what the run can be made again from; without it there is no bracket, no bundle and no book beside a difference.
