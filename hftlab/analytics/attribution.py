@@ -55,8 +55,9 @@ def attribute_pnl(report: "Report", by: str, *, slice_s: float = SLICE_S) -> "pd
         for key, value in row.items():
             into[key] += value
     _hold_against_total(report, by, [row for _, row in rows])
-    table = pd.DataFrame([{by: name} | row for name, row in merged.items()])
-    return table.drop(columns=["units", "market"], errors="ignore").set_index(by) if len(table) else table
+    rows_of = [{by: name} | row for name, row in merged.items()]
+    table = pd.DataFrame(rows_of) if rows_of else pd.DataFrame(columns=[by, "pnl_quote", "fills", "residual"])
+    return table.drop(columns=["units", "market"], errors="ignore").set_index(by)
 
 
 def _hold_against_total(report: "Report", by: str, rows: Sequence[dict[str, Any]]) -> None:
