@@ -5,6 +5,8 @@ from pathlib import Path
 
 # Each engine would start a process of alerts; the tests of alerts ask for it.
 os.environ.setdefault("HFTLAB_ALERTS__ON", "false")
+# A test leaves nothing beside the recordings; the tests of the count ask for it, in a folder of their own.
+os.environ.setdefault("HFTLAB_COUNT_RUNS", "off")
 
 NOTEBOOK_RUNS = Path(__file__).parent / "notebooks" / "runs"
 

@@ -16,7 +16,9 @@ PREFIX = "HFTLAB_"
 ENVIRONMENT_ONLY = {
     "HFTLAB_CACHE_DIR": "the folder of the compiled kernels",
     "HFTLAB_CAGE": "what a page of `hftlab serve` may touch; the launcher sets it for its viewers",
+    "HFTLAB_COUNT_RUNS": "off: runs on a data set are not counted beside it",
     "HFTLAB_GALLERY": "the kept backtests that a page shows; the launcher sets it for its viewers",
+    "HFTLAB_STATE_DIR": "the folder where runs are counted on data that have no file, or one beside which nothing can be written",
 }
 TOP = {
     "HFTLAB_MODE": "paper, shadow or live",

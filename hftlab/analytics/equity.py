@@ -41,11 +41,18 @@ def rolling_sharpe(pnl: Floats, step_s: float, window: int) -> Floats:
     needs no capital: the ratio does not change with the scale). NaN with fewer than MOVES_MIN known changes in the window
     and where they do not vary.
     """
-    out = np.full(len(pnl), np.nan)
-    moves = np.diff(pnl)
+    ratio, _ = rolling_ratio(np.diff(pnl), window)
+    return np.concatenate([np.full(min(len(pnl), 1), np.nan), ratio * math.sqrt(YEAR_S / step_s)])
+
+
+def rolling_ratio(moves: Floats, window: int) -> tuple[Floats, Floats]:
+    """Return mean / standard deviation (n - 1) of the last `window` of `moves`, shape (n,), at each of them, and how many were known.
+
+    NaN with fewer than MOVES_MIN known ones in the window and where they do not vary.
+    """
     known = np.isfinite(moves)
     if len(moves) < MOVES_MIN or not known.any():
-        return out
+        return np.full(len(moves), np.nan), np.zeros(len(moves))
     # Sums over the window as differences of running sums; centred first, or the square of a drift would drown the variance.
     centre = float(moves[known].mean())
     x = np.where(known, moves - centre, 0.0)
@@ -57,9 +64,7 @@ def rolling_sharpe(pnl: Floats, step_s: float, window: int) -> Floats:
     # What is left of rounding is not variation.
     floor = 1e-12 * max(float((x * x).max()), centre * centre)
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.where(variance > floor, (mean + centre) / np.sqrt(variance), np.nan)
-    out[1:] = ratio * math.sqrt(YEAR_S / step_s)
-    return out
+        return np.where(variance > floor, (mean + centre) / np.sqrt(variance), np.nan), count
 
 
 def sharpe_error(sharpe: float, step_s: float, moves: int) -> float:
@@ -67,8 +72,13 @@ def sharpe_error(sharpe: float, step_s: float, moves: int) -> float:
     if moves < MOVES_MIN or not math.isfinite(sharpe):
         return math.nan
     a_year = YEAR_S / step_s
-    per_step = sharpe / math.sqrt(a_year)
-    return math.sqrt((1 + per_step**2 / 2) / moves * a_year)
+    return float(ratio_error(sharpe / math.sqrt(a_year), moves)) * math.sqrt(a_year)
+
+
+def ratio_error(ratio: float | Floats, moves: float | Floats) -> Floats:
+    """Return the standard error of a ratio a step over `moves` normal steps without autocorrelation: sqrt((1 + ratio^2 / 2) / moves)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.sqrt((1 + np.square(ratio) / 2) / moves))
 
 
 def _window_sums(values: Floats, window: int) -> Floats:

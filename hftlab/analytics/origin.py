@@ -12,6 +12,8 @@ from hftlab.types import AT_DESK, AT_EXCHANGE, BID, CLEAR, DEPTH
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hftlab.analytics.runs_ledger import Counted
+
 _CHUNK = 1 << 18
 
 
@@ -28,12 +30,13 @@ def pieces(tape: Any) -> Iterator[np.ndarray]:
 class Origin:
     """`tape` with its rows (see `pieces`), the keyword arguments of the call, and what to call with them.
 
-    `run(tape=…, **call)` gives the report again.
+    `run(tape=…, **call)` gives the report again. `counted` is the line that the lab wrote of this run, None where it counts none.
     """
 
     tape: Any
     call: Mapping[str, Any]
     run: Callable[..., Any] = field(repr=False)
+    counted: "Counted | None" = field(default=None, repr=False)
 
     def again(self, **changes: Any) -> Any:
         """Return the report of the same run with other arguments."""

@@ -74,6 +74,7 @@ def section(report: "Report") -> str:
         _STYLE,
         "<div class='hl-report'>",
         _warnings(report),
+        _luck(report),
         f"<div class='row'><div>{_headline(report)}</div><div style='flex:1 1 480px'>{_identity(report)}</div></div>",
         _open("Markouts", _markouts(report), shown=True),
         _open("Curves", _curves(report), shown=True),
@@ -93,6 +94,11 @@ def _open(title: str, body: str, *, shown: bool = False) -> str:
 def _warnings(report: "Report") -> str:
     said = "".join(f"<div>{escape(text)}</div>" for text in report.warnings())
     return f"<div class='warn'>{said}</div>" if said else ""
+
+
+def _luck(report: "Report") -> str:
+    found = report.luck()
+    return f"<div class='note'>{escape(str(found))}</div>" if found.runs else ""
 
 
 def _headline(report: "Report") -> str:

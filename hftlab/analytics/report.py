@@ -19,7 +19,9 @@ from hftlab.analytics.compare import Divergence, differences, diverge
 from hftlab.analytics.origin import Origin
 from hftlab.analytics.pictures import amount
 from hftlab.analytics.pnl import Identity, Ledger, identity
-from hftlab.analytics.report_costs import CostsOfReport
+from hftlab.analytics.report_costs import ReportCosts
+from hftlab.analytics.report_luck import ReportLuck
+from hftlab.analytics.report_returns import ReportReturns
 from hftlab.analytics.sensitivity import Sensitivity, sensitivity
 from hftlab.data.state import State
 from hftlab.errors import InputError
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class Report(CostsOfReport):
+class Report(ReportReturns, ReportLuck, ReportCosts):
     """What a run did. `facts` are the rows it wrote, read; `accounts` one dict a market; `pnl` the closed P&L identity of each.
 
     `origin` is what the run can be made again from; without it there is no bracket, no bundle and no book beside a difference.
@@ -156,7 +158,7 @@ class Report(CostsOfReport):
 
     def warnings(self) -> list[str]:
         """Return in sentences what to know before believing the result."""
-        return ac.warnings(self.accounts, dict(self.desk), self.fills)
+        return [*ac.warnings(self.accounts, dict(self.desk), self.fills), *self.luck().warnings()]
 
     # --- orders --------------------------------------------------------------------------------------------------------------
     def journeys(self) -> "pd.DataFrame":

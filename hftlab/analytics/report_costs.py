@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hftlab.analytics.report import Report
 
 
-class CostsOfReport:
+class ReportCosts:
     """Transaction costs, quote quality, attribution, tear sheet and session summary of a Report."""
 
     # --- what trading cost -----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from hftlab.analytics.origin import Origin
 from hftlab.analytics.report import Report
 from hftlab.assumptions import Fees, Latency, Queue, latency_rows
 from hftlab.backtesting.clock import with_timers
+from hftlab.backtesting.counting import counted, rule_of
 from hftlab.backtesting.strategist import Strategist
 from hftlab.data.merging import merged_chunks
 from hftlab.data.state import State, build
@@ -61,6 +62,7 @@ def backtest(
     its `report` where a decide or a strategy fails.
     """
     call = {name: value for name, value in locals().items() if name != "tape"}
+    rule = rule_of(call)
     instruments = instruments_of(tape, instrument)
     m = len(instruments)
     latencies, schedules = spread(latency or Latency(), m, "latencies"), spread(fees or Fees(), m, "fees")
@@ -91,7 +93,8 @@ def backtest(
         assumptions["strategy"] = strategist.text()
     if words := warning(state):
         assumptions["warning"] = words
-    return Report.of(state, collector, rows=source.rows, took_s=took_s, assumptions=assumptions, origin=Origin(tape, call, backtest))
+    origin = Origin(tape, call, backtest)
+    return counted(Report.of(state, collector, rows=source.rows, took_s=took_s, assumptions=assumptions, origin=origin), rule)
 
 
 class _Counted:

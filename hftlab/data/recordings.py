@@ -80,7 +80,7 @@ def load(
     lowest_ns = _lowest_latency_ns(rows)
     if clock == "correct" and not clock_is_possible(lowest_ns):
         correct_clock(rows, lowest_ns, reading.notes)
-    tape = Tape(rows, instruments, source, reading.notes)
+    tape = Tape(rows, instruments, source, reading.notes, tuple(files))
     if start_s is not None or end_s is not None:
         tape = tape.slice(start_s, end_s)
     if clock == "as recorded" and not clock_is_possible(lowest_ns):

@@ -21,16 +21,16 @@ OPTIONS = ("instrument", "rows_max", "clock", "bbo", "partial")
 class Stream:
     """Market data that is read again, in chunks, each time it is asked for.
 
-    `instruments` and `source` are as of a Tape. `notes` tells what the last complete reading met.
+    `instruments`, `source` and `files` are as of a Tape. `notes` tells what the last complete reading met.
     """
 
     def __init__(self, files: Paths, reading: Reading, wanted: Wanted, rows_max: int, *, correct: bool) -> None:
-        self._files = files_of(files)
-        self._channels = channels_of(self._files)
+        self.files = tuple(files_of(files))
+        self._channels = channels_of(list(self.files))
         self._reading = reading
         self._wanted = wanted
         self.rows_max = rows_max
-        self.source = ", ".join(path.name for path in self._files)
+        self.source = ", ".join(path.name for path in self.files)
         self.notes = Notes()
         self.instruments: tuple[Instrument, ...] = self._first_instruments()
         self._shift_ns = self._clock_shift_ns() if correct else 0

@@ -1,5 +1,6 @@
 """A tape: recorded or made market data, checked, in the order in which it was received."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -46,13 +47,16 @@ class Tape:
     """Market data of one or more instruments.
 
     `rows`: EVENT, C-contiguous, in receive order; its column `instrument` indexes `instruments`. `report` says what is in
-    it and how far it can be trusted; `notes` is what the reader left out. Raises TapeError for rows that are no tape.
+    it and how far it can be trusted; `notes` is what the reader left out. `files` is what it was read from, `part_of` the
+    `data_digest` of the tape that it is a slice of. Raises TapeError for rows that are no tape.
     """
 
     rows: Rows
     instruments: tuple[Instrument, ...]
     source: str = ""
     notes: Notes = field(default_factory=Notes)
+    files: tuple[Path, ...] = ()
+    part_of: str = ""
 
     def __post_init__(self) -> None:
         rows = self.rows
@@ -68,6 +72,18 @@ class Tape:
     def report(self) -> ValidationReport:
         """Return the quick validation of this tape, made once; `hl.validate` makes the full one."""
         return quick_report(self.rows, self.instruments, self.notes, self.source)
+
+    @cached_property
+    def data_digest(self) -> str:
+        """Return what the data set is known by, a slice by that of the whole: size, times, and 4096 rows spread evenly over it.
+
+        It tells data sets apart; it is no seal, for a row between those may change (`hl.bundle` reads every row).
+        """
+        if self.part_of:
+            return self.part_of
+        some = self.rows[:: max(1, len(self.rows) // 4096)]
+        head = f"{len(self.rows)} {self.start_ns} {self.end_ns} {[one.name for one in self.instruments]}".encode()
+        return hashlib.blake2b(head + np.ascontiguousarray(some).tobytes(), digest_size=8).hexdigest()
 
     @property
     def start_ns(self) -> int:
@@ -159,7 +175,7 @@ class Tape:
         parts = [self.rows[low:high]]
         if low:
             parts.insert(0, books_before(self.rows[:low], int(self.rows["ts_recv_ns"][low])))
-        return Tape(np.concatenate(parts), self.instruments, self.source, self.notes)
+        return Tape(np.concatenate(parts), self.instruments, self.source, self.notes, self.files, self.data_digest)
 
     def _row_at(self, seconds: float | None, name: str) -> int | None:
         if seconds is None:
@@ -207,7 +223,9 @@ class Tape:
             parts.append(rows)
             notes.add(tape.notes)
         notes.clock_shift_ns = tapes[0].notes.clock_shift_ns if len({tape.notes.clock_shift_ns for tape in tapes}) == 1 else 0
-        return Tape(ordered(parts), tuple(instruments), " + ".join(dict.fromkeys(tape.source for tape in tapes if tape.source)), notes)
+        source = " + ".join(dict.fromkeys(tape.source for tape in tapes if tape.source))
+        files = tuple(dict.fromkeys(path for tape in tapes for path in tape.files))
+        return Tape(ordered(parts), tuple(instruments), source, notes, files)
 
 
 def _refuse_apart(tapes: Sequence[Tape]) -> None:
