@@ -110,7 +110,7 @@ class Collector:
                 path.settle(int(path.ts_ns[-1]) - self._keep_ns)
         times = rest["ts_recv_ns"]
         if len(times):
-            self._start_ns, self._end_ns = min(self._start_ns, int(times[0])), max(self._end_ns, int(times[-1]))
+            self._start_ns, self._end_ns = min(self._start_ns, int(times.min())), max(self._end_ns, int(times.max()))
 
     def finish(self, *, end_ns: int = 0, marks_mid2: Sequence[int | None] = ()) -> Facts:
         """Return the Facts. `end_ns` is when the run ended; `marks_mid2` a last mid for markets whose exchange wrote no touch."""
