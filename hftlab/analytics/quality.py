@@ -31,7 +31,10 @@ _SECOND_NS = 1_000_000_000
 
 
 def capture(facts: Facts, i: int, horizon_s: float, *, level: float = 0.95) -> dict[str, float]:
-    """Return the spread capture efficiency of market `i`: value, low, high, fills used, excluded (past the end, or never placed)."""
+    """Return the spread capture efficiency of market `i`: value, low, high, fills used, excluded (past the end, or never placed).
+
+    `weight`: Σ quoted half-spread x lots in half ticks x lots, by which the values of several runs are put together.
+    """
     fills = facts.fills[(facts.fills["instrument"] == i) & (facts.fills["maker"] != 0)]
     later_ns = fills["ts_ns"] + round(horizon_s * 1e9)
     found = stays(facts.own[facts.own["instrument"] == i], facts.end_ns)
@@ -47,7 +50,8 @@ def capture(facts: Facts, i: int, horizon_s: float, *, level: float = 0.95) -> d
         values = np.where(weighed, kept / quoted, 0.0)
     low, high = interval(some["ts_ns"][weighed], values[weighed], quoted[weighed], round(horizon_s * 1e9), level=level)
     value = ratio(float(kept[weighed].sum()), float(quoted[weighed].sum()))
-    return {"value": value, "low": low, "high": high, "fills": int(weighed.sum()), "excluded": len(fills) - int(weighed.sum())}
+    count = int(weighed.sum())
+    return {"value": value, "low": low, "high": high, "fills": count, "excluded": len(fills) - count, "weight": float(quoted[weighed].sum())}
 
 
 def uptime(facts: Facts, i: int, instrument: Instrument, *, within_ticks: int | None = WITHIN_TICKS, qty_min: Any = None) -> float:
