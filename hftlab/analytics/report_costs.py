@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hftlab.analytics.report import Report
+    from hftlab.analytics.tear_sheet import TearSheet
 
 
 class ReportCosts:
@@ -62,3 +63,19 @@ class ReportCosts:
         The last two cut the run into slices of `slice_s` seconds. Raises InputError, AccountingError.
         """
         return attribute_pnl(cast("Report", self), by, slice_s=slice_s)
+
+    # --- pages for people ------------------------------------------------------------------------------------------------------
+    def tear_sheet(self, path: str | Path | None = None) -> "TearSheet":
+        """Return the tear sheet, which a notebook shows; with `path` it is also written there as one file that needs nothing else."""
+        from hftlab.analytics.tear_sheet import TearSheet
+
+        sheet = TearSheet(cast("Report", self))
+        if path is not None:
+            sheet.save(path)
+        return sheet
+
+    def session_summary(self) -> str:
+        """Return a page of plain text: money, trading, quotes, latency, grade; warnings first, losses included."""
+        from hftlab.analytics.session_summary import session_summary
+
+        return session_summary(cast("Report", self))
