@@ -75,7 +75,9 @@ def _figures(report: hl.Report, matched: int) -> dict[str, float]:
 def _over_seeds(rows: list[dict[str, float]], symmetric: list[dict[str, float]]) -> dict[str, list[float]]:
     by = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     logs = np.log(by["inventory_base_sd"] / np.array([row["inventory_base_sd"] for row in symmetric]))
-    found = {f"spread_capture_{h}": _interval(lambda at, h=h: by[f"kept_{h}"][at].sum(-1) / by[f"weight_{h}"][at].sum(-1)) for h in ("1s", "10s")}
+    found = {
+        f"spread_capture_{h}": _interval(lambda at, h=h: by[f"kept_{h}"][at].sum(-1) / by[f"weight_{h}"][at].sum(-1)) for h in ("1s", "10s")
+    }
     for name in ("uptime_share", "order_to_trade", "pnl_quote", "fills", "inventory_base_sd"):
         found[name] = _interval(lambda at, values=by[name]: values[at].mean(-1))
     found["inventory_over_symmetric"] = _interval(lambda at: np.exp(logs[at].mean(-1)))

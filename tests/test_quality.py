@@ -124,7 +124,9 @@ def test_requests_a_fill_at_as_many_fills():
 
 @settings(max_examples=40)
 @given(
-    orders=st.lists(st.tuples(st.integers(0, 40), st.integers(1, 30), st.sampled_from([1, -1]), st.integers(0, 6), st.integers(1, 9)), max_size=12),
+    orders=st.lists(
+        st.tuples(st.integers(0, 40), st.integers(1, 30), st.sampled_from([1, -1]), st.integers(0, 6), st.integers(1, 9)), max_size=12
+    ),
     moves=st.lists(st.tuples(st.integers(0, 60), st.integers(-3, 3)), max_size=12),
     within=st.sampled_from([None, 0, 2, 5]),
     least=st.integers(1, 12),

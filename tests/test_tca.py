@@ -179,7 +179,9 @@ def test_spreads_slippage_and_fees_by_hand():
 
 
 def test_buckets_split_the_fills_without_loss():
-    facts = collect(build([("touch", 900, 1, 5, 0, 0, 0), *[("fill", 7_000, n % 3 - 1, 1 + n % 7, 0, n % 2, 5) for n in range(40)]]).array(), BOTH)
+    facts = collect(
+        build([("touch", 900, 1, 5, 0, 0, 0), *[("fill", 7_000, n % 3 - 1, 1 + n % 7, 0, n % 2, 5) for n in range(40)]]).array(), BOTH
+    )
     for by in tca.BY:
         table = tca.cost_table(facts, BOTH, by)
         assert table["fills"].sum() == 40

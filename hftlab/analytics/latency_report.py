@@ -91,7 +91,10 @@ def advise_report(report: "Report") -> list[StageAdvice]:
         p50_ms, p99_ms = typical[name], float(table.loc[name, "p99_ms"])
         share = abs(p50_ms) / whole if whole and math.isfinite(p50_ms) else 0.0
         found.append(StageAdvice(title, p50_ms, p99_ms, share, _stage(name, p50_ms, p99_ms, assumed=assumed)))
-    return [*found, StageAdvice("fills while a move was on its way", math.nan, math.nan, 0.0, _late(late_fills(report.facts), assumed=assumed))]
+    return [
+        *found,
+        StageAdvice("fills while a move was on its way", math.nan, math.nan, 0.0, _late(late_fills(report.facts), assumed=assumed)),
+    ]
 
 
 def _stage(name: str, p50_ms: float, p99_ms: float, *, assumed: bool) -> str:
@@ -123,8 +126,10 @@ def _late(late: Late, *, assumed: bool) -> str:
     if late.share < MUCH:
         return said + "They are few: a faster line would change little."
     if sure:
-        return said + "A faster line, or a wider quote while the market moves, is worth it" + (
-            ": report.sensitivity({1: {'latency': hl.Latency(order_ms=1)}, …}) says how much." if assumed else "."
+        return (
+            said
+            + "A faster line, or a wider quote while the market moves, is worth it"
+            + (": report.sensitivity({1: {'latency': hl.Latency(order_ms=1)}, …}) says how much." if assumed else ".")
         )
     return said + "The intervals do not tell them apart: a longer run says whether speed is worth paying for."
 

@@ -75,7 +75,7 @@ def section(report: "Report") -> str:
         "<div class='hl-report'>",
         _warnings(report),
         _luck(report),
-        f"<div class='row'><div>{headline_html(report)}</div><div style='flex:1 1 480px'>{identity_html(report)}</div></div>",
+        f"<div class='row'><div>{_headline(report)}</div><div style='flex:1 1 480px'>{identity_html(report)}</div></div>",
         _open("Markouts", markouts_html(report), shown=True),
         _open("Curves", _curves(report), shown=True),
         _open("P&L by side and hour", _parts_table(report)),
@@ -101,7 +101,7 @@ def _luck(report: "Report") -> str:
     return f"<div class='note'>{escape(str(found))}</div>" if found.runs else ""
 
 
-def headline_html(report: "Report") -> str:
+def _headline(report: "Report") -> str:
     summary, first = report.summary(), report.instruments[0]
     cells = "".join(
         f"<tr><th>{escape(label)}</th><td>{escape(text(name, summary[name], first))}</td></tr>" for name, label in _HEADLINE.items()
@@ -110,6 +110,7 @@ def headline_html(report: "Report") -> str:
 
 
 def identity_html(report: "Report") -> str:
+    """Return the parts of the P&L as bars, and their residual."""
     summary, unit = report.summary(), report.instruments[0].settle
     values = {name: 0.0 - summary[f"{name}_quote"] if name in {"fees", "funding"} else summary[f"{name}_quote"] for name in PARTS}
     residual = sum(one.total.residual for one in report.pnl)
@@ -122,6 +123,7 @@ def identity_html(report: "Report") -> str:
 
 
 def markouts_html(report: "Report") -> str:
+    """Return the markouts as pictures, and by their buckets as tables."""
     if not len(report.fills):
         return "<div class='note'>No fills, so no markouts.</div>"
     pictures = []
@@ -168,6 +170,7 @@ def _parts_table(report: "Report") -> str:
 
 
 def orders_html(report: "Report") -> str:
+    """Return what became of the orders, and the figures of quoting."""
     found = journeys(report.facts.own)
     ended = ", ".join(f"{name} {int((found['status'] == n).sum()):,}" for n, name in enumerate(STATUSES) if (found["status"] == n).any())
     desk = report.desk
@@ -183,6 +186,7 @@ def orders_html(report: "Report") -> str:
 
 
 def assumed_html(report: "Report") -> str:
+    """Return the assumptions as a table."""
     rows = "".join(f"<tr><th>{escape(name)}</th><td class='w'>{escape(value)}</td></tr>" for name, value in report.assumptions.items())
     hint = "One number is one assumption about the queue: report.bracket() runs the harshest and the kindest beside it."
     table = f"<table>{rows}</table>" if rows else "<div class='note'>None stated.</div>"
@@ -190,6 +194,7 @@ def assumed_html(report: "Report") -> str:
 
 
 def html_table(table: "pd.DataFrame") -> str:
+    """Return a table of words and numbers as HTML, without its index."""
     head = "".join(f"<th>{escape(str(name).replace('_', ' '))}</th>" for name in table.columns)
     body = "".join(
         "<tr>" + "".join(f"<td{' class=w' if isinstance(value, str) else ''}>{escape(_cell(value))}</td>" for value in row) + "</tr>"

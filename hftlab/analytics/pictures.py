@@ -17,7 +17,9 @@ def bars(values: Sequence[tuple[str, float]], unit: str = "") -> str:
     zero = _LABEL + _BAR * -low / span
     across, tall = _LABEL + _BAR + 110, _ROW * len(values) + 4
     size = f"viewBox='0 0 {across} {tall}' width='{across}' height='{tall}'"
-    parts = [f"<svg role='img' aria-label='bars' {size} style='display:block;max-width:100%;height:auto' font-size='11' fill='currentColor'>"]
+    parts = [
+        f"<svg role='img' aria-label='bars' {size} style='display:block;max-width:100%;height:auto' font-size='11' fill='currentColor'>"
+    ]
     for n, (name, value) in enumerate(values):
         y, wide = n * _ROW, _BAR * abs(value) / span
         x = zero if value >= 0 else zero - wide

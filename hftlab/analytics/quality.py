@@ -13,6 +13,7 @@ By price-time priority nothing is ahead of a maker order at its fill, so that wh
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,28 +31,55 @@ WITHIN_TICKS = 5
 _SECOND_NS = 1_000_000_000
 
 
-def capture(facts: Facts, i: int, horizon_s: float, *, level: float = 0.95) -> dict[str, float]:
-    """Return the spread capture efficiency of market `i`: value, low, high, fills used, excluded (past the end, or never placed).
+@dataclass(frozen=True)
+class Placed:
+    """Maker fills whose placement and later mid are known: FILL_FACT, and of each what was quoted and kept, in half ticks x lots (f8)."""
 
-    `weight`: Σ quoted half-spread x lots in half ticks x lots, by which the values of several runs are put together.
-    """
+    fills: np.ndarray
+    quoted: np.ndarray
+    kept: np.ndarray
+    excluded: int
+
+
+def placed(facts: Facts, i: int, horizon_s: float) -> Placed:
+    """Return the maker fills of market `i` with the half-spread that they were quoted at, and what was left of it `horizon_s` later."""
     fills = facts.fills[(facts.fills["instrument"] == i) & (facts.fills["maker"] != 0)]
     later_ns = fills["ts_ns"] + round(horizon_s * 1e9)
     found = stays(facts.own[facts.own["instrument"] == i], facts.end_ns)
     which = stay_of(found, fills["order_id"], fills["ts_ns"])
     used = (which >= 0) & (later_ns <= facts.end_ns) & bool((facts.prices[i]["mid2"] != NO_PRICE).any())
     some, side = fills[used], fills["side"][used].astype(np.int64)
-    placed = mids2_at(facts.prices[i], found["from_ns"][which[used]])
+    then = mids2_at(facts.prices[i], found["from_ns"][which[used]])
     later = mids2_at(facts.prices[i], later_ns[used])
     kept = (side * (later - 2 * some["price_ticks"]) * some["qty_lots"]).astype(float)
-    quoted = (side * (placed - 2 * some["price_ticks"]) * some["qty_lots"]).astype(float)
+    quoted = (side * (then - 2 * some["price_ticks"]) * some["qty_lots"]).astype(float)
     weighed = quoted > 0  # a post-only price stands off the mid; one that does not was told of late, and weighs nothing
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = np.where(weighed, kept / quoted, 0.0)
-    low, high = interval(some["ts_ns"][weighed], values[weighed], quoted[weighed], round(horizon_s * 1e9), level=level)
-    value = ratio(float(kept[weighed].sum()), float(quoted[weighed].sum()))
-    count = int(weighed.sum())
-    return {"value": value, "low": low, "high": high, "fills": count, "excluded": len(fills) - count, "weight": float(quoted[weighed].sum())}
+    return Placed(some[weighed], quoted[weighed], kept[weighed], len(fills) - int(weighed.sum()))
+
+
+def capture(facts: Facts, i: int, horizon_s: float, *, level: float = 0.95) -> dict[str, float]:
+    """Return the spread capture efficiency of market `i`: value, low, high, fills used, excluded (past the end, or never placed).
+
+    `weight`: Σ quoted half-spread x lots in half ticks x lots, by which the values of several runs are put together.
+    """
+    made = placed(facts, i, horizon_s)
+    low, high = interval(made.fills["ts_ns"], made.kept / made.quoted, made.quoted, round(horizon_s * 1e9), level=level)
+    value, weight = ratio(float(made.kept.sum()), float(made.quoted.sum())), float(made.quoted.sum())
+    return {"value": value, "low": low, "high": high, "fills": len(made.fills), "excluded": made.excluded, "weight": weight}
+
+
+def break_even(facts: Facts, i: int, horizon_s: float = CAPTURE_S[-1], *, level: float = 0.95) -> tuple[float, float, float]:
+    """Return the half-spread in ticks at which the maker fills of market `i` would have kept nothing and lost nothing: mean, low, high.
+
+    How far the mid went against a fill from its placement to `horizon_s` after it, plus the fee. Who quotes wider is filled by others,
+    mostly by those who know more: it is a floor for the next try, not the best width. A rebate can make it negative.
+    """
+    made = placed(facts, i, horizon_s)
+    lots = made.fills["qty_lots"].astype(float)
+    fees = made.fills["fee_ticklots"] + made.fills["fee_uticklots"] * 1e-6
+    values = ((made.quoted - made.kept) / 2 + fees) / np.maximum(lots, 1)
+    low, high = interval(made.fills["ts_ns"], values, lots, round(horizon_s * 1e9), level=level)
+    return ratio(float((values * lots).sum()), float(lots.sum())), low, high
 
 
 def uptime(facts: Facts, i: int, instrument: Instrument, *, within_ticks: int | None = WITHIN_TICKS, qty_min: Any = None) -> float:
@@ -155,11 +183,18 @@ def market_quality(
     for horizon_s in CAPTURE_S:
         one = capture(facts, i, horizon_s)
         name = f"spread_capture_{horizon_s:g}s"
-        found |= {name: one["value"], f"{name}_low": one["low"], f"{name}_high": one["high"]}
+        found |= _with_interval(name, (one["value"], one["low"], one["high"]))
+    if not instrument.inverse:  # a fee of an inverse contract is no number of ticks
+        found |= _with_interval("break_even_half_spread_ticks", break_even(facts, i))
     found["uptime_share"] = uptime(facts, i, instrument, within_ticks=within_ticks, qty_min=qty_min)
     found["uptime_anywhere_share"] = uptime(facts, i, instrument, within_ticks=None, qty_min=qty_min)
     found["order_to_trade"] = order_to_trade(facts, i)
     return found | quotes(facts, i, instrument) | turnover(facts, i, instrument) | throughput(facts, i)
+
+
+def _with_interval(name: str, measured: tuple[float, float, float]) -> dict[str, float]:
+    """Return a measure and its interval under its name, `_low` and `_high`."""
+    return {name: measured[0], f"{name}_low": measured[1], f"{name}_high": measured[2]}
 
 
 def _median(values: np.ndarray) -> float:

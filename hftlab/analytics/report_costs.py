@@ -1,6 +1,5 @@
 """What a report says of costs and of the quality of its quotes, whose P&L it was, and its pages for people: a mixin of Report."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 

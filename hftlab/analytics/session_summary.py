@@ -101,7 +101,9 @@ def _quality(report: "Report") -> list[str]:
         for name, key in (("spread captured after 1 s", "spread_capture_1s"), ("spread captured after 10 s", "spread_capture_10s")):
             lines.append(_line(name, _share(found[key]), _between(found[f"{key}_low"], found[f"{key}_high"])))
         lines.append(_line("both sides live within 5 ticks", _share(found["uptime_share"])))
-        lines.append(_line("quotes hit", _share(found["quote_hit_rate"]), _between(found["quote_hit_rate_low"], found["quote_hit_rate_high"])))
+        lines.append(
+            _line("quotes hit", _share(found["quote_hit_rate"]), _between(found["quote_hit_rate_low"], found["quote_hit_rate_high"]))
+        )
         lines.append(_line("life of a quote, median", _number(found["quote_life_ms_p50"]), "ms"))
         lines.append(_line("inventory turned over", _number(found["inventory_turnover_per_h"]), "times an hour"))
     return lines
@@ -122,7 +124,9 @@ def _closing(report: "Report") -> list[str]:
     grade = str(earned) if earned is not None else "none: fewer than 30 fills show nothing"
     lines = [f"The desk ended {desk['state']}; its risk gate refused: {refused}."]
     lines += _wrapped(f"Performance grade: {grade}.", "")
-    lines += _wrapped(f"Against standing still, which makes 0: {amount(report.pnl_quote)} {report.instruments[0].settle}; {_held(report)}", "")
+    lines += _wrapped(
+        f"Against standing still, which makes 0: {amount(report.pnl_quote)} {report.instruments[0].settle}; {_held(report)}", ""
+    )
     luck = report.luck()
     lines += _wrapped(str(luck), "") if luck.runs else []
     return lines

@@ -146,7 +146,9 @@ def _parent(
         raise AccountingError(
             f"{instrument.name}: the parts of a shortfall give {fees + execution + delay + missed:,}, paper less real portfolio {paper - real:,}."
         )
-    return Parent(i, order_id, decided, arrived, end, wanted, filled, *(int(mid2) for mid2 in mids), fees, execution, delay, missed)
+    return Parent(
+        i, order_id, decided, arrived, end, wanted, filled, int(mids[0]), int(mids[1]), int(mids[2]), fees, execution, delay, missed
+    )
 
 
 def parents(facts: Facts, instruments: Sequence[Instrument], of: str) -> list[Parent]:

@@ -21,7 +21,8 @@ _STYLE = """<style>
 .hl-tear tr{background:none!important}
 .hl-tear th{text-align:left;font-weight:600;padding:2px 10px 2px 0;background:none;border:0;vertical-align:top}
 .hl-tear td{text-align:right;padding:2px 10px 2px 0;font-variant-numeric:tabular-nums;background:none;border:0;vertical-align:top}
-.hl-tear td.w{text-align:left;min-width:240px}
+.hl-tear td.w{text-align:left}
+.hl-tear td.said{min-width:240px}
 .hl-tear .wide{overflow-x:auto}
 .hl-tear .row{display:flex;flex-wrap:wrap;gap:8px 28px;align-items:flex-start}
 .hl-tear .row>div{max-width:100%}

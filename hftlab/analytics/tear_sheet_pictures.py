@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hftlab.analytics import equity
-from hftlab.analytics.pictures import SERIES
 from hftlab.analytics.pictures import markouts as by_horizon
 from hftlab.svg import DATA, MARK, Chart
 
@@ -110,7 +109,7 @@ def spreads(report: "Report") -> list[str]:
         series = {"effective": [(float(r.horizon_s), float(r.effective_ticks), math.nan, math.nan) for r in rows.itertuples()]}
         for name in ("realised", "impact"):
             columns = [rows[f"{name}_{part}"].to_numpy() for part in ("ticks", "low", "high")]
-            series[name] = [(float(h), *map(float, values)) for h, *values in zip(rows["horizon_s"], *columns, strict=True)]
+            series[name] = [(float(h), float(a), float(b), float(c)) for h, a, b, c in zip(rows["horizon_s"], *columns, strict=True)]
         found.append(by_horizon(series, f"Spread of {liquidity} fills, ticks a lot"))
     return found
 
@@ -142,17 +141,17 @@ def shares(rows: "pd.Series", title: str) -> str:
     """Return SVG of one bar a name from 0 to 100 %."""
     step, left, wide = 20, 130, 250
     tall = step * len(rows) + 22
-    parts = [
-        f"<svg role='img' aria-label='{escape(title)}' viewBox='0 0 {left + wide + 60} {tall}' width='{left + wide + 60}' height='{tall}' "
-        f"style='display:block;max-width:100%;height:auto' font-size='11' fill='currentColor'><text x='0' y='12' font-weight='600'>{escape(title)}</text>"
-    ]
+    size = f"viewBox='0 0 {left + wide + 60} {tall}' width='{left + wide + 60}' height='{tall}'"
+    look = "style='display:block;max-width:100%;height:auto' font-size='11' fill='currentColor'"
+    heading = f"<text x='0' y='12' font-weight='600'>{escape(title)}</text>"
+    parts = [f"<svg role='img' aria-label='{escape(title)}' {size} {look}>{heading}"]
     for n, (name, value) in enumerate(rows.items()):
         y = 20 + n * step
         known = float(value) if math.isfinite(value) else 0.0
         parts.append(
             f"<text x='0' y='{y + 12}'>{escape(str(name))}</text>"
             f"<rect x='{left}' y='{y + 2}' width='{wide}' height='{step - 7}' fill='currentColor' fill-opacity='.1'/>"
-            f"<rect x='{left}' y='{y + 2}' width='{wide * known:.1f}' height='{step - 7}' fill='{DATA if n % 2 == 0 else SERIES[0]}'/>"
+            f"<rect x='{left}' y='{y + 2}' width='{wide * known:.1f}' height='{step - 7}' fill='{DATA}'/>"
             f"<text x='{left + wide + 6}' y='{y + 12}'>{value:.1%}</text>"
         )
     return "".join(parts) + "</svg>"

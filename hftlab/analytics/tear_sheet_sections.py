@@ -13,6 +13,7 @@ from hftlab.analytics.latency_report import advise_report
 from hftlab.analytics.page import assumed_html, html_table, identity_html, markouts_html, orders_html
 from hftlab.analytics.pictures import amount, bars
 from hftlab.analytics.session_summary_grade import SAID, performance_grade
+from hftlab.analytics.tear_sheet_tables import cost_table, quality_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,8 +104,8 @@ def costs(report: "Report") -> str:
             "after the trade. Effective = realised + impact. Whiskers: 95 % block bootstrap; hollow points have none."
         )
     )
-    parts.append(html_table(report.costs()))
-    parts += [more(f"By {by}", html_table(report.costs(by))) for by in ("side", "size", "hour")]
+    parts.append(cost_table(report.costs()))
+    parts += [more(f"By {by}", cost_table(report.costs(by))) for by in ("side", "size", "hour")]
     for of in ("targets", "orders") if len(report.facts.targets) else ("orders",):
         found = sf.totals(sf.parents(report.facts, report.instruments, of), report.instruments)
         values = [(name, found[f"{name}_quote"]) for name in (*sf.SHORTFALL, "shortfall")]
@@ -118,15 +119,20 @@ def quality(report: "Report") -> str:
     """Return the measures of the quotes, their lives, and uptime by distance."""
     parts = []
     for i, one in enumerate(report.instruments):
-        shares = {f"within {n} ticks" if n else "at the touch": q.uptime(report.facts, i, one, within_ticks=n) for n in UPTIME_TICKS}
+        shares = {
+            f"within {n} tick{'s' * (n != 1)}" if n else "at the touch": q.uptime(report.facts, i, one, within_ticks=n)
+            for n in UPTIME_TICKS
+        }
         shares["anywhere"] = q.uptime(report.facts, i, one, within_ticks=None)
         parts.append(side_by_side([pic.shares(_series(shares), f"Both sides live, {one.symbol} (share of time)"), pic.lives(report, i)]))
-    table = report.quality().rename(index=lambda name: name.replace("_", " ")).reset_index(names="measure")
+    measured = report.quality()
+    parts += [quality_table(measured[one.symbol], one) for one in report.instruments]
     said = (
         "Spread capture: kept after 1 s and 10 s over quoted half-spread, maker fills; below 0 the market took more than was quoted. "
-        "A quote is one order at one price. low and high: 95 % block bootstrap."
+        "Half-spread that would break even: how far the mid went against a fill until 10 s after it, plus the fee; wider quotes are filled by "
+        "others, so it is a floor for the next try. Intervals: block bootstrap."
     )
-    return "".join(parts) + html_table(table) + note(said) + more("Orders and fills", orders_html(report))
+    return "".join(parts) + note(said) + more("Orders and fills", orders_html(report))
 
 
 def attribution(report: "Report") -> str:
@@ -149,7 +155,7 @@ def attribution(report: "Report") -> str:
 def latency(report: "Report") -> str:
     """Return where the time goes and what to do about it."""
     rows = "".join(
-        f"<tr><th>{escape(one.stage)}</th><td>{_ms(one.p50_ms)}</td><td>{_ms(one.p99_ms)}</td><td class='w'>{escape(one.what_to_do)}</td></tr>"
+        f"<tr><th>{escape(one.stage)}</th><td>{_ms(one.p50_ms)}</td><td>{_ms(one.p99_ms)}</td><td class='w said'>{escape(one.what_to_do)}</td></tr>"
         for one in advise_report(report)
     )
     head = "<tr><th>stage</th><th>p50 ms</th><th>p99 ms</th><th>what to do</th></tr>"
@@ -167,8 +173,9 @@ def inventory(report: "Report") -> str:
 def risk(report: "Report") -> str:
     """Return what the gate refused, the states of the desk, and the risk of what is held in the end."""
     refused = ", ".join(f"{name} {count:,}" for name, count in report.desk["refusals"].items()) or "nothing"
-    said = f"The desk ended {report.desk['state']}, halted by: {report.desk['halted_by']}. Refused by its gate: {refused}."
-    return f"<div>{escape(said)}</div><div class='wide'>{report.risk()._repr_html_()}</div>"  # noqa: SLF001  # how the result shows itself
+    why = f" ({report.desk['halted_by']})" if report.desk["state"] == "HALTED" else ""
+    said = f"The desk ended {report.desk['state']}{why}. Refused by its gate: {refused}."
+    return f"<div>{escape(said)}</div><div class='wide'>{report.risk()._repr_html_()}</div>"
 
 
 def markouts(report: "Report") -> str:
