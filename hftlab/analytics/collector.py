@@ -126,7 +126,8 @@ class Collector:
             if path.first_mid2 == NO_PRICE and mine.any():  # there never were two sides: the price paid is the only one known
                 price = fills[mine][:1]
                 path.extend_mids(price["ts_ns"], 2 * price["price_ticks"])
-            self.prices[i].follow(path)
+            if not path.touched:  # of a path that was told one side alone, the price paid is no best price
+                self.prices[i].follow(path)
             self._look_ahead(i, path, NEVER_NS)
             early = mine & (fills["touched"] == 0) & (fills["mid2"] == NO_PRICE)
             fills["mid2"][early] = path.first_mid2

@@ -130,7 +130,8 @@ def _parent(
 ) -> Parent:
     decided, arrived, end = times
     mids = mids2_at(facts.prices[i], np.array([decided, arrived if arrived != NONE_NS else decided, end]))
-    if facts.paths[i].first_mid2 != NO_PRICE and end >= facts.end_ns:
+    mids[mids == NO_PRICE] = facts.paths[i].first_mid2
+    if mids[2] != NO_PRICE and end >= facts.end_ns:
         mids[2] = facts.paths[i].last_mid2  # the mark of the account
     if mids[0] == NO_PRICE:
         raise AccountingError(f"{instrument.name}: the run saw no price, so that nothing can be measured from one.")

@@ -152,6 +152,6 @@ def shares(rows: "pd.Series", title: str) -> str:
             f"<text x='0' y='{y + 12}'>{escape(str(name))}</text>"
             f"<rect x='{left}' y='{y + 2}' width='{wide}' height='{step - 7}' fill='currentColor' fill-opacity='.1'/>"
             f"<rect x='{left}' y='{y + 2}' width='{wide * known:.1f}' height='{step - 7}' fill='{DATA}'/>"
-            f"<text x='{left + wide + 6}' y='{y + 12}'>{value:.1%}</text>"
+            f"<text x='{left + wide + 6}' y='{y + 12}'>{f'{value:.1%}' if math.isfinite(value) else '–'}</text>"
         )
     return "".join(parts) + "</svg>"
