@@ -20,7 +20,7 @@ def curve(seconds: np.ndarray, values: np.ndarray, title: str, *, steps: bool = 
         f"H{a:.1f}V{b:.1f}" if steps else f"L{a:.1f},{b:.1f}" for a, b in zip(px[1:], py[1:], strict=True)
     )
     return (
-        f"<svg width='{_WIDTH}' height='{_HEIGHT}' style='display:block' font-size='10' fill='currentColor'>"
+        f"<svg viewBox='0 0 {_WIDTH} {_HEIGHT}' width='{_WIDTH}' height='{_HEIGHT}' style='display:block;max-width:100%;height:auto' font-size='10' fill='currentColor'>"
         f"<text x='0' y='10' font-weight='600'>{html.escape(title)}</text>"
         f"<line x1='0' x2='{_WIDTH - 60}' y1='{zero:.1f}' y2='{zero:.1f}' stroke='currentColor' stroke-opacity='.35' stroke-dasharray='2 3'/>"
         f"<path d='{path}' fill='none' stroke='currentColor' stroke-width='1.2'/>"
@@ -106,7 +106,7 @@ class Chart:
     def svg(self) -> str:
         """Return the picture as text."""
         size = f"viewBox='0 0 {self._width} {self._height}' width='{self._width}' height='{self._height}'"
-        look = "style='display:inline-block;max-width:100%' font-size='10' font-family='sans-serif' fill='currentColor'"
+        look = "style='display:inline-block;max-width:100%;height:auto' font-size='10' font-family='sans-serif' fill='currentColor'"
         return f"<svg role='img' {size} {look}>{''.join(self._parts)}</svg>"
 
     def _at(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

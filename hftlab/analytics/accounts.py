@@ -5,7 +5,9 @@ from typing import Any
 from hftlab.analytics.figures import ratio
 from hftlab.analytics.pnl import WHOLE, Identity
 from hftlab.data.state import State
-from hftlab.types import DESK_STATE_NAMES, VERDICT_NAMES
+from hftlab.types import DESK_STATE_NAMES, QUOTER_AS, QUOTER_FIXED, QUOTER_NONE, QUOTER_USER, VERDICT_NAMES
+
+QUOTER_NAMES = {QUOTER_NONE: "WorkTarget", QUOTER_FIXED: "FixedSpread", QUOTER_AS: "AvellanedaStoikov", QUOTER_USER: "UserQuoter"}
 
 
 def first_ns(state: State) -> int:
@@ -24,6 +26,7 @@ def account(state: State, i: int, closed: Identity) -> dict[str, Any]:
     open_half = (closed.total.account + closed.total.fees + closed.total.funding) / WHOLE * unit - _realised(market) * unit
     return {
         "instrument": instrument.name,
+        "quoter": QUOTER_NAMES[int(market["params"]["kind"])],
         "fills": int(market["fills_count"]),
         "bought_base": float(instrument.qty(int(market["bought_lots"]))),
         "sold_base": float(instrument.qty(int(market["sold_lots"]))),

@@ -2,15 +2,16 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from hftlab.analytics.grow import Grow
 from hftlab.analytics.path import HORIZONS_NS, Path
+from hftlab.analytics.prices import Prices
 from hftlab.errors import AccountingError
 from hftlab.instrument import Instrument
-from hftlab.types import ACCEPTED, CANCEL, EVENT, FEE, FILL, MAKER, NEVER_NS, NO_PRICE, PAYMENT, SAMPLE, SUBMIT, TOUCH
+from hftlab.types import ACCEPTED, CANCEL, EVENT, FEE, FILL, MAKER, NEVER_NS, NO_PRICE, PAYMENT, SAMPLE, SET_TARGET, STATE, SUBMIT, TOUCH
 
 FILL_FACT = np.dtype(
     [
@@ -45,7 +46,10 @@ SAMPLES_MAX = 1 << 18
 
 @dataclass(frozen=True)
 class Facts:
-    """fills: FILL_FACT; own: EVENT, every request, report, fill and fee in the desk's order; samples: EVENT; paths: one a market."""
+    """fills: FILL_FACT; own: EVENT, every request, report, fill and fee in the desk's order; samples: EVENT; paths: one a market.
+
+    prices: PRICE, one array a market; targets: EVENT, SET_TARGET rows by time; states: EVENT, the STATE rows.
+    """
 
     fills: np.ndarray
     own: np.ndarray
@@ -54,6 +58,9 @@ class Facts:
     digest: str
     start_ns: int
     end_ns: int
+    prices: tuple[np.ndarray, ...] = ()
+    targets: np.ndarray = field(default_factory=lambda: np.zeros(0, EVENT))
+    states: np.ndarray = field(default_factory=lambda: np.zeros(0, EVENT))
 
 
 class Collector:
@@ -67,6 +74,8 @@ class Collector:
         self.paths = tuple(Path(one) for one in instruments)
         self._keep_ns = max(int(keep_s * 1e9), HORIZONS_NS[-1])
         self._own, self._fills, self._samples = Grow(EVENT), Grow(FILL_FACT), Grow(EVENT)
+        self._targets, self._states = Grow(EVENT), Grow(EVENT)
+        self.prices = tuple(Prices() for _ in self.paths)
         self._fees = 0  # FEE rows seen: the n-th belongs to the n-th fill
         self._waiting = [[np.zeros(0, np.int64) for _ in HORIZONS_NS] for _ in self.paths]
         self._digest = hashlib.blake2b(digest_size=8)
@@ -87,18 +96,21 @@ class Collector:
         own = rest[report | ((kinds >= SUBMIT) & (kinds <= CANCEL)) | (kinds == FEE)]
         self._own.append(own)
         self._digest.update(own.tobytes())
+        self._targets.append(rest[kinds == SET_TARGET])
+        self._states.append(rest[kinds == STATE])
         self._read_samples(samples)
         at = others[kinds == FILL]
         if len(at):
             self._read_fills(rows, at, touches)
         self._read_fees(rest[kinds == FEE])
         for i, path in enumerate(self.paths):
+            self.prices[i].follow(path)
             if len(path.ts_ns):
                 self._look_ahead(i, path, int(path.ts_ns[-1]))
                 path.settle(int(path.ts_ns[-1]) - self._keep_ns)
         times = rest["ts_recv_ns"]
         if len(times):
-            self._start_ns, self._end_ns = min(self._start_ns, int(times[0])), max(self._end_ns, int(times[-1]))
+            self._start_ns, self._end_ns = min(self._start_ns, int(times.min())), max(self._end_ns, int(times.max()))
 
     def finish(self, *, end_ns: int = 0, marks_mid2: Sequence[int | None] = ()) -> Facts:
         """Return the Facts. `end_ns` is when the run ended; `marks_mid2` a last mid for markets whose exchange wrote no touch."""
@@ -114,6 +126,8 @@ class Collector:
             if path.first_mid2 == NO_PRICE and mine.any():  # there never were two sides: the price paid is the only one known
                 price = fills[mine][:1]
                 path.extend_mids(price["ts_ns"], 2 * price["price_ticks"])
+            if not path.touched:  # of a path that was told one side alone, the price paid is no best price
+                self.prices[i].follow(path)
             self._look_ahead(i, path, NEVER_NS)
             early = mine & (fills["touched"] == 0) & (fills["mid2"] == NO_PRICE)
             fills["mid2"][early] = path.first_mid2
@@ -121,7 +135,10 @@ class Collector:
                 fills["past_end"][mine, k] = fills["ts_ns"][mine] + horizon_ns > end_ns
             path.settle(NEVER_NS)
         start_ns = min(self._start_ns, end_ns)
-        return Facts(fills, self._own.rows, self._kept_samples(), self.paths, self._digest.hexdigest(), start_ns, end_ns)
+        samples, digest = self._kept_samples(), self._digest.hexdigest()
+        prices = tuple(one.rows for one in self.prices)
+        targets = self._targets.rows[np.argsort(self._targets.rows["ts_recv_ns"], kind="stable")]
+        return Facts(fills, self._own.rows, samples, self.paths, digest, start_ns, end_ns, prices, targets, self._states.rows)
 
     def _kept_samples(self) -> np.ndarray:
         kept, last = self._samples.rows, self._last_samples

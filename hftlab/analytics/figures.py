@@ -67,9 +67,11 @@ def inventory(fills: np.ndarray, instrument: Instrument, start_ns: int, end_ns: 
     edges = np.concatenate([[start_ns], np.clip(fills["ts_ns"][order], start_ns, end_ns), [end_ns]])
     for_ns = np.maximum(np.diff(edges), 0).astype(float)
     whole, lot = for_ns.sum(), float(instrument.lot_size)
+    mean = ratio(float((held * for_ns).sum()), whole)
     return {
-        "position_base_mean": ratio(float((held * for_ns).sum()), whole) * lot,
+        "position_base_mean": mean * lot,
         "position_base_abs_mean": ratio(float((np.abs(held) * for_ns).sum()), whole) * lot,
+        "position_base_sd": math.sqrt(max(ratio(float((held.astype(float) ** 2 * for_ns).sum()), whole) - mean**2, 0.0)) * lot,
         "position_base_min": int(held.min()) * lot,
         "position_base_max": int(held.max()) * lot,
         "long_share": ratio(float(for_ns[held > 0].sum()), whole),

@@ -75,13 +75,13 @@ def section(report: "Report") -> str:
         "<div class='hl-report'>",
         _warnings(report),
         _luck(report),
-        f"<div class='row'><div>{_headline(report)}</div><div style='flex:1 1 480px'>{_identity(report)}</div></div>",
-        _open("Markouts", _markouts(report), shown=True),
+        f"<div class='row'><div>{_headline(report)}</div><div style='flex:1 1 480px'>{identity_html(report)}</div></div>",
+        _open("Markouts", markouts_html(report), shown=True),
         _open("Curves", _curves(report), shown=True),
         _open("P&L by side and hour", _parts_table(report)),
-        _open("Orders and fills", _orders(report)),
-        _open("Latency used", _table(report.latency().reset_index())),
-        _open("Assumed", _assumed(report)),
+        _open("Orders and fills", orders_html(report)),
+        _open("Latency used", html_table(report.latency().reset_index())),
+        _open("Assumed", assumed_html(report)),
         "</div>",
     ]
     return "".join(parts)
@@ -109,7 +109,8 @@ def _headline(report: "Report") -> str:
     return f"<table>{cells}</table>"
 
 
-def _identity(report: "Report") -> str:
+def identity_html(report: "Report") -> str:
+    """Return the parts of the P&L as bars, and their residual."""
     summary, unit = report.summary(), report.instruments[0].settle
     values = {name: 0.0 - summary[f"{name}_quote"] if name in {"fees", "funding"} else summary[f"{name}_quote"] for name in PARTS}
     residual = sum(one.total.residual for one in report.pnl)
@@ -121,7 +122,8 @@ def _identity(report: "Report") -> str:
     )
 
 
-def _markouts(report: "Report") -> str:
+def markouts_html(report: "Report") -> str:
+    """Return the markouts as pictures, and by their buckets as tables."""
     if not len(report.fills):
         return "<div class='note'>No fills, so no markouts.</div>"
     pictures = []
@@ -133,7 +135,7 @@ def _markouts(report: "Report") -> str:
         }
         pictures.append(markouts(series, f"Markout in ticks, {title}"))
     more = "".join(
-        _open(f"by {name}", _table(report.markouts(by)))
+        _open(f"by {name}", html_table(report.markouts(by)))
         for by, name in (
             ("side", "side"),
             ("queue", "place in the queue"),
@@ -164,10 +166,11 @@ def _curves(report: "Report") -> str:
 
 
 def _parts_table(report: "Report") -> str:
-    return _table(report.pnl_table().rename(columns=_NAMES).reset_index())
+    return html_table(report.pnl_table().rename(columns=_NAMES).reset_index())
 
 
-def _orders(report: "Report") -> str:
+def orders_html(report: "Report") -> str:
+    """Return what became of the orders, and the figures of quoting."""
     found = journeys(report.facts.own)
     ended = ", ".join(f"{name} {int((found['status'] == n).sum()):,}" for n, name in enumerate(STATUSES) if (found["status"] == n).any())
     desk = report.desk
@@ -178,18 +181,20 @@ def _orders(report: "Report") -> str:
     figures = report.figures()
     return (
         f"<div>{len(found):,} orders: {escape(ended or 'none')}. Sent: {escape(sent)}. Refused by our own risk gate: {escape(refused)}.</div>"
-        f"{_table(figures.rename(index=lambda name: name.replace('_', ' ')).reset_index(names='figure'))}"
+        f"{html_table(figures.rename(index=lambda name: name.replace('_', ' ')).reset_index(names='figure'))}"
     )
 
 
-def _assumed(report: "Report") -> str:
+def assumed_html(report: "Report") -> str:
+    """Return the assumptions as a table."""
     rows = "".join(f"<tr><th>{escape(name)}</th><td class='w'>{escape(value)}</td></tr>" for name, value in report.assumptions.items())
     hint = "One number is one assumption about the queue: report.bracket() runs the harshest and the kindest beside it."
     table = f"<table>{rows}</table>" if rows else "<div class='note'>None stated.</div>"
     return table + (f"<div class='note'>{hint}</div>" if report.origin is not None else "")
 
 
-def _table(table: "pd.DataFrame") -> str:
+def html_table(table: "pd.DataFrame") -> str:
+    """Return a table of words and numbers as HTML, without its index."""
     head = "".join(f"<th>{escape(str(name).replace('_', ' '))}</th>" for name in table.columns)
     body = "".join(
         "<tr>" + "".join(f"<td{' class=w' if isinstance(value, str) else ''}>{escape(_cell(value))}</td>" for value in row) + "</tr>"

@@ -95,6 +95,11 @@ class Path:
         self._fill_lots = np.concatenate([self._fill_lots, signed_lots])
 
     # --- what is asked ---------------------------------------------------------------------------------------------------
+    def last(self, count: int) -> dict[str, np.ndarray]:
+        """Return the last `count` touches of the window, column by column: views."""
+        start = len(self.ts_ns) - count
+        return {name: column[start:] for name, column in self._window.items()}
+
     def index_at(self, ts_ns: np.ndarray) -> np.ndarray:
         """Return the window index of the last touch at or before each time, -1 for none."""
         return np.searchsorted(self.ts_ns, ts_ns, side="right") - 1

@@ -15,8 +15,11 @@ def bars(values: Sequence[tuple[str, float]], unit: str = "") -> str:
     low, high = min(0.0, *(v for _, v in values)), max(0.0, *(v for _, v in values))
     span = (high - low) or top
     zero = _LABEL + _BAR * -low / span
-    size = f"width='{_LABEL + _BAR + 110}' height='{_ROW * len(values) + 4}'"
-    parts = [f"<svg role='img' aria-label='bars' {size} style='display:block;max-width:100%' font-size='11' fill='currentColor'>"]
+    across, tall = _LABEL + _BAR + 110, _ROW * len(values) + 4
+    size = f"viewBox='0 0 {across} {tall}' width='{across}' height='{tall}'"
+    parts = [
+        f"<svg role='img' aria-label='bars' {size} style='display:block;max-width:100%;height:auto' font-size='11' fill='currentColor'>"
+    ]
     for n, (name, value) in enumerate(values):
         y, wide = n * _ROW, _BAR * abs(value) / span
         x = zero if value >= 0 else zero - wide
@@ -36,7 +39,8 @@ def intervals(rows: Sequence[tuple[str, float, float, float]], title: str) -> st
     low, high = min(0.0, *(row[2] for row in rows)), max(0.0, *(row[3] for row in rows))
     scale, top = _BAR / ((high - low) or 1.0), 20
     zero, floor = _LABEL - low * scale, _ROW * len(rows) + top
-    size = f"width='{_LABEL + _BAR + 110}' height='{floor + 4}' style='display:block;max-width:100%'"
+    across, tall = _LABEL + _BAR + 110, floor + 4
+    size = f"viewBox='0 0 {across} {tall}' width='{across}' height='{tall}' style='display:block;max-width:100%;height:auto'"
     head = f"<svg role='img' aria-label='{escape(title)}' {size} font-size='11' fill='currentColor'>"
     heading = f"<text x='0' y='12' font-weight='600'>{escape(title)}</text>"
     axis = f"<line x1='{zero:.1f}' x2='{zero:.1f}' y1='{top}' y2='{floor}' stroke='currentColor' stroke-opacity='.5'/>"
@@ -80,7 +84,8 @@ def markouts(series: Mapping[str, Sequence[tuple[float, float, float, float]]], 
         return top + (high - value) / span * (height - top - 34)
 
     parts = [
-        f"<svg role='img' aria-label='{escape(title)}' width='{width}' height='{height}' style='display:block;max-width:100%' font-size='10' "
+        f"<svg role='img' aria-label='{escape(title)}' viewBox='0 0 {width} {height}' width='{width}' height='{height}' "
+        "style='display:block;max-width:100%;height:auto' font-size='10' "
         f"fill='currentColor'><text x='0' y='12' font-weight='600'>{escape(title)}</text>"
         f"<line x1='{left}' x2='{width}' y1='{at(0):.1f}' y2='{at(0):.1f}' stroke='currentColor' stroke-opacity='.4' stroke-dasharray='2 3'/>"
         + "".join(f"<text x='{left - 8}' y='{at(value) + 4:.1f}' text-anchor='end'>{value:,.3g}</text>" for value in {low, 0.0, high})

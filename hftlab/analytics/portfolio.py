@@ -88,7 +88,7 @@ class RiskMetrics:
             f"<tr><th {left}>{escape(str(name))}</th><td {right}>{amount(row.pnl_quote)}</td><td {left}>{escape(row.meaning)}</td></tr>"
             for name, row in self.stress.iterrows()
         )
-        tables = f"{self.exposure.to_html(border=0, float_format='{:,.8g}'.format)}"
+        tables = f"{self.exposure.to_html(border=0, na_rep='–', float_format='{:,.8g}'.format)}"
         if len(self.correlation) > 1:
             tables += f"<div><b>Correlation</b></div>{self.correlation.to_html(border=0, float_format='{:.2f}'.format)}"
         said = "".join(f"<div style='opacity:.75'>{escape(note)}</div>" for note in self.notes)

@@ -18,6 +18,7 @@ from hftlab.analytics.compare import Divergence, differences, diverge
 from hftlab.analytics.origin import Origin
 from hftlab.analytics.pictures import amount
 from hftlab.analytics.pnl import Identity, Ledger, identity
+from hftlab.analytics.report_costs import ReportCosts
 from hftlab.analytics.report_luck import ReportLuck
 from hftlab.analytics.report_markouts import MarkoutsOfReport
 from hftlab.analytics.report_returns import ReportReturns
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class Report(ReportReturns, ReportLuck, MarkoutsOfReport):
+class Report(ReportReturns, ReportLuck, MarkoutsOfReport, ReportCosts):
     """What a run did. `facts` are the rows it wrote, read; `accounts` one dict a market; `pnl` the closed P&L identity of each.
 
     `origin` is what the run can be made again from; without it there is no bracket, no bundle and no book beside a difference.

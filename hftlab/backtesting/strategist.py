@@ -94,4 +94,5 @@ class Strategist:
 
     def _answer(self, run: Any, ts_ns: int, answer: dict[int, Any], written: list[np.ndarray]) -> None:
         for market, qty in answer.items():
-            written.append(self._state.step(run, rows_of("target", market, {"qty": qty}, self._state, ts_ns)))
+            target = rows_of("target", market, {"qty": qty}, self._state, ts_ns)
+            written += [target, self._state.step(run, target)]  # a report wants to know what was wished for, and when

@@ -18,7 +18,7 @@ from hftlab.backtesting.run import play
 from hftlab.backtesting.strategist import Strategist
 from hftlab.backtesting.travel_course import Course
 from hftlab.data.state import State
-from hftlab.engine.view import written_of
+from hftlab.engine.view_report import written_of
 from hftlab.errors import InputError
 from hftlab.kernels import core
 from hftlab.params import Limits, Quoter

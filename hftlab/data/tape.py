@@ -174,7 +174,7 @@ class Tape:
             raise InputError(f"no rows between start_s={start_s} and end_s={end_s}; the tape spans {self.span_s:.3f} s.")
         parts = [self.rows[low:high]]
         if low:
-            parts.insert(0, _books_before(self.rows[:low], int(self.rows["ts_recv_ns"][low])))
+            parts.insert(0, books_before(self.rows[:low], int(self.rows["ts_recv_ns"][low])))
         return Tape(np.concatenate(parts), self.instruments, self.source, self.notes, self.files, self.data_digest)
 
     def _row_at(self, seconds: float | None, name: str) -> int | None:
@@ -239,7 +239,7 @@ def _refuse_apart(tapes: Sequence[Tape]) -> None:
         )
 
 
-def _books_before(rows: Rows, recv_ns: int) -> Rows:
+def books_before(rows: Rows, recv_ns: int) -> Rows:
     """Return rows that build the books as `rows` leave them, received at `recv_ns`."""
     parts: list[Rows] = []
     for i in np.unique(rows["instrument"]):

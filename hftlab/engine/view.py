@@ -1,32 +1,28 @@
 """Handles on a run: `View` reads what it publishes, `Session` may also command it."""
 
 import fcntl
-import itertools
 import json
 import os
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import SecretStr
 
 from hftlab.analytics.report import Report
-from hftlab.data import journal as jn
 from hftlab.data.frame import Frame
 from hftlab.data.snapshot import SnapshotReader
-from hftlab.engine.spec import load_spec, read_instruments
+from hftlab.engine.spec import read_instruments
 from hftlab.engine.trail import AuditTrail
 from hftlab.engine.view_calibrate import CalibratesSession
 from hftlab.engine.view_logs import LogsOfView
 from hftlab.engine.view_market import MarketOfView
+from hftlab.engine.view_report import report_of
 from hftlab.errors import CommandRefused, DataError, EngineDied, EngineUnreachable
 from hftlab.instrument import Instrument
 from hftlab.params import QUOTERS
 from hftlab.tunable import TUNABLE, to_human
-from hftlab.types import ACCEPTED, EVENT, FILL, PAYMENT
 
 _HTTP_S = 40.0
 
@@ -91,13 +87,7 @@ class View(AuditTrail, LogsOfView, MarketOfView):
 
     def report(self) -> Report:
         """Return the report of the run so far, by replaying its journal."""
-        spec = load_spec(self.directory)
-        state = spec.state()
-        run = spec.run()
-        written = [rows for part in jn.parts(self.directory / "journal") for rows in written_of(state, run, part)]
-        rows = int(state.desk["rows"][0])
-        made = np.concatenate([np.zeros(0, EVENT), *written])
-        return Report.of(state, made, rows=rows, assumptions=assumptions(spec), run=self.directory)
+        return report_of(self.directory)
 
     def wait(self, condition: Any, timeout_s: float = 10.0) -> Frame:
         """Return the first frame for which `condition(frame)` holds. Raises EngineDied, or TimeoutError with the last state."""
@@ -243,17 +233,6 @@ class Session(View, CalibratesSession):
         return [slider(name, to_human(name, record, self.instruments[market]), self.instruments[market]) for name in quoter.LIVE]
 
 
-def written_of(state: Any, run: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Run rows of a journal; yield what a report reads: what the run writes, and where it was told the reports of a venue outside."""
-    # A simulated exchange's reports are written by the run; so is every fill, with the fair price of its time.
-    told = (rows["kind"] >= ACCEPTED) & (rows["kind"] <= PAYMENT) & (rows["kind"] != FILL)
-    cuts = np.flatnonzero(told) if not state.exchanges["active"].any() else np.zeros(0, np.int64)
-    for start, end in itertools.pairwise([0, *cuts.tolist(), len(rows)]):
-        if start < len(rows) and told[start]:
-            yield rows[start : start + 1]
-        yield state.step(run, rows[start:end])
-
-
 def slider(name: str, value: float, instrument: Instrument) -> dict[str, Any]:
     """Return how a slider shows one live parameter: name, label, unit, value, min, max, step, log; human units."""
     rule = TUNABLE[name]
@@ -279,13 +258,3 @@ def slider(name: str, value: float, instrument: Instrument) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, int | float | str) else str(value)
-
-
-def assumptions(spec: Any) -> dict[str, str]:
-    """Return what a paper run assumes, for its report."""
-    matched = spec.venue.matched(spec.feed)
-    return {
-        "fills": "matched in the simulated market's own queues" if matched else f"modelled, queue {spec.venue.queue}",
-        "latency": spec.venue.latency.text(),
-        "fees": spec.venue.fees.text(),
-    }
