@@ -46,6 +46,7 @@ _WHERE = {
     "run_file": "engine.config",
     "sample": "data.samples",
     "start": "engine.process",
+    "study_signal": "analytics.study_signal",
     "stream": "data.streaming",
     "try_decide": "backtesting.attempt",
     "validate": "data.validate",
