@@ -1,4 +1,4 @@
-"""`study_signal`: does a signal say anything about the next moves of the mid, and what would a maker who followed it have made?"""
+"""`study_signal`: whether a signal says anything about the next moves of the mid, and what a maker who followed it would have made."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any

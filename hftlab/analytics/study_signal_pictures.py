@@ -50,7 +50,7 @@ def _touch(study: "SignalStudy", s: int, k: int, at: str) -> str:
 
 
 def _by_tenth(title: str, *ends: np.ndarray) -> Chart:
-    chart = Chart(title, x=(0.5, 10.5), y=_span(*ends), x_unit="th", y_unit="ticks", width=_WIDE, height=_HIGH)
+    chart = Chart(title, x=(0.5, 10.5), y=_span(*ends), x_unit="(tenth)", y_unit="ticks", width=_WIDE, height=_HIGH)
     return chart.line(np.array([0.5, 10.5]), np.zeros(2), "currentColor", dashed=True)
 
 

@@ -1,5 +1,6 @@
 """The statistics of a signal study: what hangs together in time stays together, and many questions are asked at once."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,9 @@ HORIZONS_A_BLOCK = 3
 DECILES = 10
 FLIPS, DRAWS = 2000, 1000
 SEED = 20_180_927
+
+
+_student = functools.cache(student_t)
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Blocks:
             count = known.sum(0)
             mean = np.where(known, draws, 0.0).sum(0) / np.maximum(count, 1)
             error = np.sqrt(np.where(known, (draws - mean) ** 2, 0.0).sum(0) / np.maximum(count - 1, 1))
-        wide = student_t(len(self) - 1, level) * np.sqrt(len(self) / (len(self) - 1))
+        wide = _student(len(self) - 1, level) * np.sqrt(len(self) / (len(self) - 1))
         return np.where(count >= 0.9 * len(draws), error * wide, np.nan)
 
     def means(self, values: Floats, block: np.ndarray, group: np.ndarray, groups: int, level: float) -> tuple[Floats, Floats, np.ndarray]:
@@ -94,7 +98,7 @@ def correlation(x: Floats, y: Floats, block: np.ndarray, blocks: Blocks, level: 
     """Return the correlation of x and y (n,), with an interval from drawing whole blocks."""
     count = len(blocks)
     x, y = x - x.mean(), y - y.mean()
-    parts = np.column_stack([np.bincount(block, weights, count) for weights in (None, x, y, x * x, y * y, x * y)])
+    parts: Floats = np.column_stack([np.bincount(block, weights, count) for weights in (np.ones(len(x)), x, y, x * x, y * y, x * y)])
     with np.errstate(invalid="ignore", divide="ignore"):
         each = _of_sums(parts)
         return Correlation(
@@ -102,7 +106,7 @@ def correlation(x: Floats, y: Floats, block: np.ndarray, blocks: Blocks, level: 
         )
 
 
-def _of_sums(parts: Floats) -> Floats:
+def _of_sums(parts: np.ndarray) -> Floats:
     """Return the correlation of sums (…, 6): n, x, y, xx, yy, xy."""
     n, x, y, xx, yy, xy = np.moveaxis(parts, -1, 0)
     return np.asarray((n * xy - x * y) / np.sqrt((n * xx - x * x) * (n * yy - y * y)))
