@@ -134,14 +134,23 @@ def switched(
 
 
 def of_switched(
-    report: Report, arms: np.ndarray, starts_ns: np.ndarray, ends_ns: np.ndarray, market: int, planned: int, level: float, said: str
+    report: Report,
+    arms: np.ndarray,
+    starts_ns: np.ndarray,
+    ends_ns: np.ndarray,
+    market: int,
+    planned: int,
+    level: float,
+    said: str,
+    *,
+    over: bool = True,
 ) -> AB:
     """Return the AB of one run whose stretches 2p and 2p + 1 are a pair; `arms` (2 pairs,) says whose each was."""
     found = measures(report, market, starts_ns, ends_ns)
     pairs = found.reshape(-1, 2, found.shape[1])
     turned = arms.reshape(-1, 2)[:, 0] == 1
     a, b = (np.where((turned ^ bool(arm))[:, None], pairs[:, 1], pairs[:, 0]) for arm in (0, 1))
-    return AB(a, b, planned, level, said)
+    return AB(a, b, planned, level, said, over)
 
 
 def _run_switched(
@@ -175,7 +184,7 @@ def _run_switched(
     start_ns = int(next(iter(tape.chunks(1)))["ts_recv_ns"][0])
     values = (_live_values(first[market], other), _live_values(other, first[market]))
     block_ns = round(schedule.block_s * 1e9)
-    commands = [rows_of("set", market, values[1 - arm], state, start_ns + n * block_ns) for n, arm in enumerate(schedule.arms().tolist())]
+    commands = [rows_of("set", market, values[arm], state, start_ns + n * block_ns) for n, arm in enumerate(schedule.arms().tolist())]
     extra = np.concatenate([latency_rows(latencies), *commands])
     extra = extra[np.argsort(extra["ts_recv_ns"], kind="stable")]
     decide = decide_of(first)

@@ -87,8 +87,9 @@ def _pnl(report: Report, market: int, starts_ns: np.ndarray, ends_ns: np.ndarray
 class AB:
     """What a comparison found. `a` and `b` (pairs, measures): the MEASURES of each pair of stretches.
 
-    The rule is a fixed horizon: `planned` pairs were decided on before, and nothing is called before they are there. Then the p-values
-    are those of turning pairs round, corrected over the measures (Romano–Wolf).
+    The rule is a fixed horizon: `planned` pairs were decided on before, and nothing is called before it is `over`. Then the p-values are
+    those of turning pairs round, corrected over the measures (Romano–Wolf). A pair that was lost on the way (the turn came too late) is
+    no arm's doing, and leaves the test as it is.
     """
 
     a: Floats
@@ -96,26 +97,22 @@ class AB:
     planned: int
     level: float
     said: str
-
-    @property
-    def complete(self) -> bool:
-        """Say whether all planned pairs are there."""
-        return len(self.a) >= self.planned
+    over: bool = True
 
     def table(self) -> "pd.DataFrame":
         """Return one row a measure: means of both arms, the mean difference with its Student interval over pairs, p, and the call.
 
-        `p` and `p_raw` are NaN and `found` is False until the planned pairs are there. Raises InputError with fewer than 2 pairs.
+        `p` and `p_raw` are NaN and `found` is False until it is over; `found` wants 8 pairs or more. Raises InputError with fewer than 2 pairs.
         """
         import pandas as pd
 
         if len(self.a) < 2:
             raise InputError(
-                f"{len(self.a)} pairs so far; wanted two or more for a difference with an interval, {self.planned} for a call."
+                f"{len(self.a)} pairs so far; wanted two or more for a difference with an interval, and the plan of {self.planned} played for a call."
             )
         more = self.b - self.a
         known = np.isfinite(more)
-        raw, corrected = sign_flips(np.where(known, more, 0.0)) if self.complete else (np.full(len(MEASURES), np.nan),) * 2
+        raw, corrected = sign_flips(np.where(known, more, 0.0)) if self.over else (np.full(len(MEASURES), np.nan),) * 2
         rows = []
         for k, (name, unit) in enumerate(MEASURES.items()):
             use = known[:, k]
@@ -142,7 +139,7 @@ class AB:
     @property
     def verdict(self) -> str:
         """Return the call in words."""
-        if not self.complete:
+        if not self.over:
             return f"no call yet: {len(self.a)} of {self.planned} pairs, and the rule looks once, at the end"
         found = self.table().query("found")
         if not len(found):
