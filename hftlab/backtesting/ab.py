@@ -28,7 +28,7 @@ from hftlab.engine.view import View
 from hftlab.errors import InputError, UnknownName, did_you_mean
 from hftlab.kernels import core
 from hftlab.params import Limits, Quoter
-from hftlab.strict import choice, keywords, number, spread
+from hftlab.strict import choice, number, spread
 from hftlab.tunable import TUNABLE
 from hftlab.types import EVENT
 from hftlab.usercode.functions import decide_of
@@ -69,7 +69,6 @@ class Schedule:
         return starts + round(self.washout_s * 1e9), starts + block_ns
 
 
-@keywords
 def ab(
     source: Any,
     other: Other,
@@ -78,7 +77,7 @@ def ab(
     limits: Limits | None = None,
     schedule: Schedule | None = None,
     design: str = "both",
-    blocks: int = 40,
+    blocks: int = 12,
     market: int = 0,
     level: float = 0.95,
     **options: Any,
@@ -87,7 +86,8 @@ def ab(
 
     `source`: the report of a backtest (A is its quoter), a tape or stream with `quoter` and `limits`, or a session (its view, or run
     name), whose market data without our orders both arms then run on, with the parameters that it started with. `options` go to
-    `hl.backtest`. `design`: "both" arms over everything, in `blocks` stretches; or "switched" by `schedule` in one run.
+    `hl.backtest`. `design`: "both" arms over everything, in `blocks` stretches; or "switched" by `schedule` in one run. Few and long stretches: an
+    inventory that the arms have built differently makes neighbours alike, and the test takes stretches as apart from one another.
     Raises InputError, UnknownName, and what `hl.backtest` and `replay` raise.
     """
     choice(design, DESIGNS, "design")
