@@ -107,12 +107,15 @@ def fit_hawkes(times_s: Floats, end_s: float, *, level: float = 0.90) -> HawkesF
         raise InputError(f"the arrivals run from {times_s[0]:g} to {times_s[-1]:g} s; wanted them ascending, from 0 to end_s={end_s:g}.")
     theta, best, curve = _climb(times_s, end_s)
     mu, alpha, beta = np.exp(theta)
+    covariance = _covariance(curve)
     residuals = np.empty(len(times_s))
     hawkes_residuals(times_s, mu, alpha, beta, residuals)
     ks_p, ljung_p = exponential_p(residuals), memoryless_p(residuals)
     # Two tests, one answer: twice the smaller p (Bonferroni).
-    make = _Maker(theta, _covariance(curve), len(times_s), min(1.0, 2 * min(ks_p, ljung_p)), level)
+    make = _Maker(covariance, len(times_s), min(1.0, 2 * min(ks_p, ljung_p)), level)
     share = alpha / beta
+    if not np.isfinite(covariance).all():  # the likelihood has its top at the edge, where nothing excites
+        return _unexcited(times_s, end_s, make, best, ks_p, ljung_p, residuals)
     return HawkesFit(
         make("mu", mu, "1/s", np.array([1.0, 0, 0])),
         make("alpha", alpha, "1/s", np.array([0, 1.0, 0])),
@@ -130,7 +133,6 @@ def fit_hawkes(times_s: Floats, end_s: float, *, level: float = 0.90) -> HawkesF
 class _Maker:
     """Makes an Estimate of a function of the three: its band is that of its logarithm, whose slope in the logarithms is given."""
 
-    theta: Floats
     covariance: Floats
     samples: int
     fit_p: float
@@ -142,7 +144,32 @@ class _Maker:
         reach = NormalDist().inv_cdf(0.5 + self.level / 2) * math.sqrt(max(float(slope @ self.covariance @ slope), 0.0))
         factor = math.exp(min(reach, 700.0)) if math.isfinite(reach) else math.nan
         words = "maximum likelihood; band from the observed information, on the logarithm"
-        return Estimate(f"Hawkes {name}", float(value), value / factor, value * factor, unit, self.samples, self.fit_p, self.level, words)
+        return self.of(name, value, value / factor, value * factor, unit, words)
+
+    def of(self, name: str, value: float, low: float, high: float, unit: str, words: str) -> Estimate:
+        """Return an Estimate with this band."""
+        return Estimate(f"Hawkes {name}", float(value), float(low), float(high), unit, self.samples, self.fit_p, self.level, words)
+
+
+def _unexcited(times_s: Floats, end_s: float, make: _Maker, best: float, ks_p: float, ljung_p: float, residuals: Floats) -> HawkesFit:
+    """Return the fit of arrivals that show no excitation: a Poisson rate, a branching of zero with the most that the data allow.
+
+    That is the largest branching whose likelihood, at the best of some decays, lies within half the chi-square of one degree of the top.
+    alpha and beta cannot be told: NaN.
+    """
+    from statistics import NormalDist
+
+    rate = len(times_s) / end_s
+    reach = NormalDist().inv_cdf(0.5 + make.level / 2)
+    floor = best - reach * reach / 2
+    shares, decays = np.linspace(0.01, 0.99, 99), rate * np.geomspace(0.1, 30.0, 10)
+    likely = [max(log_likelihood(times_s, end_s, rate * (1 - n), n * beta, beta) for beta in decays) >= floor for n in shares]
+    most = float(shares[np.flatnonzero(likely)[-1]]) if any(likely) else float(shares[0])
+    factor = math.exp(reach / math.sqrt(len(times_s)))
+    poisson = [make.of(name, rate, rate / factor, rate * factor, "1/s", "no excitation: a Poisson rate") for name in ("mu", "rate")]
+    unknown = [make.of(name, math.nan, math.nan, math.nan, "1/s", "cannot be told without excitation") for name in ("alpha", "beta")]
+    branching = make.of("branching", 0.0, 0.0, most, "", "no excitation; upper end by the likelihood ratio")
+    return HawkesFit(poisson[0], unknown[0], unknown[1], branching, poisson[1], best, ks_p, ljung_p, residuals)
 
 
 def _climb(times_s: Floats, end_s: float) -> tuple[Floats, float, Floats]:

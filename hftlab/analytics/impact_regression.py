@@ -36,15 +36,17 @@ def lags_for(n: int) -> int:
 def hac(x: Floats, rest: Floats, lags: int) -> Floats:
     """Return the covariance (k, k) of least-squares coefficients on `x` (n, k) with residuals `rest` (n,).
 
-    Newey & West 1987, Bartlett weights, times n / (n - k) for what the coefficients have taken out of the residuals.
+    Newey & West 1987, Bartlett weights. Each residual is divided by 1 - its leverage (HC3 of MacKinnon & White 1985): a few large flows
+    pull the line to themselves, and without that the band is too narrow and the test of the law cries wolf.
     """
-    scores = x * rest[:, None]
+    bread = np.linalg.pinv(x.T @ x)
+    leverage = np.einsum("ij,jk,ik->i", x, bread, x)
+    scores = x * (rest / np.maximum(1.0 - leverage, 1e-6))[:, None]
     middle = scores.T @ scores
     for lag in range(1, lags + 1):
         cross = scores[lag:].T @ scores[:-lag]
         middle += (1 - lag / (lags + 1)) * (cross + cross.T)
-    bread = np.linalg.pinv(x.T @ x)
-    return np.asarray(bread @ middle @ bread * len(x) / max(len(x) - x.shape[1], 1))
+    return np.asarray(bread @ middle @ bread)
 
 
 def line(y: Floats, x: Floats, *, origin: bool = False, level: float = 0.90, lags: int | None = None) -> Line:
