@@ -51,6 +51,7 @@ _WHERE = {
     "run_file": "engine.config",
     "sample": "data.samples",
     "start": "engine.process",
+    "study_signal": "analytics.study_signal",
     "stream": "data.streaming",
     "sweep": "backtesting.sweep",
     "try_decide": "backtesting.attempt",

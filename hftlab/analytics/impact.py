@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from hftlab.analytics.impact_regression import line
 from hftlab.analytics.report import Report
-from hftlab.analytics.sensitivity import student_t
 from hftlab.errors import InputError
 from hftlab.strict import keywords, number
 from hftlab.types import TRADE
@@ -25,8 +25,8 @@ INTERVALS_MIN = 30
 class Impact:
     """The answer of prices to signed flow over steps of `interval_s`: price move = lambda x (bought less sold by takers).
 
-    `lambda_price` is in quote currency per base unit of flow, with its 95 % interval `low`, `high` (Student, steps taken as apart from
-    one another); `r2` the share of the variance of moves that flow explains; `table` the mean move by tenths of the flow. Flow and move
+    `lambda_price` is in quote currency per base unit of flow, with its 95 % interval `low`, `high` (Newey–West: steps may hang together;
+    see `impact_regression.line`); `r2` the share of the variance of moves that flow explains; `table` the mean move by tenths of the flow. Flow and move
     of the same step: it says how far prices and takers go together, and not which of them leads.
     """
 
@@ -83,23 +83,16 @@ def impact(report: Report, market: int = 0, *, interval_s: float = 1.0) -> Impac
 def _fitted(name: str, interval_s: float, moves: Floats, flow: Floats) -> Impact:
     import pandas as pd
 
-    slope, error, r2 = kyle_lambda(moves, flow)
-    reach = student_t(len(moves) - 1) * error
+    found = line(moves, flow, origin=True, level=0.95)
     tenth = np.minimum(np.argsort(np.argsort(flow, kind="stable"), kind="stable") * 10 // len(flow), 9)
     table = pd.DataFrame({"flow_base": flow, "move": moves}).groupby(tenth + 1).mean().rename_axis("tenth of flow")
-    return Impact(name, interval_s, len(moves), slope, slope - reach, slope + reach, r2, table)
+    return Impact(name, interval_s, len(moves), found.slope, found.low, found.high, found.r2, table)
 
 
 def kyle_lambda(moves: Floats, flow: Floats) -> tuple[float, float, float]:
-    """Return slope, its standard error and R2 of moves (n,) on flow (n,) by least squares through the origin. NaN without flow."""
-    power = float(flow @ flow)
-    if len(moves) < 2 or power == 0.0:
-        return math.nan, math.nan, math.nan
-    slope = float(flow @ moves) / power
-    rest = moves - slope * flow
-    total = float(moves @ moves)
-    error = math.sqrt(float(rest @ rest) / (len(moves) - 1) / power)
-    return slope, error, 1.0 - float(rest @ rest) / total if total > 0 else math.nan
+    """Return slope, its standard error (Newey–West) and R2 of moves (n,) on flow (n,) through the origin. NaN without flow."""
+    found = line(moves, flow, origin=True)
+    return found.slope, found.error, found.r2
 
 
 def kyle_equilibrium(variance: float, sigma_flow: float) -> float:
