@@ -185,7 +185,7 @@ def run(markets: int = MARKETS, backtests: int = BACKTESTS, repeats: int = SIZE_
     return {
         "markets": _markets(markets),
         "backtests": _backtests(backtests),
-        "size_at_5_percent (goal 0.05 +- 0.015)": {kind: size(repeats, kind) for kind in ("normal", "heavy", "ar")},
+        "size_at_5_percent (goal 0.05 +- 0.015 on independent returns)": {kind: size(repeats, kind) for kind in ("normal", "heavy", "ar")},
         "coverage_of_95_percent_intervals": dict(_coverage(repeats)),
         "hook_ms (goal 1)": _hook_ms(500),
     }
