@@ -12,10 +12,13 @@ from hftlab.analytics import attribution, quality
 from hftlab.analytics.pnl import identity
 from hftlab.analytics.quality_stays import down_ns, live_lots, pieces, stay_of, stays
 from hftlab.analytics.report import Report
+from hftlab.data.synth import synth_rows
+from hftlab.data.tape import Tape
 from hftlab.errors import InputError
 from hftlab.types import ACCEPTED, AMEND, AMENDED, CANCEL, CANCELED, HALTED, NO_PRICE, STATE, SUBMIT
 
 AT = START_NS
+SIM = hl.Instrument.bundled("sim:BTC/USDT")
 
 
 def report_of(kind, ms, order_id, side, price, lots, leaves=None, ahead=0):
@@ -204,3 +207,20 @@ def test_attribution_says_what_it_can_do_and_follows_a_run():
     assert figures["order_to_trade"] == report.summary()["order_to_trade"]
     assert figures["uptime_anywhere_share"] == pytest.approx(report.figures().loc["quoted_both_share", "BTC/USDT"], abs=1e-9)
     assert figures["quotes"] == (report.facts.own["kind"] == ACCEPTED).sum() + (report.facts.own["kind"] == AMENDED).sum()
+
+
+def test_where_takers_know_more_a_maker_captures_less_than_nothing_and_leaning_holds_less():
+    """The small version of benchmarks/bench_quoters.py: one seed, three minutes."""
+    tape = Tape(synth_rows(SIM, 180, 0, toxic=1.0), (SIM,))
+    limits = hl.Limits(position_qty_max="0.5", loss_quote_max=1e9, drawdown_frac_max=1e9, capital_quote=1e9)
+    by = {
+        "symmetric": hl.FixedSpread(order_qty="0.01", half_spread_ticks=1),
+        "leaning": hl.AvellanedaStoikov(order_qty="0.01", risk_aversion=10, horizon="stationary"),
+    }
+    made = {name: hl.backtest(tape, SIM, one, limits, latency=hl.Latency(order_ms=5)) for name, one in by.items()}
+    for report in made.values():
+        captured = quality.capture(report.facts, 0, 1.0)
+        assert captured["high"] < 0
+        assert captured["fills"] > 50
+    held = {name: report.figures().loc["position_base_sd"].iloc[0] for name, report in made.items()}
+    assert held["leaning"] < 0.7 * held["symmetric"]
