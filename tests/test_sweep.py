@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+import re
 import time
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hftlab as hl
+from hftlab.analytics.heatmap import LESS, MORE, Square, heatmap
 from hftlab.analytics.report_returns import pnl_curve
 from hftlab.analytics.runs_file import Place
 from hftlab.analytics.runs_ledger import steps, trials
@@ -324,6 +326,17 @@ def test_every_point_is_a_trial_that_the_lab_counts_once(tape, monkeypatch, tmp_
     other = hl.sweep(tape, None, hl.grid(QUOTER, half_spread_ticks=[0.7]), LIMITS).wait(LONG_S)
     assert (other.luck().points, other.luck().trials) == (1, 4)
     assert "counted on this data before" in other.luck().text()
+
+
+@pytest.mark.parametrize(
+    ("values", "hues"),
+    [([-2.0, 0.0, 1.0], [LESS, MORE, MORE]), ([3.0, 5.0], [MORE, MORE]), ([-3.0, -5.0], [LESS, LESS]), ([0.0, 9.0], [MORE, MORE])],
+)
+def test_gains_are_blue_losses_orange_and_the_furthest_from_zero_the_fullest(values, hues):
+    svg = heatmap([*range(len(values))], ["y"], {(k, 0): Square(v, k) for k, v in enumerate(values)}, title="t", x="x", y="y")
+    found = re.findall(r"<g data-point.*?fill='(#\w+)' fill-opacity='([\d.]+)'", svg)
+    assert [hue for hue, _ in found] == hues
+    assert [float(full) for _, full in found][int(np.argmax(np.abs(values)))] == 0.80
 
 
 def test_the_best_is_shown_with_the_number_of_its_trials(runs):

@@ -1,7 +1,7 @@
 """A map of two parameters: one square a pair, coloured by a figure, as SVG that reads on light and dark pages.
 
-Two hues that also the colour-blind tell apart: blue for more, orange for less, from zero where the figure has both signs, else from the
-middle of what there is. A square with a point's number in `data-point` can be clicked where somebody listens.
+Two hues that also the colour-blind tell apart: blue for gains, orange for losses, both from zero; a figure of one sign has one hue, the fuller
+the further it is from its value nearest to zero. A square with a point's number in `data-point` can be clicked where somebody listens.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any
 from hftlab.analytics.pictures import amount
 
 MORE, LESS = "#2f7fd0", "#e08a1e"
-_TOP, _FOOT, _LABEL = 24, 40, 96
+_TOP, _FOOT, _LABEL = 38, 40, 96
 _WORDS_MAX = 14  # columns up to which a square has room for its figure
 _WIDTH_MAX = 760
 
@@ -43,9 +43,13 @@ def heatmap(
     """
     wide = max(6.0, min(76.0, (_WIDTH_MAX - _LABEL) / max(1, len(across))))
     high = max(6.0, min(30.0, 480.0 / max(1, len(down))))
-    width, floor = _LABEL + wide * len(across) + 12, _TOP + high * len(down)
+    width, floor = max(_LABEL + wide * len(across) + 12, 360), _TOP + high * len(down)
     low, top = _ends([one.value for one in squares.values()])
     parts = [f"<title>{escape(title)}</title><text x='2' y='13' font-weight='600'>{escape(title)}</text>"]
+    parts.append(
+        f"<rect x='{_LABEL - 0.5}' y='{_TOP - 0.5}' width='{wide * len(across):.1f}' height='{high * len(down):.1f}' "
+        "fill='none' stroke='currentColor' stroke-opacity='.2'/>"
+    )
     framed = ""
     for (column, row), one in sorted(squares.items()):
         box = f"x='{_LABEL + column * wide:.1f}' y='{floor - (row + 1) * high:.1f}' width='{wide - 1:.1f}' height='{high - 1:.1f}'"
@@ -79,12 +83,12 @@ def _axes(across: Sequence[Any], down: Sequence[Any], wide: float, high: float, 
     parts.append(
         f"<text x='{_LABEL + wide * len(across) / 2:.1f}' y='{floor + 30:.1f}' text-anchor='middle' font-weight='600'>{escape(x)} →</text>"
     )
-    parts.append(f"<text x='2' y='{floor + 13:.1f}' font-weight='600'>↑ {escape(y)}</text>")
+    parts.append(f"<text x='2' y='{_TOP - 8}' font-weight='600'>↑ {escape(y)}</text>")
     return "".join(parts)
 
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:
-    """Return the values that have the full colour of less and of more."""
+    """Return the lowest and the highest value; where the figure has both signs, as far from zero as each other."""
     known = [value for value in values if math.isfinite(value)]
     if not known:
         return 0.0, 0.0
@@ -98,8 +102,10 @@ def _ends(values: Sequence[float]) -> tuple[float, float]:
 def _fill(value: float, low: float, high: float) -> str:
     if not math.isfinite(value):
         return "fill='none' stroke='currentColor' stroke-opacity='.3' stroke-dasharray='2 2'"
-    share = 0.0 if high <= low else (2 * value - low - high) / (high - low)
-    return f"fill='{MORE if share >= 0 else LESS}' fill-opacity='{0.08 + 0.72 * abs(share):.2f}'"
+    nearest = low if low >= 0 else high if high <= 0 else 0.0
+    share = abs(value - nearest) / max(high - nearest, nearest - low) if high > low else 0.0
+    less = value < 0 if nearest == 0 else high <= 0
+    return f"fill='{LESS if less else MORE}' fill-opacity='{0.08 + 0.72 * share:.2f}'"
 
 
 def _short(value: float) -> str:

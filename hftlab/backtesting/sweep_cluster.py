@@ -226,6 +226,9 @@ class _Cancelled:
     def __call__(self) -> bool:
         if not self._said and time.monotonic() >= self._due_s:
             distributed: Any = importlib.import_module("distributed")
-            self._said = bool(distributed.Event(self._name, client=distributed.get_client()).is_set())
+            try:
+                self._said = bool(distributed.Event(self._name, client=distributed.get_client()).is_set())
+            except (OSError, TimeoutError, ValueError):
+                self._said = False  # a scheduler that does not answer has cancelled nothing; without one a worker ends by itself
             self._due_s = time.monotonic() + LOOK_S
         return self._said

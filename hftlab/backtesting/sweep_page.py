@@ -81,7 +81,7 @@ def best_rows(cells: Sequence[Cell], axes: Sequence[str], by: str, n: int = ROWS
         values += [_figure(name, cell.figures.get(name)) for name in figures]
         body += f"<tr data-point='{cell.number}'>{''.join(f'<td {_CELL}>{escape(value)}</td>' for value in values)}</tr>"
     order = "smallest" if by in SMALLER_IS_BETTER else "largest"
-    return f"<div>best points, by {order} {escape(by)}</div><table style='border-collapse:collapse'><tr>{head}</tr>{body}</table>"
+    return f"<div>best points, by {order} {escape(by)}</div><table style='border-collapse:collapse;font-size:12px'><tr>{head}</tr>{body}</table>"
 
 
 def failures(cells: Sequence[Cell], n: int = 3) -> str:

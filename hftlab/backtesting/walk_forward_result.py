@@ -192,4 +192,4 @@ def page(outcome: Outcome) -> str:
             amount(step.median_quote),
         ]
         body += f"<tr>{''.join(f'<td {cell}>{escape(value)}</td>' for value in values)}</tr>"
-    return f"<div>{picture(outcome)}</div><table style='border-collapse:collapse'><tr>{head}</tr>{body}</table><div>{escape(outcome.text())}</div>"
+    return f"<div>{picture(outcome)}</div><table style='border-collapse:collapse;font-size:12px'><tr>{head}</tr>{body}</table><div>{escape(outcome.text())}</div>"
