@@ -12,6 +12,7 @@ from benchmarks import informed_flow as flow
 from hftlab.analytics import workbench as wb
 from hftlab.analytics import workbench_pictures as pictures
 from hftlab.errors import InputError, UnknownName
+from hftlab.types import FILL
 from hftlab.widgets.page import STYLE, script
 from hftlab.widgets.workbench import ORDERS, Bench
 
@@ -134,7 +135,7 @@ def test_steps_move_the_replay_to_the_event_with_which_we_learned_of_each_fill(b
         bench.forth.click()
     bench.back.click()
     seen = [hl.at(report, event) for event in bench.scrubber.jumps]
-    told = [set(moment.did().query("what.str.contains('fill')")["order_id"]) for moment in seen]
+    told = [set(moment.written["order_id"][moment.written["kind"] == FILL].tolist()) for moment in seen]
     first, second, third = (int(report.fills["order_id"][fill]) for fill in bench.cluster.which[:3])
     assert [ids & {first, second, third} for ids in told] == [{first}, {second}, {third}, {second}]
     assert seen[1].number == seen[3].number > seen[0].number
@@ -268,7 +269,7 @@ def test_a_mouse_draws_the_box_over_twenty_thousand_points(browser):
     page.mouse.click(600, 150)
     page.evaluate("window.tell({ k: 'counted' })")
     page.keyboard.press("Escape")
-    page.wait_for_function("window.sent.at(-1).k === 'box' && !window.sent.at(-1).box", timeout=60_000)
+    page.wait_for_function("window.sent.filter((m) => m.k === 'box').at(-1).box === null", timeout=60_000)
     kinds = [message["k"] for message in page.evaluate("window.sent")]
     assert {"hello", "box", "step", "near"} <= set(kinds)
     assert not failures
