@@ -10,7 +10,7 @@ import hftlab as hl
 from hftlab.backtesting import travel_open
 from hftlab.backtesting.clock import row_times
 from hftlab.backtesting.run import prepare
-from hftlab.backtesting.travel_course import KINDS
+from hftlab.backtesting.travel_marks import KINDS
 from hftlab.data import journal as jn
 from hftlab.data.frame import Frame
 from hftlab.data.snapshot import SnapshotReader

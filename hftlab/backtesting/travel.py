@@ -12,7 +12,8 @@ from hftlab.analytics.report import Report
 from hftlab.assumptions import Latency, Queue
 from hftlab.backtesting import travel_tables as tables
 from hftlab.backtesting.replay import Replay
-from hftlab.backtesting.travel_course import KINDS, Course
+from hftlab.backtesting.travel_course import Course
+from hftlab.backtesting.travel_marks import KINDS
 from hftlab.backtesting.travel_open import course_of
 from hftlab.backtesting.travel_run import Change, happened, run_on
 from hftlab.data.frame import Frame

@@ -13,11 +13,11 @@ import numpy as np
 
 from hftlab.analytics.grow import Grow
 from hftlab.backtesting.clock import row_times
-from hftlab.backtesting.travel_marks import WRITTEN, Marks, wrote
+from hftlab.backtesting.travel_marks import KINDS, WRITTEN, Marks, wrote
 from hftlab.data.checkpoints import Checkpoints, pack, unpack
 from hftlab.data.state import State
 from hftlab.errors import DataError
-from hftlab.types import AT_DESK, AT_EXCHANGE, DEACTIVATE, EVENT, FUNDING, GAP, LAST, PAUSE, TIMER, TRADE
+from hftlab.types import EVENT
 
 
 class Rows(Protocol):
@@ -191,8 +191,8 @@ class Course:
             block = self.rows.read(self.at, end) if rows is None else rows[self.at - first : end - first]
             try:
                 written.append(self.here.step(self.run, block))
-            except BaseException:
-                self._restart()  # a failed step has run a part of its rows: the next seek must not go on from there
+            except BaseException:  # why: whatever it was, a part of the rows has been run: the next seek must not go on from there
+                self._restart()
                 raise
             self.at = end
             self._save(self.here, end)
@@ -282,20 +282,3 @@ class Course:
             made = self.forward(at)
             left -= int(np.count_nonzero(wrote(made, kind)))
         return at
-
-
-def _marked(rows: np.ndarray) -> np.ndarray:
-    return np.asarray((rows["flags"] & (AT_EXCHANGE | AT_DESK)) != AT_EXCHANGE)
-
-
-KINDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    **dict.fromkeys(WRITTEN, lambda rows: np.asarray((rows["kind"] >= 32) & (rows["kind"] <= 39))),
-    "trade": lambda rows: _marked(rows) & (rows["kind"] == TRADE),
-    "gap": lambda rows: _marked(rows) & (rows["kind"] == GAP),
-    "funding": lambda rows: _marked(rows) & (rows["kind"] == FUNDING),
-    "message": lambda rows: _marked(rows) & ((rows["flags"] & LAST) != 0) & (rows["kind"] < TIMER),
-    "timer": lambda rows: np.asarray(rows["kind"] == TIMER),
-    "command": lambda rows: np.asarray((rows["kind"] >= PAUSE) & (rows["kind"] <= DEACTIVATE)),
-}
-"""What `next` and `prev` look for. Those of WRITTEN are what the run wrote: fill, order (a request), risk (a change of state), halt,
-report (a venue's answer; of a real venue it is a row of the journal)."""

@@ -1,12 +1,33 @@
 """What a first pass over a run writes down of it: the curve for the track, fills, changes of state, and where the rest is to be found."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from hftlab.analytics.grow import Grow
-from hftlab.types import ACCEPTED, CANCEL, EVENT, FEE, FILL, HALTED, PAYMENT, SAMPLE, STATE, SUBMIT
+from hftlab.types import (
+    ACCEPTED,
+    AT_DESK,
+    AT_EXCHANGE,
+    CANCEL,
+    DEACTIVATE,
+    EVENT,
+    FEE,
+    FILL,
+    FUNDING,
+    GAP,
+    HALTED,
+    LAST,
+    PAUSE,
+    PAYMENT,
+    SAMPLE,
+    STATE,
+    SUBMIT,
+    TIMER,
+    TRADE,
+)
 
 SAMPLES_MAX = 1 << 14
 """Sample times kept for the track. A longer run keeps every second, then every fourth …"""
@@ -26,6 +47,23 @@ def wrote(rows: np.ndarray, kind: str) -> np.ndarray:
         return np.asarray((kinds >= ACCEPTED) & (kinds <= PAYMENT))
     state = kinds == STATE
     return np.asarray(state & (rows["seq"] == 1) & (rows["qty_lots"] == HALTED) if kind == "halt" else state)
+
+
+def _marked(rows: np.ndarray) -> np.ndarray:
+    return np.asarray((rows["flags"] & (AT_EXCHANGE | AT_DESK)) != AT_EXCHANGE)
+
+
+KINDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    **dict.fromkeys(WRITTEN, lambda rows: np.asarray((rows["kind"] >= ACCEPTED) & (rows["kind"] <= PAYMENT))),
+    "trade": lambda rows: _marked(rows) & (rows["kind"] == TRADE),
+    "gap": lambda rows: _marked(rows) & (rows["kind"] == GAP),
+    "funding": lambda rows: _marked(rows) & (rows["kind"] == FUNDING),
+    "message": lambda rows: _marked(rows) & ((rows["flags"] & LAST) != 0) & (rows["kind"] < TIMER),
+    "timer": lambda rows: np.asarray(rows["kind"] == TIMER),
+    "command": lambda rows: np.asarray((rows["kind"] >= PAUSE) & (rows["kind"] <= DEACTIVATE)),
+}
+"""What `next` and `prev` look for. Those of WRITTEN are what the run wrote: fill, order (a request), risk (a change of state), halt,
+report (a venue's answer; of a real venue it is a row of the journal)."""
 
 
 @dataclass

@@ -72,7 +72,7 @@ def frame_html(table: "pd.DataFrame", price_decimals: int, qty_decimals: int, bo
     """Return a table of this package as HTML: times to the microsecond, numbers to the grid, row number `bold` in bold."""
     if not len(table):
         return ""
-    if "instrument" in table and table["instrument"].nunique() == 1:
+    if "instrument" in table and (table["instrument"] == table["instrument"].iloc[0]).all():
         table = table.drop(columns="instrument")  # a column that says the same in every row says nothing
     heads = "".join(f"<th>{escape(_HEADS.get(str(name), str(name).replace('_', ' ')))}</th>" for name in table.columns)
     body = ""

@@ -11,8 +11,8 @@ from typing import Any
 import traitlets as t
 
 from hftlab.backtesting.travel import Travel, at, moment
-from hftlab.backtesting.travel_course import KINDS
 from hftlab.backtesting.travel_frames import by_event, by_time
+from hftlab.backtesting.travel_marks import KINDS
 from hftlab.backtesting.travel_page import facts, facts_html, frame_html, rows_html
 from hftlab.errors import InputError
 from hftlab.types import DESK_STATE_NAMES
