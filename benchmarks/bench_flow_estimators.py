@@ -21,7 +21,7 @@ RUNS = 200
 MU, ALPHA, BETA, END_S = 0.5, 0.8, 1.5, 1000.0
 SLOPE = 0.02
 STEPS = 800
-CHAIN = 20_000
+CHAIN = 10_000
 
 One = tuple[list[tuple[Estimate, float]], Estimate]
 """The estimates of one run with their truths, and one on a wrong law."""
