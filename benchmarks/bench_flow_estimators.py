@@ -1,7 +1,8 @@
 """Flow estimators on simulated truth: how often their 90 % bands hold it, and how often another law is flagged. 200 runs each.
 
-Each row is {covered, flagged_right_law, flagged_wrong_law}. The wrong laws: arrivals of which most come by the clock; a mid that answers order flow by its signed root (OFI, Kyle); a touch whose moves repeat the sign of the last one (micro-price); impact
-that is linear in size (square root).
+Each row is {covered, flagged_right_law, flagged_wrong_law}. The wrong laws: arrivals of which most come by the clock; a mid
+that answers order flow by its signed root (OFI, Kyle); a touch whose moves repeat the sign of the last one (micro-price); impact that
+is linear in size (square root).
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import numpy as np
 
 from benchmarks import flow_truth as ft
 from hftlab.analytics.estimate_result import Estimate
-from hftlab.analytics.hawkes import fit_hawkes
+from hftlab.analytics.hawkes import fit_hawkes, simulate_hawkes
 from hftlab.analytics.imbalance import OrderFlow, Steps
 from hftlab.analytics.impact_kyle import KyleLambda
 from hftlab.analytics.impact_square_root import fit_square_root
@@ -20,7 +21,7 @@ RUNS = 200
 MU, ALPHA, BETA, END_S = 0.5, 0.8, 1.5, 1000.0
 SLOPE = 0.02
 STEPS = 800
-CHAIN = 20_000
+CHAIN = 10_000
 
 One = tuple[list[tuple[Estimate, float]], Estimate]
 """The estimates of one run with their truths, and one on a wrong law."""
@@ -28,7 +29,7 @@ One = tuple[list[tuple[Estimate, float]], Estimate]
 
 def hawkes(rng: np.random.Generator) -> One:
     """Return mu, alpha, beta, branching and mean rate of a Hawkes process, and the branching of arrivals of which most come by the clock."""
-    fit = fit_hawkes(ft.hawkes_times(rng, MU, ALPHA, BETA, END_S), END_S)
+    fit = fit_hawkes(simulate_hawkes(MU, ALPHA, BETA, END_S, rng), END_S)
     share = ALPHA / BETA
     truth = [(fit.mu, MU), (fit.alpha, ALPHA), (fit.beta, BETA), (fit.branching, share), (fit.rate, MU / (1 - share))]
     return truth, fit_hawkes(ft.clocked_times(rng, END_S), END_S).branching

@@ -2,7 +2,7 @@
 
 `seconds` are those of the five built-in signals together, `one_seconds` of one. `false_calls`: shuffled signals over 400 repetitions,
 five signals at five horizons each, called at 5 % after correction; `false_calls_persistent`: signals that hang together in time (an
-autoregression with a memory of 20 s) instead. `planted_found`: a signal that is the next second's move with noise of 15 times its size.
+autoregression with a memory of 20 s) instead. `planted_found`: a signal that is the next second's move with noise of ten times its size.
 """
 
 import numpy as np
@@ -58,7 +58,7 @@ def run(repetitions: int = REPETITIONS, seconds: int = SECONDS) -> dict[str, obj
     persistent = [_called(study, [_persistent(rng, len(ts_ns)) for _ in real]) for _ in range(repetitions // 4)]
     move = np.nan_to_num(market.mid_at(ts_ns + 1_000_000_000) - mid_ticks(market.samples))
     planted = [
-        _called(study, [move + 15 * move.std() * rng.normal(size=len(move)), *(rng.permutation(one) for one in real[1:])])
+        _called(study, [move + 10 * move.std() * rng.normal(size=len(move)), *(rng.permutation(one) for one in real[1:])])
         for _ in range(PLANTED)
     ]
     return {

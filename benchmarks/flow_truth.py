@@ -4,7 +4,6 @@ import bisect
 
 import numpy as np
 
-from hftlab.kernels.flow_est_hawkes import hawkes_thinned
 from hftlab.types import ASK, BID, CLEAR, DEPTH, EVENT, LAST, SNAPSHOT, TRADE
 
 START_NS = 1_767_571_200_000_000_000
@@ -32,15 +31,6 @@ def event_rows(rows: list[tuple[int, ...]]) -> np.ndarray:
 
 
 # --- arrivals ----------------------------------------------------------------------------------------------------------
-def hawkes_times(rng: np.random.Generator, mu: float, alpha: float, beta: float, end_s: float) -> np.ndarray:
-    """Return the arrivals of a Hawkes process in seconds, by thinning (Ogata 1981)."""
-    many = int(8 * mu / (1 - alpha / beta) * end_s) + 1000
-    out = np.empty(many)
-    count = hawkes_thinned(mu, alpha, beta, end_s, rng.random((many, 2)), out)
-    assert 0 <= count < many
-    return out[:count].copy()
-
-
 def clocked_times(rng: np.random.Generator, end_s: float) -> np.ndarray:
     """Return arrivals at random, one in two seconds, and beside them a program's that trades every second, give or take 20 ms: no Hawkes."""
     clock = np.arange(1.0, end_s - 1.0) + rng.normal(0, 0.02, int(np.ceil(end_s - 2.0)))

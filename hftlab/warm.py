@@ -72,6 +72,14 @@ def _truth() -> None:
     validate(_moment())
 
 
+def _flow() -> None:
+    from hftlab.analytics.flow_player import Player
+    from hftlab.analytics.hawkes import fit_hawkes, simulate_hawkes
+
+    Player(every_s=1.0, joined_s=1.0).play(_moment().rows)
+    fit_hawkes(simulate_hawkes(1.0, 0.5, 2.0, 100.0), 100.0)
+
+
 def _live() -> None:
     import numpy as np
 
@@ -124,6 +132,7 @@ GROUPS: dict[str, Callable[[], None]] = {
     "tapes: merge and check": _tape,
     "desk: book, orders, quotes, risk": _desk,
     "queue truth and validation": _truth,
+    "flow estimators and signals": _flow,
     "a venue's streams and fees": _live,
     "the loopback exchange": _venue,
 }

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from benchmarks import bench_flow_estimators as bench
 from benchmarks import flow_truth as ft
 from hftlab.analytics.flow_player import Player, frame_of, imbalance, size_weighted
-from hftlab.analytics.hawkes import EVENTS_MIN, Hawkes, chi2_tail, exponential_p, fit_hawkes, log_likelihood
+from hftlab.analytics.hawkes import EVENTS_MIN, Hawkes, chi2_tail, exponential_p, fit_hawkes, log_likelihood, simulate_hawkes
 from hftlab.analytics.imbalance import OrderFlow, QueueImbalance, Steps
 from hftlab.analytics.impact_kyle import KyleLambda
 from hftlab.analytics.impact_regression import f_tail, line
@@ -72,6 +72,15 @@ def test_random_arrivals_show_no_excitation():
     assert found.branching.low <= 0.1
     assert found.rate.low < 0.8 < found.rate.high
     assert found.rate.flag == "good"
+
+
+def test_a_simulated_path_has_the_mean_rate_and_is_the_same_for_its_seed():
+    times = simulate_hawkes(0.5, 0.8, 1.5, 4000.0, 3)
+    assert (np.diff(times) > 0).all()
+    assert len(times) / 4000 == pytest.approx(0.5 / (1 - 0.8 / 1.5), rel=0.15)
+    assert (times == simulate_hawkes(0.5, 0.8, 1.5, 4000.0, 3)).all()
+    with pytest.raises(InputError, match="explode"):
+        simulate_hawkes(0.5, 2.0, 1.5, 10.0)
 
 
 def test_prints_of_one_order_are_one_arrival():

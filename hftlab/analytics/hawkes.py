@@ -9,7 +9,7 @@ from hftlab.analytics.estimate_result import Estimate
 from hftlab.analytics.grow import Grow
 from hftlab.analytics.impact_regression import Floats
 from hftlab.errors import InputError
-from hftlab.kernels.flow_est_hawkes import hawkes_likelihood, hawkes_residuals
+from hftlab.kernels.flow_est_hawkes import hawkes_likelihood, hawkes_residuals, hawkes_thinned
 from hftlab.strict import choice, keywords, number
 from hftlab.types import TRADE
 
@@ -96,6 +96,22 @@ class Hawkes:
 def log_likelihood(times_s: Floats, end_s: float, mu: float, alpha: float, beta: float) -> float:
     """Return the exact log-likelihood of arrivals from 0 to `end_s` (Ozaki 1979)."""
     return float(hawkes_likelihood(np.asarray(times_s, np.float64), end_s, mu, alpha, beta, np.zeros(3), np.zeros((3, 3))))
+
+
+def simulate_hawkes(mu: float, alpha: float, beta: float, end_s: float, seed: int | np.random.Generator = 0) -> Floats:
+    """Return the arrivals of one path from 0 to `end_s` in seconds, by thinning (Ogata 1981). Raises InputError unless alpha < beta."""
+    for name, value in (("mu", mu), ("beta", beta), ("end_s", end_s)):
+        number(value, name, 1e-12, 1e12)
+    if not 0 <= number(alpha, "alpha") < beta:
+        raise InputError(f"alpha was {alpha:g} and beta {beta:g}; wanted 0 <= alpha < beta, or the arrivals explode.")
+    rng = np.random.default_rng(seed)
+    many = int(8 * mu / (1 - alpha / beta) * end_s) + 1000
+    while True:
+        out = np.empty(many)
+        count = int(hawkes_thinned(mu, alpha, beta, end_s, rng.random((many, 2)), out))
+        if count >= 0:
+            return out[:count].copy()
+        many *= 2
 
 
 def fit_hawkes(times_s: Floats, end_s: float, *, level: float = 0.90) -> HawkesFit:

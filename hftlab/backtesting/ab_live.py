@@ -52,7 +52,7 @@ class LiveAB:
             raise InputError(f"{session.name} has an A/B named {name!r} already; give this one a name of its own.")
         self.ended = ""
         self._arms = self.schedule.arms()
-        self._block, self._start_ns = -1, 0
+        self._block, self._due_ns = -1, 0
         self._stop = threading.Event()
         self._turning = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -66,10 +66,10 @@ class LiveAB:
         return self
 
     def step(self) -> bool:
-        """Send the command of the block that is due, if it is another than the last; say whether there is more to come.
+        """Send the command of the next block when the last has had its time; say whether there is more to come.
 
-        A block that this process was too late for is left out, and with it its pair. A halt ends the experiment, as does a command that
-        the engine refuses or does not answer: `ended` says which.
+        When this process comes late a block is longer, and only `block_s` of it counts. A halt ends the experiment, as does a command
+        that the engine refuses or does not answer: `ended` says which.
         """
         with self._turning:
             if self.ended:
@@ -79,12 +79,12 @@ class LiveAB:
                 if frame.state == "HALTED":
                     return self._end("the desk was halted")
                 now_ns = int(frame.desk["now_ns"])
-                self._start_ns = self._start_ns or now_ns
-                due = (now_ns - self._start_ns) // round(self.schedule.block_s * 1e9)
-                if due >= len(self._arms):
+                if now_ns < self._due_ns:
+                    return True
+                if self._block + 1 == len(self._arms):
                     return self._end(_OVER)
-                if due != self._block:
-                    self._turn(int(due))
+                self._turn(self._block + 1)
+                self._due_ns = now_ns + round(self.schedule.block_s * 1e9)
             except (CommandRefused, DataError, EngineDied, EngineUnreachable) as error:
                 return self._end(f"{type(error).__name__}: {error}")
             return True
