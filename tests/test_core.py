@@ -38,6 +38,19 @@ ALL_ON = {
     "widen_at_frac": 0.3,
     "reduce_at_frac": 0.6,
 }
+# Every quoting decision that is off by default.
+DECISIONS = {
+    "life_move_ticks": 1,
+    "life_ms_max": 50,
+    "queue_keep_ticks": 2,
+    "placement_ticks": 2,
+    "fill_horizon_s": 1,
+    "regime_factor_max": 3,
+    "regime_ratio_min": 1,
+    "regime_half_life_s": 0.1,
+    "size_taper_frac": 0.7,
+    "calibration_band_ticks": 0.75,
+}
 VENUES = st.fixed_dictionaries(
     {
         "latency": st.sampled_from(
@@ -45,17 +58,22 @@ VENUES = st.fixed_dictionaries(
         ),
         "queue": st.sampled_from(["power", "log2", "fifo", "touch", Queue(partial_fills=False), ("risk_averse", "through")]),
         "more": st.sampled_from([None, ALL_ON]),
+        "decisions": st.sampled_from([None, DECISIONS]),
         "fees": st.just(Fees(maker_bps=1, taker_bps=5, tiers=[(1000, 0.5, 4)])),
     }
 )
 
 
-def two_markets(*, more=None, **options):
+def two_markets(*, more=None, decisions=None, **options):
     more = more or {}
+    first, second = {"hysteresis_ticks": 1, "life_ms_min": 5}, {"life_ms_min": 0, "fair": "micro"}
+    if decisions:
+        first |= decisions | {"half_spread_sigmas": 0.1, "skew_sigmas_per_order": 0.1}
+        second |= decisions
     buckets = ({"vpin_bucket_qty": "0.02"}, {"vpin_bucket_qty": "2"}) if more else ({}, {})
     quoters = (
-        FixedSpread(order_qty="0.2", half_spread_ticks=1, skew_ticks_per_order=0.5, levels=2, hysteresis_ticks=1, life_ms_min=5),
-        AvellanedaStoikov(order_qty="20", risk_aversion=0.001, decay_per_price=100, life_ms_min=0, fair="micro"),
+        FixedSpread(order_qty="0.2", half_spread_ticks=1, skew_ticks_per_order=0.5, levels=2, **first),
+        AvellanedaStoikov(order_qty="20", risk_aversion=0.001, decay_per_price=100, **second),
     )
     limits = (
         Limits(position_qty_max="1", requests_per_s_max=100, loss_quote_max=300, **more, **buckets[0]),

@@ -10,7 +10,7 @@ from hftlab.errors import InputError, UnknownName
 
 @pytest.fixture(scope="module")
 def found():
-    return fill_forecasts(seeds=range(4), minutes=2, every_s=0.4)
+    return fill_forecasts(seeds=range(4), minutes=3, every_s=0.4)
 
 
 def test_every_order_has_every_forecast_and_they_are_probabilities(found):
@@ -23,16 +23,16 @@ def test_every_order_has_every_forecast_and_they_are_probabilities(found):
 
 
 def test_the_model_knows_more_than_the_base_rate_and_means_what_it_says(found):
-    table = found.table()
-    assert table.loc[MODEL, "skill"] > 0.15
-    assert table.loc[MODEL, "brier"] < table.loc[BASE, "brier"]
-    assert table.loc[MODEL, "log_loss"] < table.loc[BASE, "log_loss"]
-    assert table.loc[MODEL, "log_loss"] < table.loc[EXPONENTIAL, "log_loss"]
-    assert 0.5 < table.loc[MODEL, "slope"] < 1.5
-    assert abs(found.p[NAMES.index(MODEL)].mean() - found.filled.mean()) < 0.12
-    # What was taught the truth by eight variables is about the best there is: no forecast of ours beats it by more than noise.
-    assert table.loc[ORACLE, "brier"] < table.loc[MODEL, "brier"] + 0.01
-    assert table.loc[SCALED, "skill"] > 0.15
+    said = {name: sc.scores(p, found.p[0], found.filled) for name, p in zip(NAMES, found.p, strict=True)}
+    model = said[MODEL]
+    for worse in (BASE, QUEUE, EXPONENTIAL):
+        assert model["brier"] < said[worse]["brier"]
+        assert model["log_loss"] < said[worse]["log_loss"]
+    # What was taught the truth by eight variables is about the best there is: ours has half of its skill without having been taught.
+    assert 0.5 * said[ORACLE]["skill"] < model["skill"] < said[ORACLE]["skill"] + 0.02
+    assert 0.5 < model["slope"] < 1.5
+    assert abs(found.p[NAMES.index(MODEL)].mean() - found.filled.mean()) < 0.06
+    assert said[SCALED]["brier"] < said[BASE]["brier"]
 
 
 def test_reliability_bins_hold_every_order_once_and_rise(found):

@@ -62,7 +62,7 @@ class FillForecasts:
         rows = []
         for name, p in zip(self.names, self.p, strict=True):
             parts = [mine & (self.seed == s) for s in np.unique(self.seed)]
-            rows.append({"forecast": name} | sc.over_seeds([sc.scores(p[one], self.p[0, one], self.filled[one]) for one in parts]))
+            rows.append({"forecast": name} | sc.over_seeds([_scores(p[one], self.p[0, one], self.filled[one]) for one in parts]))
         return pd.DataFrame(rows).set_index("forecast")
 
     def reliability(self, name: str = MODEL, bins: int = 10) -> pd.DataFrame:
@@ -70,6 +70,12 @@ class FillForecasts:
         if name not in self.names:
             raise UnknownName(f"no forecast {name!r}.{did_you_mean(name, self.names)}")
         return sc.reliability(self.p[self.names.index(name)], self.filled, self.seed, bins)
+
+
+def _scores(p: np.ndarray, base: np.ndarray, filled: np.ndarray) -> dict[str, float]:
+    """Return the scores of one forecast; one that says the same of every order has no slope."""
+    said = sc.scores(p, base, filled)
+    return said if np.ptp(p) > 1e-9 else said | {"slope": np.nan}
 
 
 def fill_forecasts(

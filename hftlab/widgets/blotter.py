@@ -110,7 +110,11 @@ class Orders(HtmlPanel):
                 (number(order.price, instrument.price_decimals), "hft-n"),
                 (number(order.leaves, instrument.qty_decimals), "hft-n"),
                 (number(order.ahead_qty, instrument.qty_decimals) if order.status != "pending new" else DASH, "hft-n"),
-                *([(number(100 * order.fill_p, 0, unit="%"), "hft-n"), (number(order.value_ticks, 2, sign=True), "hft-n")] if valued else []),
+                *(
+                    [(number(100 * order.fill_p, 0, unit="%"), "hft-n"), (number(order.value_ticks, 2, sign=True), "hft-n")]
+                    if valued
+                    else []
+                ),
                 (order.status, "hft-dim" if order.status != "unknown" else "hft-level-warn"),
                 (order.decision or DASH, "l hft-dim"),
             ]
