@@ -144,7 +144,7 @@ TRUTH = {
 }
 
 
-def fills(rng: np.random.Generator, *, law: str = "exponential", orders: int = 1500) -> tuple[np.ndarray, np.ndarray]:
+def fills(rng: np.random.Generator, *, law: str = "exponential", orders: int = 3000) -> tuple[np.ndarray, np.ndarray]:
     """Return market rows of a mid that stands, and the rows of our own orders, a second each at 1 to 12 half ticks from it.
 
     They are filled at A exp(-K depth). law "power": at a power of the depth; "bursts": the rate wanders.
