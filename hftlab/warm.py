@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from hftlab.data.tape import Tape
 
 START_NS = 1_700_000_000_000_000_000
@@ -104,6 +106,35 @@ def _live() -> None:
     matched.step(core.run, np.zeros(0, EVENT))
 
 
+def _estimators() -> None:
+    from hftlab.analytics.calibrate import calibrate
+    from hftlab.analytics.estimate import estimate
+    from hftlab.analytics.estimate_fills import FillIntensity
+    from hftlab.data.samples import sample
+    from hftlab.params import AvellanedaStoikov
+
+    tape = sample().slice(0, 30)
+    (btc,) = tape.instruments
+    estimate(tape)
+    calibrate(AvellanedaStoikov(order_qty=btc.lot_size), tape)
+    fills = FillIntensity(btc)
+    fills.update(tape.rows)
+    fills.hear(_one_rest(tape.start_ns))
+    fills.exposure()
+
+
+def _one_rest(now_ns: int) -> "np.ndarray":
+    """Return the rows of an order of ours that rested for a second."""
+    import numpy as np
+
+    from hftlab.types import ACCEPTED, BID, CANCELED, EVENT
+
+    own = np.zeros(2, EVENT)
+    own["kind"], own["order_id"], own["side"], own["leaves_lots"] = [ACCEPTED, CANCELED], 1, BID, [1, 0]
+    own["ts_exch_ns"] = [now_ns, now_ns + 1_000_000_000]
+    return own
+
+
 def _venue() -> None:
     from hftlab.types import BID
     from hftlab.venues.server.build import build
@@ -133,6 +164,7 @@ GROUPS: dict[str, Callable[[], None]] = {
     "desk: book, orders, quotes, risk": _desk,
     "queue truth and validation": _truth,
     "flow estimators and signals": _flow,
+    "estimators": _estimators,
     "a venue's streams and fees": _live,
     "the loopback exchange": _venue,
 }

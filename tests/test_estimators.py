@@ -9,7 +9,7 @@ import hftlab as hl
 from benchmarks import bench_estimators as bench
 from benchmarks.drills import estimator_truth as truth
 from hftlab.analytics import estimate_tests as et
-from hftlab.analytics.estimate_fills import FillIntensity
+from hftlab.analytics.estimate_fills import FillIntensity, _rests
 from hftlab.analytics.estimate_flow import Spread, TradeRate, VolumeRate, Vpin
 from hftlab.analytics.estimate_intensity import Intensity
 from hftlab.analytics.estimate_profiles import BookDepth, DayProfile, VolatilityMap
@@ -17,7 +17,7 @@ from hftlab.analytics.estimate_volatility import RealisedKernel, Volatility, rea
 from hftlab.analytics.estimate_walk import Walk
 from hftlab.errors import InputError, UnknownName
 from hftlab.kernels import est_sums
-from hftlab.types import DEPTH, EVENT, GAP, LAST, TRADE
+from hftlab.types import ACCEPTED, AMENDED, DEPTH, EVENT, FILL, GAP, LAST, TRADE
 
 BTC = truth.BTC
 RUNS = 30
@@ -186,6 +186,16 @@ def test_p_values_of_a_right_law_are_even():
     ):
         share = np.mean([test() < 0.1 for _ in range(400)])
         assert 0.04 < share < 0.16
+
+
+def test_our_orders_rest_from_their_acceptance_until_they_move_end_or_are_filled_up():
+    # Two seconds at 99, amended to 98, a part filled, two more, the rest filled; another that still rests at the end.
+    rows = [(0, 1, ACCEPTED, 5, 99), (2, 1, AMENDED, 5, 98), (4, 1, FILL, 2, 98), (6, 1, FILL, 0, 98), (5, 2, ACCEPTED, 1, 97)]
+    own = np.zeros(len(rows), EVENT)
+    for name, column in zip(("ts_exch_ns", "order_id", "kind", "leaves_lots", "price_ticks"), zip(*rows, strict=True), strict=True):
+        own[name] = column
+    own["side"] = 1
+    assert _rests(own, 9).tolist() == [[0, 2, 99, 1], [2, 6, 98, 1], [5, 9, 97, 1]]
 
 
 # --- hl.estimate ---------------------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ def rows_of(path: Path, order_s: np.ndarray, side: np.ndarray, price: np.ndarray
         made["price_ticks"] = before if old else values
         made["qty_lots"] = np.where((before == values) | (not old), path.lots, 0)
     book["flags"][:, 3] = LAST
+    book["flags"][0] |= SNAPSHOT
     clear = np.zeros(1, EVENT)
     clear["kind"], clear["flags"], clear["ts_exch_ns"] = CLEAR, SNAPSHOT, stamps[0]
     clear["ts_recv_ns"] = stamps[0]
@@ -90,7 +91,7 @@ def flow(
 
     depth "power": a Pareto reach. times "clusters": each order brings others; "swings": the rate wanders. spreads "apart": drawn anew at
     each update from 1 to 4 ticks; "wander": a slow path between them. sizes "wander": the lots at the touch. sides "drift": buyers from
-    half to nine tenths.
+    half to all.
     """
     n = rng.poisson(2 * seconds) + 2
     ts = np.sort(rng.uniform(0, seconds, n))
@@ -108,7 +109,7 @@ def flow(
     at = np.searchsorted(ts, when, side="right") - 1
     seen = reach >= spread[at] / 2.0
     when, at, reach = when[seen], at[seen], reach[seen]
-    buyers = 0.5 if sides == "even" else 0.5 + 0.4 * when / seconds
+    buyers = 0.5 if sides == "even" else 0.5 + 0.5 * when / seconds
     side = np.where(rng.random(len(when)) < buyers, BID, ASK)
     beyond = np.floor(reach - spread[at] / 2.0).astype(np.int64)
     price = np.where(side == BID, path.ask[at] + beyond, path.bid[at] - beyond)
@@ -143,7 +144,7 @@ TRUTH = {
 }
 
 
-def fills(rng: np.random.Generator, *, law: str = "exponential", orders: int = 1500) -> tuple[np.ndarray, np.ndarray]:
+def fills(rng: np.random.Generator, *, law: str = "exponential", orders: int = 3000) -> tuple[np.ndarray, np.ndarray]:
     """Return market rows of a mid that stands, and the rows of our own orders, a second each at 1 to 12 half ticks from it.
 
     They are filled at A exp(-K depth). law "power": at a power of the depth; "bursts": the rate wanders.

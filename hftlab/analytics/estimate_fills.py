@@ -11,10 +11,9 @@ from hftlab.analytics.estimate_result import Estimate
 from hftlab.analytics.estimate_tests import dispersion_of, pearson_p, poisson_band, z_of
 from hftlab.analytics.estimate_walk import Watching, known
 from hftlab.analytics.grow import Grow
-from hftlab.analytics.session_tape import changes
 from hftlab.instrument import Instrument
 from hftlab.kernels import est_sums
-from hftlab.types import ACCEPTED, CANCEL, EVENT, FILL, MAKER, PAYMENT, SUBMIT
+from hftlab.types import ACCEPTED, AMENDED, CANCEL, CANCELED, EVENT, FILL, MAKER, PAYMENT, SUBMIT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,14 +165,18 @@ def _fits(exposure: Exposure, curve: Curve) -> tuple[float, float]:
 
 def _rests(own: np.ndarray, end_ns: int) -> np.ndarray:
     """Return from when until when which price of ours rested: i8 (n, 4) from_ns, until_ns, price_ticks, side."""
-    open_since: dict[int, tuple[int, int, int]] = {}
+    told = own[np.isin(own["kind"], (ACCEPTED, AMENDED, CANCELED, FILL))]
+    told = told[np.argsort(told["ts_exch_ns"], kind="stable")]
+    columns = (told[name].tolist() for name in ("ts_exch_ns", "order_id", "kind", "leaves_lots", "price_ticks", "side"))
+    resting: dict[int, tuple[int, int, int]] = {}  # from_ns, price, side
     found = []
-    for row in changes(own):
-        order_id, ts_ns = int(row["order_id"]), int(row["ts_ns"])
-        if row["lots"] > 0:
-            open_since[order_id] = (ts_ns, int(row["price_ticks"]), int(row["side"]))
-        elif order_id in open_since:
-            from_ns, price, side = open_since.pop(order_id)
-            found.append((from_ns, ts_ns, price, side))
-    found += [(from_ns, max(end_ns, from_ns), price, side) for from_ns, price, side in open_since.values()]
+    for ts_ns, order_id, kind, leaves, price, side in zip(*columns, strict=True):
+        before = resting.get(order_id)
+        moved = kind in (ACCEPTED, AMENDED) and (before is None or before[1] != price)
+        if before is not None and (moved or kind == CANCELED or leaves == 0):
+            found.append((before[0], ts_ns, *before[1:]))
+            del resting[order_id]
+        if moved and leaves > 0:
+            resting[order_id] = (ts_ns, price, side)
+    found += [(from_ns, max(end_ns, from_ns), price, side) for from_ns, price, side in resting.values()]
     return np.array(found, np.int64).reshape(-1, 4)
