@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hftlab.codes_params import LIMIT_NAMES, PARAM_NAMES, USER_VALUES  # noqa: F401  # read from here as everything else
+from hftlab.codes_params import *  # noqa: F403  # read from here as everything else
 
 BID, ASK = 1, -1
 
