@@ -29,7 +29,10 @@ help:
 lab: $(WARM)
 	@$(BIN)/python -m hftlab lab $(LAB_ARGS)
 
-test: check
+# Types are checked on one core while the kernels compile on the other.
+test:
+	@$(MAKE) $(INSTALLED)
+	@$(MAKE) -j2 --output-sync=target check $(WARM)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax $(TEST_ARGS) tests $(wildcard notebooks)
 	@$(MAKE) checked
 
@@ -43,7 +46,7 @@ interpreted: $(WARM)
 bounded: $(WARM)
 	NUMBA_BOUNDSCHECK=1 HFTLAB_CACHE_DIR=$(VENV)/checked $(BIN)/python -m pytest -q $(CHECKED_TESTS)
 
-check: $(WARM)
+check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
