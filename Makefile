@@ -30,10 +30,11 @@ lab: $(WARM)
 	@$(BIN)/python -m hftlab lab $(LAB_ARGS)
 
 # Types are checked on one core while the kernels compile on the other.
+# Three workers on two cores: many tests wait for a clock or a socket.
 test:
 	@$(MAKE) $(INSTALLED)
 	@$(MAKE) -j2 --output-sync=target check $(WARM)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax $(TEST_ARGS) tests $(wildcard notebooks)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --nbval-lax $(TEST_ARGS) tests $(wildcard notebooks)
 	@$(MAKE) checked
 
 # Neither keeps two cores busy by itself.
