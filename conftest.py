@@ -11,6 +11,17 @@ os.environ.setdefault("HFTLAB_COUNT_RUNS", "off")
 NOTEBOOK_RUNS = Path(__file__).parent / "notebooks" / "runs"
 
 
+# nbval waits 5 s for what a cell prints, and no option changes that; a machine that is busy elsewhere takes longer to hand it over.
+OUTPUT_S = 60
+
+
+def pytest_collection_modifyitems(items):
+    """Give the cells of notebooks the time that tests have."""
+    for item in items:
+        if hasattr(item, "output_timeout"):
+            item.output_timeout = OUTPUT_S
+
+
 def pytest_sessionfinish(session, exitstatus):
     """Stop what runs, from the process that leads the test session; an engine that will not stop fails it."""
     if hasattr(session.config, "workerinput") or not NOTEBOOK_RUNS.is_dir():
