@@ -42,7 +42,7 @@ checked: $(WARM)
 	@$(MAKE) -j2 --output-sync=target interpreted bounded
 
 interpreted: $(WARM)
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q $(KERNEL_TESTS)
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -m "not many" $(KERNEL_TESTS)
 
 bounded: $(WARM)
 	NUMBA_BOUNDSCHECK=1 HFTLAB_CACHE_DIR=$(VENV)/checked $(BIN)/python -m pytest -q $(CHECKED_TESTS)

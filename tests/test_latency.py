@@ -57,6 +57,7 @@ def test_a_share_of_the_feed_s_own_latency_of_the_moment():
     assert reports.tolist() == [9 * MS + 9 * MS] * 2  # back the same way
 
 
+@pytest.mark.many
 def test_a_random_part_has_its_mean_and_its_seed():
     draws = []
     for seed in range(400):

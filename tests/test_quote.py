@@ -187,6 +187,7 @@ def test_between_our_fill_and_the_book_without_it_nothing_is_decided():
 # --- volatility ----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.many
 def test_volatility_does_not_depend_on_how_talkative_the_feed_is():
     """The same path of fair prices, told every 100 ms, or with nine messages that move nothing after each."""
 
@@ -206,6 +207,7 @@ def test_volatility_does_not_depend_on_how_talkative_the_feed_is():
     assert 20 < variance(0) < 80
 
 
+@pytest.mark.many
 def test_a_move_loses_half_its_weight_in_a_half_life():
     story = Story(quoter(volatility_half_life_s=2.0), WIDE)
     for _ in range(600):
