@@ -32,16 +32,22 @@ NAMES = ("trading_desk", "risk", "market_quality", "trading_desk")
 
 def engine_figures(session: Session, seconds: float) -> dict[str, float]:
     """Watch an engine: its processor use (percent of a core) and the gap of its loop, as it publishes them itself."""
-    process = psutil.Process(session.frame().engine["pid"])
+    first = session.frame()
+    process = psutil.Process(first.engine["pid"])
     process.cpu_percent()
+    began_s, used_s = time.monotonic(), sum(process.cpu_times()[:2])
     gaps, ticks, end_s = [], [], time.monotonic() + seconds
     while time.monotonic() < end_s:
         time.sleep(0.25)
         figures = session.frame().engine
         gaps.append(float(figures.get("loop_gap_ms") or 0.0))
         ticks.append(float((figures.get("tick_us") or {}).get("p99") or 0.0))
+    took_s, used_s = time.monotonic() - began_s, sum(process.cpu_times()[:2]) - used_s
+    rows = int(session.frame().desk["rows"]) - int(first.desk["rows"])
     return {
         "cpu_percent": process.cpu_percent(),
+        "rows_per_s": rows / took_s,  # the simulated market is livelier at times: processor use is to be seen beside it
+        "cpu_us_per_row": used_s / max(rows, 1) * 1e6,
         "loop_gap_ms_p50": statistics.median(gaps),
         "loop_gap_ms_max": max(gaps),
         "tick_us_p99": ticks[-1],
