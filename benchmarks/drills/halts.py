@@ -2,8 +2,8 @@
 
 Five causes: a loss limit that is passed, the HALT button of a dashboard, the control door over HTTP, the watchdog after kill -9, and a
 feed that falls silent while its socket lives. Each run is an engine of its own that quotes at a loopback venue. Then the engine is killed
-and resumed: what was halted must still be halted and send nothing; after the watchdog's sweep and at a dead feed, which are no halts, the
-resumed engine must not quote before it has a book again.
+and resumed: what was halted must still be halted and send nothing; at a dead feed, which is no halt, nothing may be sent before there is a
+book. After the watchdog's sweep a resumed engine quotes again: nothing is asked of it here.
 """
 
 import argparse
