@@ -7,7 +7,7 @@ to the last bit, the values of `Report.summary`; the report itself is made by ru
 import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,11 +23,11 @@ from hftlab.assumptions import Fees, Latency, Queue
 from hftlab.backtesting.grid import PARTS, Point
 from hftlab.backtesting.sweep_shared import Shared, whole_steps
 from hftlab.data.state import OUT_ROWS, State, build
-from hftlab.errors import AccountingError, KernelFault
+from hftlab.errors import AccountingError
 from hftlab.kernels.jit import records
 from hftlab.kernels.tally import TALLY, close_moment, tally
 from hftlab.strict import spread
-from hftlab.types import DESK_STATE_NAMES, EVENT, FAULT_NAMES, NEVER_NS, NO_PRICE
+from hftlab.types import DESK_STATE_NAMES, EVENT, NEVER_NS, NO_PRICE
 
 DONE, FAILED, PRUNED = "done", "failed", "pruned"
 
@@ -195,18 +195,12 @@ def _bytes(part: np.ndarray) -> np.ndarray:
     return np.asarray(part).view(np.uint8)
 
 
-def _written(state: State, run: Any, rows: np.ndarray) -> Any:
+def _written(state: State, run: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
     """Run rows; yield what each call of the kernel wrote: a view, valid until the next. Raises KernelFault, UserCodeError."""
     done = 0
-    while True:
-        state.out["seq"][0] = 0
-        done += run(state.desk, state.markets, state.exchanges, rows[done:] if done else rows, state.out)
-        yield state.out[1 : int(state.out["seq"][0]) + 1]
-        fault = int(state.desk["fault"][0])
-        if fault:
-            raise KernelFault(f"row {done}: {FAULT_NAMES[fault]}. The row was {rows[min(done, len(rows) - 1)]}.")
-        if done >= len(rows):
-            return
+    while done < len(rows):
+        done = state.advance(run, rows, done)
+        yield state.wrote
 
 
 class _Sums:

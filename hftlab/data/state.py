@@ -32,24 +32,37 @@ class State:
     instruments: tuple[Instrument, ...]
     caps: Any  # LIMITS[m]: how far each limit may be loosened while it runs
 
+    def advance(self, run: Any, rows: np.ndarray, done: int = 0) -> int:
+        """Call the kernel once, from row `done` on; return how many rows are done then. `wrote` is what it wrote. Raises KernelFault.
+
+        It stops before the end when `out` is nearly full, or where a user's function failed (UserCodeError).
+        """
+        self.out["seq"][0] = 0
+        done += run(self.desk, self.markets, self.exchanges, rows[done:] if done else rows, self.out)
+        fault = int(self.desk["fault"][0])
+        if fault:
+            raise KernelFault(f"row {done}: {FAULT_NAMES[fault]}. The row was {rows[min(done, len(rows) - 1)]}.")
+        return done
+
+    @property
+    def wrote(self) -> Any:
+        """Return what the last call wrote (EVENT): a view, valid until the next."""
+        return self.out[1 : int(self.out["seq"][0]) + 1]
+
     def step(self, run: Any, rows: np.ndarray) -> np.ndarray:
         """Run all `rows`; return a copy of the rows written (requests, fills, samples). Raises KernelFault, UserCodeError."""
         done, written = 0, list[np.ndarray]()
         rows = records(rows)
         while True:
-            self.out["seq"][0] = 0
             try:
-                done += run(self.desk, self.markets, self.exchanges, rows[done:] if done else rows, self.out)
+                done = self.advance(run, rows, done)
             except UserCodeError as error:  # what was written before a user's function failed is kept
-                error.written = np.concatenate([*written, self.out[1 : int(self.out["seq"][0]) + 1]])
+                error.written = np.concatenate([*written, self.wrote])
                 raise
             count = int(self.out["seq"][0])
             if count:
                 # `copy` of a structured array takes three times as long.
                 written.append(np.frombuffer(bytearray(self.out[1 : count + 1].tobytes()), EVENT))
-            fault = int(self.desk["fault"][0])
-            if fault:
-                raise KernelFault(f"row {done}: {FAULT_NAMES[fault]}. The row was {rows[min(done, len(rows) - 1)]}.")
             if done >= len(rows):
                 break
         if not written:
