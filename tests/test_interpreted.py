@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tapes import build_tape
-from test_core import ALL_ON, two_markets
+from test_core import ALL_ON, DECISIONS, two_markets
 
 from hftlab.assumptions import Fees, Latency
 from hftlab.kernels import core
@@ -22,11 +22,12 @@ VENUES = (
     },
     {"queue": ("fifo", "power3")},
     {"more": ALL_ON},
+    {"decisions": DECISIONS},
 )
 
 
 def digests():
-    """Digests of random tapes of two markets, each at other venues, the last with every limit on."""
+    """Digests of random tapes of two markets, each at other venues, then with every limit on, then with every quoting decision."""
     draw, found = random.Random(7), []
     for venue in VENUES:
         steps = [(draw.randint(0, 1), draw.choice(WHAT), draw.randint(-3, 3), draw.randint(1, 60), draw.randint(0, 400)) for _ in range(60)]

@@ -1,4 +1,4 @@
-"""The chance of a fill and the worth of a place, against the exact law, simulation and scipy; and what staging makes of it."""
+"""The chance of a fill and the worth of a place, against the exact law, simulation and scipy's laws; and what staging makes of it."""
 
 import math
 
@@ -7,19 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from scipy import stats
-from scipy.special import betainc
 from stories import Story, kinds, limits, quoter
 
-from hftlab.kernels.queue_value import beta_share, fill_p, reach_p
+from hftlab.kernels.queue_value import fill_p, reach_p
 from hftlab.types import ASK, BID, CLEAR, DECISION_NAMES, DEPTH, GAP, KEEP_PLACE, NO_PRICE, TRADE
 
 RATES = st.floats(0.01, 20)
-
-
-@settings(max_examples=200, deadline=None)
-@given(a=st.floats(0.01, 20_000), b=st.floats(0.01, 500), x=st.floats(0, 1))
-def test_the_incomplete_beta_function_is_scipys(a, b, x):
-    assert beta_share(a, b, x) == pytest.approx(betainc(a, b, x), rel=1e-9, abs=1e-12)
 
 
 def chain_p(n, mu, theta, rho, horizon_s):

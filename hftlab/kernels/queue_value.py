@@ -2,15 +2,16 @@
 
 The model is that of Moallemi & Yuan 2016, "A model for queue position valuation in a limit order book", with market orders of one
 size: they come at rate mu and take one unit from the front, each unit in front of us is cancelled at rate theta, and the price moves
-away at rate rho, which ends it; or it comes through our price, which fills us at a loss. Our place then only improves (Cont, Stoikov & Talreja 2010, section 4.3): with n units in front the
-wait is a sum of exponential times with rates mu + theta i, i = 0 … n, so that exp(-theta wait) has the distribution Beta(mu/theta, n + 1)
-(Renyi 1953, "On the theory of order statistics"): the chance is closed form.
+away at rate rho, which ends it; or it comes through our price, which fills us at a loss. Our place then only improves (Cont, Stoikov &
+Talreja 2010, section 4.3): with n units in front the wait is a sum of exponential times with rates mu + theta i, i = 0 … n, so that
+exp(-theta wait) has the distribution Beta(mu/theta, n + 1) (Renyi 1953, "On the theory of order statistics"): the chance is closed form.
 """
 
 import math
 
 from hftlab.kernels import touch_flow
 from hftlab.kernels.jit import kernel
+from hftlab.kernels.special import beta_share, log_rise
 from hftlab.types import LIVE, NO_PRICE, ORDERS
 
 # Cancels slower than this share of all else are taken to be so fast: the formula is a ratio of gamma functions of mu/theta.
@@ -20,39 +21,6 @@ CANCEL_SHARE_MIN = 1e-4
 THROUGH_TICKS = 1.0
 # Pieces of the horizon in which the price can come to an order that stands behind the best one.
 PIECES = 8
-
-
-@kernel
-def beta_share(a, b, x):
-    """Return the regularised incomplete beta function I_x(a, b), for a, b > 0 and x in [0, 1]."""
-    if x <= 0.0:
-        return 0.0
-    if x >= 1.0:
-        return 1.0
-    if x > (a + 1.0) / (a + b + 2.0):  # the fraction converges fast on the other side
-        return 1.0 - _beta_fraction(b, a, 1.0 - x)
-    return _beta_fraction(a, b, x)
-
-
-@kernel
-def _beta_fraction(a, b, x):
-    """Return I_x(a, b) by its continued fraction (DLMF 8.17.22, Lentz's method)."""
-    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)) / a
-    c = 1.0
-    d = 1.0 / max(1.0 - (a + b) * x / (a + 1.0), 1e-300)
-    h = d
-    for m in range(1, 300):
-        even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m))
-        d = 1.0 / (1.0 + even * d)
-        c = 1.0 + even / c
-        h *= d * c
-        odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0))
-        d = 1.0 / (1.0 + odd * d)
-        c = 1.0 + odd / c
-        h *= d * c
-        if abs(d * c - 1.0) < 1e-13:
-            break
-    return front * h
 
 
 @kernel
@@ -68,7 +36,7 @@ def fill_p(units_ahead, mu, theta, rho, horizon_s):
     n = max(units_ahead, 0.0)
     a = mu / theta
     r = rho / theta
-    before = math.exp(math.lgamma(a + r) - math.lgamma(a) + math.lgamma(a + n + 1.0) - math.lgamma(a + r + n + 1.0))
+    before = math.exp(log_rise(a, r) - log_rise(a + n + 1.0, r))
     return before * beta_share(n + 1.0, a + r, -math.expm1(-theta * horizon_s))
 
 
