@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hftlab.analytics.estimators import market_state
 from hftlab.analytics.portfolio.grade import CAPS, Grade, grade
-from hftlab.analytics.returns import equity
+from hftlab.analytics.stats import equity
 from hftlab.data.frame import Gauge
 from hftlab.types import NO_PRICE, SAMPLE_ROW
 

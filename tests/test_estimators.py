@@ -158,22 +158,6 @@ def test_the_realised_kernel_of_plain_noise_is_near_nothing():
     assert realised(prices).variance < 0.02 * float((np.diff(prices) ** 2).sum())
 
 
-@pytest.mark.parametrize(
-    ("x", "degrees", "p"),
-    # scipy 1.14: stats.chi2.sf
-    [(3.841458820694124, 1, 0.05), (18.307038053275146, 10, 0.05), (124.34211340400407, 100, 0.05), (2.0, 2, math.exp(-1.0))],
-)
-def test_the_chi_square_is_that_of_the_tables(x, degrees, p):
-    assert et.chi2_sf(x, degrees) == pytest.approx(p, rel=1e-9)
-    assert et.chi2_quantile(1 - p, degrees) == pytest.approx(x, rel=1e-9)
-
-
-def test_the_poisson_band_is_garwoods():
-    # Garwood 1936: 10 events, 90 %: 5.425 to 16.962.
-    low, high = et.poisson_band(10, 1.0, 0.90)
-    assert (round(low, 3), round(high, 3)) == (5.425, 16.962)
-
-
 def test_p_values_of_a_right_law_are_even():
     # Under its law a p-value is uniform: a tenth of 400 lies below 0.1, within four standard errors.
     rng = np.random.default_rng(0)

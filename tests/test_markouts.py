@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 from written import INVERSE, LINEAR, MS, START_NS, STORIES, Written, build, row
 
 from benchmarks import bench_markouts
@@ -206,8 +205,3 @@ def test_intervals_scale_and_shift_with_the_markouts():
     assert mo.interval(ts, values, 7 * lots, 10**9) == pytest.approx((low, high))
     wide = mo.interval(ts, values, lots, 10**9, level=0.99)
     assert wide[0] < low < high < wide[1]
-
-
-@pytest.mark.parametrize("df", [4, 7, 12, 49])
-def test_students_quantile_against_scipy(df):
-    assert mi.student(0.975, df) == pytest.approx(stats.t.ppf(0.975, df), rel=5e-4)

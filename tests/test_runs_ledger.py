@@ -16,8 +16,8 @@ import hftlab as hl
 from hftlab.analytics.luck import ledger as runs_ledger
 from hftlab.analytics.luck import luck as lk
 from hftlab.analytics.luck import runs_file
-from hftlab.analytics.luck.overfit import deflated_sharpe
 from hftlab.analytics.luck.runs_file import Place
+from hftlab.analytics.returns.deflated import deflated_sharpe
 from hftlab.backtesting.counting import RULE, rule_of, text
 from hftlab.errors import InputError
 

@@ -11,7 +11,8 @@ from hftlab.analytics.fit_fills.races import races, takers, travelled
 from hftlab.analytics.fit_fills.result import FillFit, MarketFit
 from hftlab.analytics.fit_fills.stays import stays
 from hftlab.analytics.fit_fills.trips import trips
-from hftlab.analytics.stats.resample import Blocks, interval_of
+from hftlab.analytics.stats.bands import drawn_band
+from hftlab.analytics.stats.resample import Blocks
 from hftlab.backtesting.replay import Replay, replay
 from hftlab.data.tape import Tape
 from hftlab.engine.view import View
@@ -91,7 +92,7 @@ def _judge(
     weights = Blocks.of(found["start_ns"], replicates=replicates, seed=seed).weights(found["start_ns"])[:, rest]
     value = rates(part(tried, rest), 0, found[rest])
     drawn = [rates(part(tried, rest), 0, found[rest], w) for w in weights]
-    return {name: (value[name], *interval_of([one[name] for one in drawn])) for name in RATES}
+    return {name: (value[name], *drawn_band([one[name] for one in drawn])) for name in RATES}
 
 
 def _assumptions(again: Replay, tape: Tape, train: float, grace_s: float) -> dict[str, str]:

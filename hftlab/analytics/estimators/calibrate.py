@@ -12,7 +12,8 @@ from hftlab.analytics.estimators.estimate import Estimates, estimate
 from hftlab.analytics.estimators.intensity import Curve
 from hftlab.analytics.estimators.result import FEW, Estimate
 from hftlab.analytics.report.report import Report
-from hftlab.analytics.stats.tests import z_of
+from hftlab.analytics.stats.bands import drawn_band
+from hftlab.analytics.stats.distributions import z_of
 from hftlab.errors import InputError
 from hftlab.instrument import Instrument
 from hftlab.kernels import pricing
@@ -177,8 +178,7 @@ def _avellaneda_stoikov(
         return values, _nothing("half_spread", "ticks", found.level)
     price = _Price(quoter, found)
     middle, draws = price.half_spreads(curve, sigma, tick)
-    tail = (1.0 - found.level) / 2.0
-    low, high = (float(one) for one in np.quantile(draws, (tail, 1.0 - tail)))
+    low, high = drawn_band(draws, found.level)
     # The part of the formula that does not fear for an inventory, at the steepest decay the data allow: no less is ever asked for.
     least = max(quoter.half_spread_ticks_min, pricing.glft_c1(price.gamma, max(k.high, k.value) * tick, price.size))
     most = WIDEST * max(high, least)

@@ -10,7 +10,9 @@ from hftlab.analytics.estimators.intensity import Curve
 from hftlab.analytics.estimators.result import Estimate
 from hftlab.analytics.estimators.walk import Watching, known
 from hftlab.analytics.grow import Grow
-from hftlab.analytics.stats.tests import dispersion_of, pearson_p, poisson_band, z_of
+from hftlab.analytics.stats.bands import dispersion_of, poisson_band
+from hftlab.analytics.stats.distributions import z_of
+from hftlab.analytics.stats.tests import pearson_p
 from hftlab.instrument import Instrument
 from hftlab.kernels import est_sums
 from hftlab.types import ACCEPTED, AMENDED, CANCEL, CANCELED, EVENT, FILL, MAKER, PAYMENT, SUBMIT

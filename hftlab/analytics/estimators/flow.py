@@ -6,7 +6,8 @@ import numpy as np
 
 from hftlab.analytics.estimators.result import Estimate
 from hftlab.analytics.estimators.walk import NS, VPIN_STATE, Watching, stays_s
-from hftlab.analytics.stats.tests import dispersion_of, even_p, exponential_p, least, neumann_p, poisson_band
+from hftlab.analytics.stats.bands import dispersion_of, drawn_band, mean_band, poisson_band
+from hftlab.analytics.stats.tests import even_p, exponential_p, least, neumann_p
 from hftlab.errors import InputError
 from hftlab.instrument import Instrument
 from hftlab.kernels import est_sums
@@ -77,16 +78,8 @@ class VolumeRate(_Flow):
             return Estimate("volume", math.nan, math.nan, math.nan, unit, len(orders), math.nan, level, said)
         sums = np.bincount(np.minimum((place * blocks).astype(int), blocks - 1), lots, blocks)
         per_min = sums * float(self.instrument.lot_size) / (span_s / 60.0 / blocks)
-        low, high = block_band(per_min, level)
+        low, high = mean_band(per_min, level)
         return Estimate("volume", float(per_min.mean()), low, high, unit, len(orders), neumann_p(per_min), level, said)
-
-
-def block_band(means: np.ndarray, level: float) -> tuple[float, float]:
-    """Return Student's band of the mean of block means."""
-    from hftlab.analytics.report.sensitivity import student_t
-
-    reach = student_t(len(means) - 1, level) * float(means.std(ddof=1)) / math.sqrt(len(means))
-    return float(means.mean()) - reach, float(means.mean()) + reach
 
 
 class Vpin(_Flow):
@@ -125,8 +118,7 @@ class Vpin(_Flow):
         last = shares[-VPIN_BUCKETS:]
         value = float(last.mean())
         means = block_bootstrap(last, REPLICATES)
-        tail = (1.0 - level) / 2.0
-        low, high = (float(one) for one in np.quantile(means, (tail, 1.0 - tail)))
+        low, high = drawn_band(means, level)
         return Estimate("vpin", value, low, high, "", len(last), neumann_p(shares), level, said)
 
 
@@ -160,7 +152,7 @@ class Spread(Watching):
         means = time_means(touches, self.end_exch_ns, self._blocks)
         if len(means) < 5:
             return Estimate("spread", math.nan, math.nan, math.nan, "ticks", len(touches), math.nan, level, said)
-        low, high = block_band(means, level)
+        low, high = mean_band(means, level)
         return Estimate("spread", float(means.mean()), low, high, "ticks", len(touches), neumann_p(means), level, said)
 
 

@@ -8,7 +8,9 @@ import numpy as np
 
 from hftlab.analytics.estimators.result import Estimate
 from hftlab.analytics.estimators.walk import NS, Watching, known, stays_s
-from hftlab.analytics.stats.tests import dispersion_of, even_p, exponential_p, least, pearson_p, poisson_band, z_of
+from hftlab.analytics.stats.bands import dispersion_of, poisson_band
+from hftlab.analytics.stats.distributions import z_of
+from hftlab.analytics.stats.tests import even_p, exponential_p, least, pearson_p
 from hftlab.instrument import Instrument
 from hftlab.types import NO_PRICE
 

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from hftlab.analytics.returns.equity import at_steps
+from hftlab.analytics.stats.equity import at_steps
 from hftlab.types import NO_PRICE
 
 Floats = npt.NDArray[np.float64]

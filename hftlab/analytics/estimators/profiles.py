@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hftlab.analytics.estimators.flow import block_band
 from hftlab.analytics.estimators.result import Estimate
 from hftlab.analytics.estimators.walk import NS, Watching, stays_s
-from hftlab.analytics.stats.tests import neumann_p, variance_band
+from hftlab.analytics.stats.bands import NOTHING, mean_band, variance_band
+from hftlab.analytics.stats.tests import neumann_p
 from hftlab.errors import InputError
 from hftlab.instrument import Instrument
 from hftlab.kernels.est_walk import DEPTH_LEVELS
@@ -63,7 +63,7 @@ class BookDepth(Watching):
             return Estimate(name, math.nan, math.nan, math.nan, unit, len(lots), math.nan, level, said)
         cuts = np.linspace(0, len(lots), blocks + 1).astype(int)
         means = np.add.reduceat(lots.astype(float), cuts[:-1]) / np.diff(cuts) * float(self.instrument.lot_size)
-        low, high = block_band(means, level)
+        low, high = mean_band(means, level)
         return Estimate(name, float(means.mean()), low, high, unit, len(lots), neumann_p(means), level, said)
 
 
@@ -113,7 +113,7 @@ class DayProfile(Watching):
             rates = sums / parts.seconds * (60.0 * float(self.instrument.lot_size) if figure == "volume" else 1.0)
             for bucket in np.unique(parts.bucket):
                 mine = rates[parts.bucket == bucket]
-                low, high = block_band(mine, level) if len(mine) > 1 else (math.nan, math.nan)
+                low, high = mean_band(mine, level) if len(mine) > 1 else NOTHING
                 time = pd.Timedelta(seconds=float(bucket * width_s))
                 rows.append((time, figure, units[figure], float(mine.mean()), low, high, len(mine)))
         return pd.DataFrame(rows, columns=columns)

@@ -7,7 +7,8 @@ import numpy as np
 
 from hftlab.analytics.estimators.result import Estimate
 from hftlab.analytics.estimators.walk import NS, Watching, known
-from hftlab.analytics.stats.tests import constant_p, least, uncorrelated_p, variance_band
+from hftlab.analytics.stats.bands import variance_band
+from hftlab.analytics.stats.tests import constant_p, least, uncorrelated_p
 from hftlab.errors import InputError
 from hftlab.instrument import Instrument
 from hftlab.kernels import est_sums

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hftlab.analytics.fit_fills.trips import CLASSES, STILL_NS, TRIPS_MIN, Samples, samples
+from hftlab.analytics.stats.bands import drawn_band
 from hftlab.analytics.stats.resample import Blocks
 from hftlab.assumptions import Latency
 from hftlab.errors import InputError
@@ -173,7 +174,8 @@ def fit_latency(made: np.ndarray, market: np.ndarray, *, replicates: int = 200, 
     share = share_low > 0.0
     values = parameters(free, share=share)
     drawn = [parameters(part, share=share) for part in blocks.draws(free)]
-    low, high = ({name: float(np.quantile([one[name] for one in drawn], q)) for name in PARAMETERS} for q in (0.025, 0.975))
+    bands = {name: drawn_band([one[name] for one in drawn]) for name in PARAMETERS}
+    low, high = ({name: band[end] for name, band in bands.items()} for end in (0, 1))
     model = Latency(
         order_ms=values["order_ms"],
         report_ms=values["report_ms"],

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hftlab.analytics.fit_fills.play import Stage, judge, order_rows
-from hftlab.analytics.stats.resample import Blocks, interval_of
+from hftlab.analytics.stats.bands import drawn_band
+from hftlab.analytics.stats.resample import Blocks
 from hftlab.assumptions import QUEUES, Queue
 from hftlab.errors import InputError
 from hftlab.kernels.jit import records
@@ -237,7 +238,7 @@ def fit_queue(
     k, rest = _nearest(tried, trained.queue), ~first
     drawn = [rates(part(tried, rest), k, found[rest], w[rest]) for w in weights]
     value = rates(part(tried, rest), k, found[rest])
-    judged = {name: (value[name], *interval_of([one[name] for one in drawn])) for name in RATES}
+    judged = {name: (value[name], *drawn_band([one[name] for one in drawn])) for name in RATES}
     count = int(np.count_nonzero(rest))
     return QueueFit(chosen.queue, low, high, trained.queue, judged, wins, len(found), count, grace_s, tried, found)
 

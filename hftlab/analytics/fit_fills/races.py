@@ -8,7 +8,8 @@ from hftlab.analytics.fit_fills.latency import LatencyFit
 from hftlab.analytics.fit_fills.play import Stage, taker_rows
 from hftlab.analytics.fit_fills.stays import FILLED, MOVED, OPEN
 from hftlab.analytics.fit_fills.trips import feed_latency_ns
-from hftlab.analytics.stats.resample import Blocks, interval_of
+from hftlab.analytics.stats.bands import drawn_band
+from hftlab.analytics.stats.resample import Blocks
 from hftlab.assumptions import Queue
 from hftlab.instrument import Instrument
 from hftlab.types import NO_PRICE
@@ -110,7 +111,7 @@ def takers(stage: Stage, found: np.ndarray, queue: Queue, *, replicates: int = 2
     weight = found["filled_lots"][both].astype(float)
     drawn = Blocks.of(found["start_ns"][both], replicates=replicates, seed=seed).weights(found["start_ns"][both]) * weight
     kept = drawn[drawn.sum(axis=1) > 0]
-    low, high = interval_of((kept @ more) / kept.sum(axis=1))
+    low, high = drawn_band((kept @ more) / kept.sum(axis=1))
     live, model = int(found["filled_lots"].sum()), int(lots.sum())
     return Takers(len(found), live, model, float(np.average(more, weights=weight)), low, high)
 

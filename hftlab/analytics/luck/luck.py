@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hftlab.analytics.luck.ledger import Counted, trials
-from hftlab.analytics.luck.overfit import deflated_sharpe, probabilistic_sharpe
+from hftlab.analytics.returns.deflated import deflated_sharpe, probabilistic_sharpe
 
 HOUR_S = 3600.0
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hftlab.analytics.drawing.pictures import amount
-from hftlab.analytics.portfolio import formulas as pm
 from hftlab.analytics.portfolio import stress as ss
 from hftlab.analytics.portfolio.book import Desk, Holding, desk_of, moves, rate_of, summed
+from hftlab.analytics.stats import risk as pm
 from hftlab.strict import keywords, number
 
 if TYPE_CHECKING:

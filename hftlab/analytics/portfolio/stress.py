@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hftlab.analytics.portfolio import formulas as pm
 from hftlab.analytics.portfolio.book import Floats, Holding
+from hftlab.analytics.stats import risk as pm
 from hftlab.types import ASK, BID
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 from hftlab.analytics.facts.figures import market_figures, ratio
 from hftlab.analytics.facts.path import HORIZONS_S, HOUR_NS
 from hftlab.analytics.facts.pnl import Identity, Parts
-from hftlab.analytics.returns.equity import drawdown
+from hftlab.analytics.stats.equity import drawdown
 from hftlab.instrument import Instrument
 from hftlab.types import NO_PRICE
 

@@ -1,16 +1,16 @@
 """What a report says of its returns: by period, as a table of performance, and as a rolling Sharpe ratio."""
 
 import math
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hftlab.analytics.returns import equity
 from hftlab.analytics.returns import performance as pf
 from hftlab.analytics.returns import returns as rt
 from hftlab.analytics.returns.trades import Figure, trade_figures, trades
+from hftlab.analytics.stats import equity
+from hftlab.analytics.stats.distributions import z_of
 from hftlab.errors import InputError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class ReportReturns:
         made = self.returns(capital_quote=capital_quote, every=every)
         values = np.where(made.covered >= rt.WHOLE, made.values, np.nan)
         ratio, count = equity.rolling_ratio(values, window)
-        error = equity.ratio_error(ratio, count) * NormalDist().inv_cdf((1 + level) / 2)
+        error = equity.ratio_error(ratio, count) * z_of(level)
         scale = math.sqrt(days_per_year) if days_per_year is not None and made.every_ns == rt.DAY_NS else 1.0
         table = {"sharpe": ratio * scale, "low": (ratio - error) * scale, "high": (ratio + error) * scale, "n": count.astype(np.int64)}
         return pd.DataFrame(table, index=pd.to_datetime(made.start_ns + made.every_ns, utc=True).rename("ts"))

@@ -15,14 +15,13 @@ import numpy as np
 
 from hftlab.analytics.drawing.pictures import amount, intervals
 from hftlab.analytics.report.origin import Origin
+from hftlab.analytics.stats.bands import mean_bands
 from hftlab.errors import InputError, UnknownName, did_you_mean
-from hftlab.strict import number
 from hftlab.svg import Chart
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CONFIDENCE = 0.95
 _LOG_FROM = 20  # numbers that span more than this factor are drawn by their logarithm
 _KEPT = ("pnl_quote", "fills", "traded_base", "half_spread_quote", "adverse_selection_quote", "fees_quote")
 
@@ -100,8 +99,8 @@ class Sensitivity:
 
         by_case = {name: self.runs.pivot_table(index="tape", columns="case", values=name, sort=False)[list(self.cases)] for name in _KEPT}
         pnl = by_case["pnl_quote"].to_numpy()
-        mean, low, high = interval(pnl)
-        more, more_low, more_high = interval(pnl - pnl[:, :1])
+        mean, low, high = mean_bands(pnl)
+        more, more_low, more_high = mean_bands(pnl - pnl[:, :1])
         columns = {
             "pnl_quote": mean,
             "low": low,
@@ -144,24 +143,3 @@ class Sensitivity:
         )
         table = shown.to_html(border=0, float_format="{:,.4f}".format)
         return f"<div>{self.picture()}</div><div style='overflow-x:auto'>{table}</div><div style='opacity:.75'>{escape(note)}</div>"
-
-
-def interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean, low and high of the mean of each column of `values` f8 (n, k), n from 2, by Student's t with n - 1 degrees of freedom."""
-    n = len(values)
-    mean = values.mean(axis=0)
-    reach = student_t(n - 1, confidence) * values.std(axis=0, ddof=1) / np.sqrt(n)
-    return mean, mean - reach, mean + reach
-
-
-def student_t(degrees: int, confidence: float = CONFIDENCE) -> float:
-    """Return t with P(-t < T < t) = `confidence` for Student's T. Raises InputError for a confidence outside of 0.001 to 0.999.
-
-    With T = sqrt(degrees) tan(a), the density of the angle a is proportional to cos(a)**(degrees - 1), so the sum of it to a is P.
-    """
-    number(degrees, "degrees", 1)
-    number(confidence, "confidence", 0.001, 0.999)
-    angle = np.linspace(0.0, np.pi / 2, 20_001)
-    density = np.cos(angle) ** (degrees - 1)
-    below = np.concatenate(([0.0], np.cumsum(density[1:] + density[:-1])))
-    return float(np.sqrt(degrees) * np.tan(np.interp(confidence * below[-1], below, angle)))

@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hftlab.analytics.returns.sharpe import Sharpe, sharpe
+from hftlab.analytics.stats.distributions import z_of
+from hftlab.analytics.stats.regression import bartlett, lags_for
 from hftlab.errors import InputError
 
 Floats = npt.NDArray[np.float64]
@@ -41,7 +42,7 @@ class Against:
     @property
     def z(self) -> float:
         """Return how many standard errors the interval reaches to each side."""
-        return NormalDist().inv_cdf((1 + self.level) / 2)
+        return z_of(self.level)
 
     @property
     def alpha_interval(self) -> tuple[float, float]:
@@ -81,12 +82,6 @@ def against(returns: Any, benchmark: Any, periods_per_year: float | None, *, ris
 
 def _newey_west(x: Floats, rest: Floats) -> Floats:
     """Return the standard errors of a least-squares fit under heteroscedasticity and autocorrelation (Newey & West 1987, Bartlett)."""
-    n = len(x)
-    lags = int(4 * (n / 100) ** (2 / 9))
-    u = x * rest[:, None]
-    middle = u.T @ u
-    for lag in range(1, min(lags, n - 1) + 1):
-        step = u[lag:].T @ u[:-lag]
-        middle += (1 - lag / (lags + 1)) * (step + step.T)
+    middle = bartlett(x * rest[:, None], lags_for(len(x)))
     bread = np.linalg.inv(x.T @ x)
     return np.sqrt(np.maximum(np.diag(bread @ middle @ bread), 0.0))

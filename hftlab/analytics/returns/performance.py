@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hftlab.analytics.drawing.pictures import amount
-from hftlab.analytics.portfolio.formulas import cvar_historical, var_historical
 from hftlab.analytics.returns import returns as rt
 from hftlab.analytics.returns.benchmark import Against, against
 from hftlab.analytics.returns.sharpe import METHODS, Sharpe, sharpe
 from hftlab.analytics.returns.trades import Figure
+from hftlab.analytics.stats.bands import NOTHING, mostly_known_band
+from hftlab.analytics.stats.risk import cvar_historical, var_historical
 from hftlab.analytics.stats.stationary import block_length, draws
 from hftlab.svg import Chart
 
@@ -145,10 +146,7 @@ class _Bootstrap:
     def __call__(self, figure: Callable[[Floats], float], how: str) -> Figure:
         value = figure(self._values)
         found = np.array([figure(self._values[index]) for index in self._drawn])
-        known = found[np.isfinite(found)]
-        if not math.isfinite(value) or len(known) < max(1, 0.9 * len(found)):
-            return Figure(value, math.nan, math.nan, len(self._values), how)
-        low, high = np.quantile(known, ((1 - self._level) / 2, (1 + self._level) / 2)).tolist()
+        low, high = mostly_known_band(found, self._level) if math.isfinite(value) else NOTHING
         return Figure(value, low, high, len(self._values), how)
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hftlab.analytics.returns.equity import drawdown
 from hftlab.analytics.returns.sharpe import known
+from hftlab.analytics.stats.equity import drawdown
 from hftlab.errors import InputError
 
 Floats = npt.NDArray[np.float64]

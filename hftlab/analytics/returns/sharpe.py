@@ -6,14 +6,15 @@ year, which the caller names: 365 for a market that never closes, 252 for one th
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hftlab.analytics.luck.overfit import deflated_sharpe, probabilistic_sharpe
-from hftlab.analytics.returns.equity import ratio_error
+from hftlab.analytics.returns.deflated import deflated_sharpe, probabilistic_sharpe, scatter
+from hftlab.analytics.stats.distributions import z_of
+from hftlab.analytics.stats.equity import ratio_error
+from hftlab.analytics.stats.regression import bartlett, lags_for
 from hftlab.errors import InputError
 from hftlab.strict import number
 
@@ -86,7 +87,7 @@ def sharpe(
     skew, kurtosis = moments(excess)
     error = math.sqrt(_hac_variance(excess, ratio) if method == "hac" else ratio_variance(ratio, n, skew, kurtosis, method))
     scale = 1.0 if periods_per_year is None else math.sqrt(periods_per_year)
-    z = NormalDist().inv_cdf((1 + number(level, "level", 0.01, 0.9999)) / 2)
+    z = z_of(number(level, "level", 0.01, 0.9999))
     return Sharpe(
         value=ratio * scale,
         low=(ratio - z * error) * scale,
@@ -137,7 +138,7 @@ def ratio_variance(ratio: float, n: int, skew: float = 0.0, kurtosis: float = 3.
     """Return the variance of a ratio a period: (1 - skew SR + (kurtosis - 1) / 4 SR^2) / (n - 1) (Mertens 2002), normal: / n (Lo 2002)."""
     if method == "normal":
         return float(ratio_error(ratio, n)) ** 2 if n >= 2 else math.nan
-    return max(1 - skew * ratio + (kurtosis - 1) / 4 * ratio**2, 0.0) / (n - 1) if n >= 2 else math.nan
+    return max(scatter(ratio, skew, kurtosis), 0.0) / (n - 1) if n >= 2 else math.nan
 
 
 def _hac_variance(excess: Floats, ratio: float) -> float:
@@ -150,10 +151,6 @@ def _hac_variance(excess: Floats, ratio: float) -> float:
         return math.nan
     mean, variance = float(excess.mean()), float(excess.var())
     parts = np.stack([excess - mean, (excess - mean) ** 2 - variance])
-    lags = int(4 * (n / 100) ** (2 / 9))
-    covariance = parts @ parts.T / n
-    for lag in range(1, min(lags, n - 1) + 1):
-        step = parts[:, lag:] @ parts[:, :-lag].T / n
-        covariance += (1 - lag / (lags + 1)) * (step + step.T)
+    covariance = bartlett(parts.T, lags_for(n)) / n
     slope = np.array([1 / math.sqrt(variance), -mean / (2 * variance**1.5)])
     return max(float(slope @ covariance @ slope), 0.0) / n

@@ -8,10 +8,10 @@ opens the rest. Funding belongs to no trade.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
+from hftlab.analytics.stats.bands import mostly_known_band, wilson_band
 from hftlab.analytics.stats.resample import Blocks
 from hftlab.instrument import Instrument
 
@@ -93,15 +93,9 @@ def trade_figures(made: np.ndarray, level: float = 0.95) -> dict[str, Figure]:
         for name, (top, under, how) in of.items()
     }
     if n >= 10 and found["win_rate"].value in {0.0, 1.0}:
-        found["win_rate"] = _wilson(found["win_rate"], level)
+        one = found["win_rate"]
+        found["win_rate"] = Figure(one.value, *wilson_band(one.value, n, level), n, f"{one.how}; Wilson interval")
     return found
-
-
-def _wilson(one: Figure, level: float) -> Figure:
-    z2 = NormalDist().inv_cdf((1 + level) / 2) ** 2
-    middle = (one.value + z2 / (2 * one.n)) / (1 + z2 / one.n)
-    half = math.sqrt(z2 * (one.value * (1 - one.value) / one.n + z2 / (4 * one.n**2))) / (1 + z2 / one.n)
-    return Figure(one.value, max(middle - half, 0.0), min(middle + half, 1.0), one.n, f"{one.how}; Wilson interval")
 
 
 def _ratio(top: np.ndarray, under: np.ndarray, blocks: np.ndarray, n: int, how: str, level: float) -> Figure:
@@ -109,9 +103,6 @@ def _ratio(top: np.ndarray, under: np.ndarray, blocks: np.ndarray, n: int, how: 
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(np.divide(top.sum(), under.sum())) if n else math.nan
         drawn = (blocks @ top) / (blocks @ under)
-    known = drawn[np.isfinite(drawn)]
-    if len(known) < max(1, 0.9 * len(blocks)):
-        return Figure(value, math.nan, math.nan, n, how)
-    low, high = np.quantile(known, ((1 - level) / 2, (1 + level) / 2)).tolist()
+    low, high = mostly_known_band(drawn, level)
     # Where no trade won, no draw wins: an interval of no width would say that we are sure.
     return Figure(value, low, high, n, how) if high > low else Figure(value, math.nan, math.nan, n, how)

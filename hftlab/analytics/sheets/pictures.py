@@ -2,14 +2,14 @@
 
 import math
 from html import escape
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from hftlab.analytics.drawing.pictures import markouts as by_horizon
-from hftlab.analytics.returns import equity
+from hftlab.analytics.stats import equity
+from hftlab.analytics.stats.distributions import z_of
 from hftlab.svg import DATA, MARK, Chart
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def rolling_sharpe(report: "Report") -> tuple[str, str]:
     step_s = max(1.0, math.ceil(span_s / STEPS))
     times, level = equity.at_steps(ts_ns, pnl, round(step_s * 1e9), round(5e9 * step_s))
     ratio, count = equity.rolling_ratio(np.diff(level), WINDOW)
-    error = equity.ratio_error(ratio, count) * NormalDist().inv_cdf(0.975)
+    error = equity.ratio_error(ratio, count) * z_of(0.95)
     known = np.isfinite(ratio) & np.isfinite(error)
     if known.sum() < 2:
         return "", f"The run is too short, or made too little, for a Sharpe ratio of {WINDOW} steps of {step_s:g} s."

@@ -7,6 +7,7 @@ import numpy as np
 
 from hftlab.analytics.estimators.result import Estimate
 from hftlab.analytics.grow import Grow
+from hftlab.analytics.stats.distributions import chi2_sf, z_of
 from hftlab.analytics.stats.regression import Floats
 from hftlab.errors import InputError
 from hftlab.kernels.flow_est_hawkes import hawkes_likelihood, hawkes_residuals, hawkes_thinned
@@ -155,9 +156,7 @@ class _Maker:
     level: float
 
     def __call__(self, name: str, value: float, unit: str, slope: Floats) -> Estimate:
-        from statistics import NormalDist
-
-        reach = NormalDist().inv_cdf(0.5 + self.level / 2) * math.sqrt(max(float(slope @ self.covariance @ slope), 0.0))
+        reach = z_of(self.level) * math.sqrt(max(float(slope @ self.covariance @ slope), 0.0))
         factor = math.exp(min(reach, 700.0)) if math.isfinite(reach) else math.nan
         words = "maximum likelihood; band from the observed information, on the logarithm"
         return self.of(name, value, value / factor, value * factor, unit, words)
@@ -173,10 +172,8 @@ def _unexcited(times_s: Floats, end_s: float, make: _Maker, best: float, ks_p: f
     That is the largest branching whose likelihood, at the best of some decays, lies within half the chi-square of one degree of the top.
     alpha and beta cannot be told: NaN.
     """
-    from statistics import NormalDist
-
     rate = len(times_s) / end_s
-    reach = NormalDist().inv_cdf(0.5 + make.level / 2)
+    reach = z_of(make.level)
     floor = best - reach * reach / 2
     shares, decays = np.linspace(0.01, 0.99, 99), rate * np.geomspace(0.1, 30.0, 10)
     likely = [max(log_likelihood(times_s, end_s, rate * (1 - n), n * beta, beta) for beta in decays) >= floor for n in shares]
@@ -254,13 +251,4 @@ def memoryless_p(residuals: Floats, lags: int = LAGS) -> float:
     ranks = np.argsort(np.argsort(residuals, kind="stable"), kind="stable") - (n - 1) / 2.0
     power = float(ranks @ ranks)
     rho = np.array([float(ranks[lag:] @ ranks[:-lag]) / power for lag in range(1, lags + 1)])
-    return chi2_tail(float(n * (n + 2) * (rho**2 / (n - np.arange(1, lags + 1))).sum()), lags)
-
-
-def chi2_tail(value: float, degrees: int) -> float:
-    """Return P(X > `value`) for chi-square with an even number of degrees: exp(-x/2) sum (x/2)^k / k!, k below degrees / 2."""
-    half, term, total = value / 2, 1.0, 1.0
-    for k in range(1, degrees // 2):
-        term *= half / k
-        total += term
-    return min(1.0, math.exp(-half) * total)
+    return chi2_sf(float(n * (n + 2) * (rho**2 / (n - np.arange(1, lags + 1))).sum()), lags)

@@ -7,8 +7,8 @@ import numpy as np
 
 from hftlab.analytics.estimators.result import FEW, Estimate
 from hftlab.analytics.grow import Grow
-from hftlab.analytics.report.sensitivity import student_t
 from hftlab.analytics.signals.player import Player, mid_ticks
+from hftlab.analytics.stats.distributions import student_t
 from hftlab.analytics.stats.regression import NOTHING, Floats, Line, added_p, hac, lags_for, line
 from hftlab.errors import InputError
 from hftlab.kernels.flow_est_types import TOUCH_AT

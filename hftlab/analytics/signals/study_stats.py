@@ -1,21 +1,18 @@
 """The statistics of a signal study: what hangs together in time stays together, and many questions are asked at once."""
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
 
-from hftlab.analytics.report.sensitivity import student_t
+from hftlab.analytics.stats.distributions import student_t
 from hftlab.analytics.stats.regression import Floats
+from hftlab.analytics.stats.resample import times_drawn
 
 BLOCKS_MIN, BLOCKS_MAX = 8, 50
 HORIZONS_A_BLOCK = 3
 DECILES = 10
 FLIPS, DRAWS = 2000, 1000
 SEED = 20_180_927
-
-
-_student = functools.cache(student_t)
 
 
 @dataclass(frozen=True)
@@ -29,8 +26,7 @@ class Blocks:
     def of(cls, start_ns: int, end_ns: int, count: int) -> "Blocks":
         """Return `count` blocks from `start_ns` to `end_ns`, and DRAWS draws of so many, with replacement, from a fixed seed."""
         picks = np.random.default_rng(SEED).integers(0, count, (DRAWS, count))
-        weights = np.stack([np.bincount(row, minlength=count) for row in picks]).astype(np.float64)
-        return cls(np.linspace(start_ns, end_ns, count + 1).astype(np.int64), weights)
+        return cls(np.linspace(start_ns, end_ns, count + 1).astype(np.int64), times_drawn(picks, count))
 
     def __len__(self) -> int:
         return len(self.edges_ns) - 1
@@ -50,7 +46,7 @@ class Blocks:
             count = known.sum(0)
             mean = np.where(known, draws, 0.0).sum(0) / np.maximum(count, 1)
             error = np.sqrt(np.where(known, (draws - mean) ** 2, 0.0).sum(0) / np.maximum(count - 1, 1))
-        wide = _student(len(self) - 1, level) * np.sqrt(len(self) / (len(self) - 1))
+        wide = student_t(len(self) - 1, level) * np.sqrt(len(self) / (len(self) - 1))
         return np.where(count >= 0.9 * len(draws), error * wide, np.nan)
 
     def means(self, values: Floats, block: np.ndarray, group: np.ndarray, groups: int, level: float) -> tuple[Floats, Floats, np.ndarray]:

@@ -18,9 +18,12 @@ often it does.
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import NormalDist
 
 import numpy as np
+
+from hftlab.analytics.stats.bands import drawn_band
+from hftlab.analytics.stats.distributions import student_t, z_of
+from hftlab.analytics.stats.resample import times_drawn
 
 BLOCKS_MIN = 8
 EQUAL_MIN = 5.0
@@ -81,8 +84,7 @@ def _linked(number: np.ndarray, off: np.ndarray) -> float:
 @lru_cache(maxsize=16)
 def _draws(count: int, seed: int) -> np.ndarray:
     """Return how often each of `count` blocks is in each draw, f8 (DRAWS, count): the same for every table, so made once."""
-    drawn = np.random.default_rng(seed).integers(0, count, (DRAWS, count)) + count * np.arange(DRAWS)[:, None]
-    return np.bincount(drawn.ravel(), minlength=DRAWS * count).reshape(DRAWS, count).astype(float)
+    return times_drawn(np.random.default_rng(seed).integers(0, count, (DRAWS, count)), count)
 
 
 def intervals(
@@ -101,13 +103,12 @@ def intervals(
         return found
     drawn = _draws(count, seed)
     sizes = drawn @ parts.sizes
-    tail = (1 - level) / 2
     for k, equal in enumerate(parts.equal):
         if equal < EQUAL_MIN:
             continue
-        low, high = np.quantile(drawn @ parts.sums[:, k] / sizes, (tail, 1 - tail))
+        low, high = drawn_band(drawn @ parts.sums[:, k] / sizes, level)
         center = parts.sums[:, k].sum() / parts.sizes.sum()
-        wider = student(1 - tail, equal - 1) / NormalDist().inv_cdf(1 - tail) * math.sqrt(equal / (equal - 1) / (1 - parts.edge))
+        wider = student_t(equal - 1, level) / z_of(level) * math.sqrt(equal / (equal - 1) / (1 - parts.edge))
         wider *= float(parts.linked[k])
         found[k] = center - (center - low) * wider, center + (high - center) * wider
     return found
@@ -119,15 +120,3 @@ def interval(
     """Return the interval of the weighted mean of `values` (f8, shape (n,)); see `intervals`."""
     low, high = intervals(ts_ns, values[:, None], weights, horizon_ns, level=level, seed=seed)[0]
     return float(low), float(high)
-
-
-def student(p: float, df: float) -> float:
-    """Return the p-quantile of Student's t (Cornish-Fisher to 1/df**4, Abramowitz & Stegun 26.7.5: 0.5 % off at 4 degrees, p = 0.975)."""
-    z = NormalDist().inv_cdf(p)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return z + sum(term / df ** (n + 1) for n, term in enumerate(terms))

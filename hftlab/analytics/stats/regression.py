@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hftlab.analytics.report.sensitivity import student_t
+from hftlab.analytics.stats.distributions import f_tail, student_t
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,11 +42,19 @@ def hac(x: Floats, rest: Floats, lags: int) -> Floats:
     bread = np.linalg.pinv(x.T @ x)
     leverage = np.einsum("ij,jk,ik->i", x, bread, x)
     scores = x * (rest / np.maximum(1.0 - leverage, 1e-6))[:, None]
-    middle = scores.T @ scores
-    for lag in range(1, lags + 1):
+    return np.asarray(bread @ bartlett(scores, lags) @ bread)
+
+
+def bartlett(scores: Floats, lags: int) -> Floats:
+    """Return the long-run sum of squares (k, k) of `scores` (n, k): S_0 + sum over lags of (1 - lag / (lags + 1)) (S_lag + S_lag').
+
+    S_lag is the sum of products of scores so many steps apart (Newey & West 1987).
+    """
+    total = np.asarray(scores.T @ scores)
+    for lag in range(1, min(lags, len(scores) - 1) + 1):
         cross = scores[lag:].T @ scores[:-lag]
-        middle += (1 - lag / (lags + 1)) * (cross + cross.T)
-    return np.asarray(bread @ middle @ bread)
+        total += (1 - lag / (lags + 1)) * (cross + cross.T)
+    return total
 
 
 def line(y: Floats, x: Floats, *, origin: bool = False, level: float = 0.90, lags: int | None = None) -> Line:
@@ -84,24 +92,6 @@ def added_p(y: Floats, x: Floats, kept: int, lags: int) -> float:
     added = coefficients[kept:]
     wald = float(added @ np.linalg.pinv(hac(x, rest, lags)[kept:, kept:]) @ added)
     return f_tail(wald / len(added), len(added), max(round(len(y) / (1 + 2 * lags / 3)) - x.shape[1], 1))
-
-
-def f_tail(value: float, above: int, below: int) -> float:
-    """Return P(F > `value`) with `above` and `below` degrees of freedom, by the beta integral on a grid of angles.
-
-    With x = below / (below + above f) = cos(a)^2 the density of the angle a is proportional to cos(a)^(below - 1) sin(a)^(above - 1).
-    """
-    if not math.isfinite(value):
-        return math.nan
-    below = min(below, 10_000)  # nearer to chi-square than the grid could tell
-    start = math.atan(math.sqrt(above * max(value, 0.0) / below))
-
-    def weight(low: float, high: float) -> float:
-        angle = np.linspace(low, high, 4001)
-        return float(np.trapezoid(np.cos(angle) ** (below - 1) * np.sin(angle) ** (above - 1), angle))
-
-    tail, head = weight(start, math.pi / 2), weight(0.0, start)
-    return min(max(tail / (tail + head), 0.0), 1.0)
 
 
 def _least_squares(x: Floats, y: Floats) -> tuple[Floats, Floats]:

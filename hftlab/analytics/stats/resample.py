@@ -1,10 +1,12 @@
 """Intervals of figures whose observations hang together in time: whole blocks of the session are drawn anew."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from hftlab.analytics.stats.bands import drawn_band
 
 BLOCKS_MAX = 40
 
@@ -32,8 +34,7 @@ class Blocks:
 
     def weights(self, ts_ns: np.ndarray) -> np.ndarray:
         """Return how often each observation is in each replicate: f8 (replicates, n)."""
-        counts = np.stack([np.bincount(row, minlength=len(self.edges) - 1) for row in self.picks])
-        return counts[:, self.number(ts_ns)].astype(np.float64)
+        return times_drawn(self.picks, len(self.edges) - 1)[:, self.number(ts_ns)]
 
     def draws(self, parts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield each replicate of parts that have `ts_ns` and `take(index)`; one in which a part is empty is left out."""
@@ -48,14 +49,11 @@ class Blocks:
 
     def interval(self, parts: Mapping[str, Any], figure: Callable[[Mapping[str, Any]], float], level: float = 0.95) -> tuple[float, float]:
         """Return low and high of a figure of the parts."""
-        return interval_of([figure(part) for part in self.draws(parts)], level)
+        return drawn_band([figure(part) for part in self.draws(parts)], level)
 
 
-def interval_of(values: Sequence[float] | np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Return low and high of replicated figures, NaN where none is known."""
-    known = np.asarray(values, np.float64)
-    known = known[~np.isnan(known)]
-    if not len(known):
-        return np.nan, np.nan
-    low, high = np.quantile(known, ((1 - level) / 2, (1 + level) / 2)).tolist()
-    return low, high
+def times_drawn(picks: np.ndarray, count: int) -> np.ndarray:
+    """Return how often each of `count` things is in each draw, f8 (draws, count), from which ones were drawn: ints (draws, n)."""
+    draws = len(picks)
+    flat = (picks + count * np.arange(draws)[:, None]).ravel()
+    return np.bincount(flat, minlength=draws * count).reshape(draws, count).astype(np.float64)

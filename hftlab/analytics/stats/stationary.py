@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from hftlab.analytics.stats.resample import times_drawn
+
 Floats = npt.NDArray[np.float64]
 
 _BUDGET = 1 << 22
@@ -65,9 +67,7 @@ def draws(n: int, length: float, replicates: int, seed: int) -> Iterator[npt.NDA
 def weights(n: int, length: float, replicates: int, seed: int) -> Iterator[Floats]:
     """Yield how often each observation is in each replicate: f8 (some, n), every row adds up to n."""
     for index in draws(n, length, replicates, seed):
-        rows = len(index)
-        flat = (index + n * np.arange(rows)[:, None]).ravel()
-        yield np.bincount(flat, minlength=rows * n).reshape(rows, n).astype(np.float64)
+        yield times_drawn(index, n)
 
 
 def mean_variances(values: Floats, length: float) -> Floats:

@@ -1,72 +1,10 @@
-"""Tests that data follow a law, and the distributions behind their p-values and bands; numpy only.
-
-Each test returns a p-value: small when the law is wrong. NaN when there is too little to say.
-"""
+"""Tests that data follow a law, numpy only. Each returns a p-value: small when the law is wrong, NaN when there is too little to say."""
 
 import math
-from statistics import NormalDist
 
 import numpy as np
 
-_NORMAL = NormalDist()
-
-
-# --- distributions -------------------------------------------------------------------------------------------------------
-def chi2_sf(x: float, degrees: float) -> float:
-    """Return P(X > x) of the chi-square distribution, Q(degrees/2, x/2): series below, continued fraction above (Lentz 1976)."""
-    a, z = degrees / 2.0, x / 2.0
-    if not (math.isfinite(z) and a > 0):
-        return math.nan if math.isnan(z) else 0.0
-    if z <= 0:
-        return 1.0
-    front = math.exp(a * math.log(z) - z - math.lgamma(a))
-    if z < a + 1.0:
-        term = total = 1.0 / a
-        n = a
-        while abs(term) > 1e-16 * abs(total):
-            n += 1.0
-            term *= z / n
-            total += term
-        return max(0.0, 1.0 - front * total)
-    b = z + 1.0 - a
-    c, d = 1e300, 1.0 / b
-    h = d
-    for i in range(1, 10_000):
-        an = -i * (i - a)
-        b += 2.0
-        d = 1.0 / (an * d + b)
-        c = b + an / c
-        h *= c * d
-        if abs(c * d - 1.0) < 1e-15:
-            break
-    return min(1.0, front * h)
-
-
-def chi2_quantile(p: float, degrees: float) -> float:
-    """Return x with P(X <= x) = p of the chi-square distribution, by bisection of `chi2_sf`."""
-    high = max(1.0, degrees)
-    while chi2_sf(high, degrees) > 1.0 - p:
-        high *= 2.0
-    low = 0.0
-    for _ in range(200):
-        middle = (low + high) / 2.0
-        if chi2_sf(middle, degrees) > 1.0 - p:
-            low = middle
-        else:
-            high = middle
-        if high - low <= 1e-13 * high:
-            break
-    return (low + high) / 2.0
-
-
-def z_of(level: float) -> float:
-    """Return z with P(-z < Z < z) = level of the standard normal."""
-    return _NORMAL.inv_cdf(0.5 + level / 2.0)
-
-
-def two_sided(z: float) -> float:
-    """Return P(|Z| > |z|) of the standard normal."""
-    return 2.0 * _NORMAL.cdf(-abs(z)) if math.isfinite(z) else math.nan
+from hftlab.analytics.stats.distributions import chi2_sf, normal_cdf
 
 
 def least(*ps: float) -> float:
@@ -75,33 +13,6 @@ def least(*ps: float) -> float:
     return min(1.0, len(told) * min(told)) if told else math.nan
 
 
-# --- bands ---------------------------------------------------------------------------------------------------------------
-def variance_band(variance: float, degrees: float, level: float) -> tuple[float, float]:
-    """Return the band of a variance whose estimate is chi-square with so many degrees of freedom, divided by them."""
-    tail = (1.0 - level) / 2.0
-    return variance * degrees / chi2_quantile(1.0 - tail, degrees), variance * degrees / chi2_quantile(tail, degrees)
-
-
-def poisson_band(count: float, exposure: float, level: float, dispersion: float = 1.0) -> tuple[float, float]:
-    """Return the band of a rate from a count over an exposure (Garwood 1936, exact for Poisson).
-
-    With a dispersion above 1 a count of n says as much as one of n / dispersion would.
-    """
-    tail, n = (1.0 - level) / 2.0, count / dispersion
-    low = chi2_quantile(tail, 2.0 * n) / 2.0 if n > 0 else 0.0
-    return low * dispersion / exposure, chi2_quantile(1.0 - tail, 2.0 * n + 2.0) / 2.0 * dispersion / exposure
-
-
-def dispersion_of(parts: np.ndarray, expected: np.ndarray) -> float:
-    """Return by how much sums over blocks of time scatter more than their law says, never below 1.
-
-    parts: what each block gave less what the law expects of it; expected: the variance that the law gives it. Both f8 (blocks,).
-    """
-    degrees = len(parts) - 1
-    return max(1.0, float(((parts - parts.mean()) ** 2).sum() / degrees / expected.mean())) if degrees > 0 and expected.sum() > 0 else 1.0
-
-
-# --- tests ---------------------------------------------------------------------------------------------------------------
 def exponential_p(gaps: np.ndarray) -> float:
     """Return p that waits (f8) are exponential of one rate, which is what a Poisson process leaves (Moran 1951; Bartlett's test).
 
@@ -190,4 +101,4 @@ def neumann_p(means: np.ndarray) -> float:
     if n < 8 or power <= 0:
         return math.nan
     ratio = 1.0 - float((np.diff(means) ** 2).sum()) / (2.0 * power)
-    return _NORMAL.cdf(-ratio * math.sqrt((n * n - 1.0) / (n - 2.0)))
+    return normal_cdf(-ratio * math.sqrt((n * n - 1.0) / (n - 2.0)))

@@ -4,17 +4,17 @@ Losses are positive numbers. Rows are moments in time, oldest first; columns are
 """
 
 import math
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
-from hftlab.analytics.returns import equity
+from hftlab.analytics.stats import equity
+from hftlab.analytics.stats.distributions import normal_quantile
 
 Floats = npt.NDArray[np.float64]
 
 LEVEL = 0.95
-Z_95 = NormalDist().inv_cdf(LEVEL)
+Z_95 = normal_quantile(LEVEL)
 DECAY = 0.94
 """Lambda of RiskMetrics (Technical Document, 4th edition, 1996) for daily data; here it is applied to each move of one horizon."""
 
@@ -73,12 +73,12 @@ def cvar_historical(pnl: Floats, level: float = LEVEL) -> float:
 def var_normal(exposures: Floats, covariance: Floats, level: float = LEVEL) -> float:
     """Return z sqrt(w' C w): the VaR of normal moves with mean zero, of exposures `w` (m,) in money."""
     variance = float(exposures @ covariance @ exposures)
-    return NormalDist().inv_cdf(level) * math.sqrt(max(variance, 0.0)) if math.isfinite(variance) else math.nan
+    return normal_quantile(level) * math.sqrt(max(variance, 0.0)) if math.isfinite(variance) else math.nan
 
 
 def var_undiversified(exposures: Floats, covariance: Floats, level: float = LEVEL) -> float:
     """Return the sum of each market's own normal VaR: what is left of diversification when every correlation goes to 1 against us."""
-    return NormalDist().inv_cdf(level) * float(np.abs(exposures) @ np.sqrt(np.diag(covariance)))
+    return normal_quantile(level) * float(np.abs(exposures) @ np.sqrt(np.diag(covariance)))
 
 
 def drawdown(pnl: Floats, peak: float = 0.0) -> tuple[float, float]:
