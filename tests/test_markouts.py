@@ -114,7 +114,7 @@ def test_what_the_whole_path_says_at_the_five_horizons_is_what_was_noted_on_the_
     for k, horizon_ns in enumerate(HORIZONS_NS):
         for i, path in enumerate(facts.paths):
             mine = facts.fills["instrument"] == i
-            assert list(path.mids.at(facts.fills["ts_ns"][mine] + horizon_ns)) == list(facts.fills["later_mid2"][mine, k])
+            assert list(path.mid2_when(facts.fills["ts_ns"][mine] + horizon_ns)) == list(facts.fills["later_mid2"][mine, k])
 
 
 @settings(max_examples=40)

@@ -65,7 +65,7 @@ class _Looker:
         new = np.arange(len(rows)) >= len(self._before)
         for i in self._outside.tolist():
             mine = new & (rows["instrument"] == i)
-            collector.prices[i].see(rows["ts_exch_ns"][mine], touch[mine, 0], touch[mine, 1])
+            collector.paths[i].prices.see(rows["ts_exch_ns"][mine], touch[mine, 0], touch[mine, 1])
         self._before = books_before(rows, int(rows["ts_recv_ns"][-1]))
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hftlab.analytics.facts.path import HORIZONS_NS, Path
-from hftlab.analytics.facts.prices import Prices
 from hftlab.analytics.grow import Grow
 from hftlab.errors import AccountingError
 from hftlab.instrument import Instrument
@@ -48,7 +47,7 @@ SAMPLES_MAX = 1 << 18
 class Facts:
     """fills: FILL_FACT; own: EVENT, every request, report, fill and fee in the desk's order; samples: EVENT; paths: one a market.
 
-    prices: PRICE, one array a market; targets: EVENT, SET_TARGET rows by time; states: EVENT, the STATE rows.
+    targets: EVENT, SET_TARGET rows by time; states: EVENT, the STATE rows.
     """
 
     fills: np.ndarray
@@ -58,9 +57,13 @@ class Facts:
     digest: str
     start_ns: int
     end_ns: int
-    prices: tuple[np.ndarray, ...] = ()
     targets: np.ndarray = field(default_factory=lambda: np.zeros(0, EVENT))
     states: np.ndarray = field(default_factory=lambda: np.zeros(0, EVENT))
+
+    @property
+    def prices(self) -> tuple[np.ndarray, ...]:
+        """Return PRICE rows, one array a market: views."""
+        return tuple(path.prices.rows for path in self.paths)
 
 
 class Collector:
@@ -75,7 +78,6 @@ class Collector:
         self._keep_ns = max(int(keep_s * 1e9), HORIZONS_NS[-1])
         self._own, self._fills, self._samples = Grow(EVENT), Grow(FILL_FACT), Grow(EVENT)
         self._targets, self._states = Grow(EVENT), Grow(EVENT)
-        self.prices = tuple(Prices() for _ in self.paths)
         self._fees = 0  # FEE rows seen: the n-th belongs to the n-th fill
         self._waiting = [[np.zeros(0, np.int64) for _ in HORIZONS_NS] for _ in self.paths]
         self._digest = hashlib.blake2b(digest_size=8)
@@ -104,7 +106,6 @@ class Collector:
             self._read_fills(rows, at, touches)
         self._read_fees(rest[kinds == FEE])
         for i, path in enumerate(self.paths):
-            self.prices[i].follow(path)
             if len(path.ts_ns):
                 self._look_ahead(i, path, int(path.ts_ns[-1]))
                 path.settle(int(path.ts_ns[-1]) - self._keep_ns)
@@ -126,8 +127,6 @@ class Collector:
             if path.first_mid2 == NO_PRICE and mine.any():  # there never were two sides: the price paid is the only one known
                 price = fills[mine][:1]
                 path.extend_mids(price["ts_ns"], 2 * price["price_ticks"])
-            if not path.touched:  # of a path that was told one side alone, the price paid is no best price
-                self.prices[i].follow(path)
             self._look_ahead(i, path, NEVER_NS)
             early = mine & (fills["touched"] == 0) & (fills["mid2"] == NO_PRICE)
             fills["mid2"][early] = path.first_mid2
@@ -136,9 +135,8 @@ class Collector:
             path.settle(NEVER_NS)
         start_ns = min(self._start_ns, end_ns)
         samples, digest = self._kept_samples(), self._digest.hexdigest()
-        prices = tuple(one.rows for one in self.prices)
         targets = self._targets.rows[np.argsort(self._targets.rows["ts_recv_ns"], kind="stable")]
-        return Facts(fills, self._own.rows, samples, self.paths, digest, start_ns, end_ns, prices, targets, self._states.rows)
+        return Facts(fills, self._own.rows, samples, self.paths, digest, start_ns, end_ns, targets, self._states.rows)
 
     def _kept_samples(self) -> np.ndarray:
         kept, last = self._samples.rows, self._last_samples

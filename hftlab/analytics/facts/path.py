@@ -2,7 +2,7 @@
 
 Rows of the touch are many (every change of best price or size), so none is kept longer than it can still be asked for: a
 markout looks at most a minute ahead, a report comes home some latency after its match. What is older is summed up:
-inventory carry by the hour, and the mid at the end of each hour. The changes of the mid alone are kept (`mids`).
+inventory carry by the hour, and the mid at the end of each hour. The changes of prices alone are kept (`prices`).
 """
 
 from collections import defaultdict
@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from hftlab.analytics.exact import product, total, value2
-from hftlab.analytics.facts.mids import Mids
+from hftlab.analytics.facts.prices import Prices
 from hftlab.errors import AccountingError
 from hftlab.instrument import Instrument
 from hftlab.types import NO_PRICE
@@ -36,7 +36,7 @@ class Path:
         self.count = 0  # touches seen
         self.first_mid2, self.last_mid2 = NO_PRICE, NO_PRICE
         self.hour_mid2: dict[int, int] = {}
-        self.mids = Mids()
+        self.prices = Prices()
         self.carry2: tuple[dict[int, int], ...] = tuple(defaultdict(int) for _ in HORIZONS_NS)
         self._window = {name: np.zeros(0, np.int64) for name in _COLUMNS}
         self._settled = 0  # rows at the window's front whose moves are in the sums
@@ -62,11 +62,14 @@ class Path:
         self._add(touches["ts_exch_ns"], (bid, touches["qty_lots"], ask, touches["order_id"], touches["seq"]), mid2)
 
     def extend_mids(self, ts_ns: np.ndarray, mid2: np.ndarray) -> None:
-        """Add mids that were not read from a touch: there are no best prices to them."""
-        nothing, zero = np.full(len(mid2), NO_PRICE, np.int64), np.zeros(len(mid2), np.int64)
-        self._add(ts_ns, (nothing, zero, nothing, zero, zero), mid2)
+        """Add mids that were not read from a touch: there are no best prices to them.
 
-    def _add(self, ts_ns: np.ndarray, touch: tuple[np.ndarray, ...], mid2: np.ndarray) -> None:
+        On a path that touches were told of, and never two sides, it is the price paid: no price of the market's, so `prices` has it not.
+        """
+        nothing, zero = np.full(len(mid2), NO_PRICE, np.int64), np.zeros(len(mid2), np.int64)
+        self._add(ts_ns, (nothing, zero, nothing, zero, zero), mid2, best_prices=not self.touched)
+
+    def _add(self, ts_ns: np.ndarray, touch: tuple[np.ndarray, ...], mid2: np.ndarray, *, best_prices: bool = True) -> None:
         if not len(ts_ns):
             return
         known = mid2 != NO_PRICE
@@ -79,7 +82,8 @@ class Path:
         if len(self.ts_ns):
             ts_ns = np.maximum(ts_ns, self.ts_ns[-1])
         ts_ns = np.maximum.accumulate(ts_ns)
-        self.mids.extend(ts_ns, mid2)
+        if best_prices:
+            self.prices.tell(ts_ns, touch[0], touch[2], mid2)
         new = (ts_ns, *touch, mid2)
         self._window = {name: np.concatenate([self._window[name], part]) for name, part in zip(_COLUMNS, new, strict=True)}
         self.count += len(ts_ns)
@@ -95,11 +99,6 @@ class Path:
         self._fill_lots = np.concatenate([self._fill_lots, signed_lots])
 
     # --- what is asked ---------------------------------------------------------------------------------------------------
-    def last(self, count: int) -> dict[str, np.ndarray]:
-        """Return the last `count` touches of the window, column by column: views."""
-        start = len(self.ts_ns) - count
-        return {name: column[start:] for name, column in self._window.items()}
-
     def index_at(self, ts_ns: np.ndarray) -> np.ndarray:
         """Return the window index of the last touch at or before each time, -1 for none."""
         return np.searchsorted(self.ts_ns, ts_ns, side="right") - 1
@@ -125,6 +124,11 @@ class Path:
             return np.full(len(index), self.first_mid2, np.int64)
         mid2 = self._window["mid2"][np.maximum(index, 0)]
         return np.where((index < 0) | (mid2 == NO_PRICE), self.first_mid2, mid2)
+
+    def mid2_when(self, ts_ns: np.ndarray) -> np.ndarray:
+        """Return the mids at times anywhere in the run; before the first mid it is that first one."""
+        mid2 = self.prices.mids2_at(ts_ns)
+        return np.where(mid2 == NO_PRICE, self.first_mid2, mid2)
 
     def touch_at(self, index: np.ndarray) -> dict[str, np.ndarray]:
         """Return bid_ticks, bid_lots, ask_ticks and ask_lots at window indices; NO_PRICE and 0 where there is none."""

@@ -1,12 +1,12 @@
 """Best prices and mid of one market over a whole run: a row only where a price changed, and what they were at any time.
 
-A path forgets what no fill can ask for any more; costs and quality ask of every order and every moment. Sizes change many times as
-often as prices, so that prices alone are small beside what a quoter asks for; beyond 64 MB they lie in a file (see `Grow`).
+The one place where prices are kept for longer than a fill can ask for its touch: markouts at any horizon, costs and quality read it.
+Sizes change many times as often as prices, so that prices alone are small beside what a quoter asks for; beyond 64 MB they lie in a
+file (see `Grow`).
 """
 
 import numpy as np
 
-from hftlab.analytics.facts.path import Path
 from hftlab.analytics.grow import Grow
 from hftlab.types import NO_PRICE
 
@@ -17,24 +17,28 @@ _NAMES = ("bid_ticks", "ask_ticks", "mid2")
 
 
 class Prices:
-    """The changes of one market's prices. Told by the exchange's touches, or by `see`: then these stand instead."""
+    """The changes of one market's prices: `told` by the exchange's touches (the desk's fair price where it wrote none), or `seen`.
+
+    What is seen, on the book of an exchange that writes no touches, stands instead of what was told for best prices, costs and quality
+    (`rows`). Mids of markouts are those that were told, as the fills' own are.
+    """
 
     def __init__(self) -> None:
         self._told, self._seen = Grow(PRICE), Grow(PRICE)
-        self._count = 0  # touches of the path that were read
 
     @property
     def rows(self) -> np.ndarray:
         """Return PRICE rows by time."""
         return (self._seen if len(self._seen) else self._told).rows
 
-    def follow(self, path: Path) -> None:
-        """Read the touches that a path took in since the last look."""
-        new = path.count - self._count
-        self._count = path.count
-        if new:
-            part = path.last(new)
-            _append(self._told, part["ts_ns"], part["bid_ticks"], part["ask_ticks"], part["mid2"])
+    @property
+    def told(self) -> np.ndarray:
+        """Return the PRICE rows that were told, by time, from the first that has a mid on."""
+        return _from_first_mid(self._told.rows)
+
+    def tell(self, ts_ns: np.ndarray, bid_ticks: np.ndarray, ask_ticks: np.ndarray, mid2: np.ndarray) -> None:
+        """Add prices of touches (int64, shape (n,), by time); a mid goes on where a side is missing."""
+        _append(self._told, ts_ns, bid_ticks, ask_ticks, mid2)
 
     def see(self, ts_ns: np.ndarray, bid_ticks: np.ndarray, ask_ticks: np.ndarray) -> None:
         """Read best prices off a book that the exchange did not write down (int64, shape (n,), by time)."""
@@ -43,6 +47,32 @@ class Prices:
         last = np.maximum.accumulate(np.where(known, np.arange(len(known)), -1)) if len(known) else np.zeros(0, np.int64)
         mid2 = np.where(last >= 0, (np.where(known, bid_ticks, 0) + np.where(known, ask_ticks, 0))[last], before)
         _append(self._seen, ts_ns, bid_ticks, ask_ticks, mid2)
+
+    def mids2_at(self, ts_ns: np.ndarray) -> np.ndarray:
+        """Return the mid told for each time, in half ticks; before the first mid it is that first one, NO_PRICE without any."""
+        return mids2_at(self.told, ts_ns)
+
+    def mid_known(self, ts_ns: np.ndarray) -> np.ndarray:
+        """Return whether a mid had been told at each time."""
+        told = self.told
+        return np.asarray(ts_ns) >= told["ts_ns"][0] if len(told) else np.zeros(np.shape(ts_ns), bool)
+
+    def mids2_between(self, low_ns: int, high_ns: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return times and mids, in half ticks, of the steps between two times, with what stood at both ends."""
+        told = self.told
+        told = told[np.diff(told["mid2"], prepend=NO_PRICE) != 0]
+        first, last = np.searchsorted(told["ts_ns"], (low_ns, high_ns), side="right")
+        ends = mids2_at(told, np.array([low_ns, high_ns]))
+        return (
+            np.concatenate([[low_ns], told["ts_ns"][first:last], [high_ns]]),
+            np.concatenate([ends[:1], told["mid2"][first:last], ends[1:]]),
+        )
+
+
+def _from_first_mid(rows: np.ndarray) -> np.ndarray:
+    """Return PRICE rows from the first that has a mid on: from there every row has one."""
+    known = rows["mid2"] != NO_PRICE
+    return rows[int(np.argmax(known)) :] if known.any() else rows[:0]
 
 
 def _append(grown: Grow, ts_ns: np.ndarray, *values: np.ndarray) -> None:
@@ -62,12 +92,11 @@ def _append(grown: Grow, ts_ns: np.ndarray, *values: np.ndarray) -> None:
 
 
 def mids2_at(prices: np.ndarray, ts_ns: np.ndarray) -> np.ndarray:
-    """Return the mids in half ticks at times (int64, shape (n,)); before the first mid it is that first one, NO_PRICE without any."""
-    known = prices["mid2"] != NO_PRICE
-    if not known.any():
-        return np.full(len(ts_ns), NO_PRICE, np.int64)
-    told = prices[known]
-    return told["mid2"][np.maximum(np.searchsorted(told["ts_ns"], ts_ns, side="right") - 1, 0)]
+    """Return the mids of PRICE rows in half ticks at times (int64, any shape); before the first mid it is that first one, NO_PRICE without any."""
+    told = _from_first_mid(prices)
+    if not len(told):
+        return np.full(np.shape(ts_ns), NO_PRICE, np.int64)
+    return np.asarray(told["mid2"][np.maximum(np.searchsorted(told["ts_ns"], ts_ns, side="right") - 1, 0)])
 
 
 def best_at(prices: np.ndarray, ts_ns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

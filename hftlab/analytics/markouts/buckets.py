@@ -89,11 +89,11 @@ def volatility_ticks(facts: Facts, seconds: int = VOLATILITY_S) -> np.ndarray:
     back_ns = np.arange(seconds, -1, -1) * 1_000_000_000
     for i, path in enumerate(facts.paths):
         mine = np.flatnonzero(fills["instrument"] == i)
-        if not len(mine) or not len(path.mids):
+        if not len(mine) or not len(path.prices.told):
             continue
         times = fills["ts_ns"][mine, None] - back_ns
-        moves = np.diff(path.mids.at(times), axis=1) / 2
-        known = path.mids.known(times)[:, :-1]
+        moves = np.diff(path.prices.mids2_at(times), axis=1) / 2
+        known = path.prices.mid_known(times)[:, :-1]
         count = known.sum(axis=1)
         power = np.where(known, moves**2, 0).sum(axis=1) / np.maximum(count, 1)
         found[mine] = np.where(count >= VOLATILITY_S_MIN, np.sqrt(power), np.nan)

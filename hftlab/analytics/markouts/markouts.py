@@ -52,7 +52,7 @@ def later(facts: Facts, horizon_s: float) -> tuple[np.ndarray, np.ndarray]:
     found = np.full(len(fills), NO_PRICE, np.int64)
     for i, path in enumerate(facts.paths):
         mine = fills["instrument"] == i
-        found[mine] = path.mids.at(due_ns[mine])
+        found[mine] = path.mid2_when(due_ns[mine])
     return found, (due_ns <= facts.end_ns) & (found != NO_PRICE)
 
 

@@ -90,8 +90,8 @@ def _moved2(facts: Facts) -> np.ndarray:
     for i, path in enumerate(facts.paths):
         mine = fills["instrument"] == i
         now, before = fills["ts_ns"][mine] - 1, fills["ts_ns"][mine] - int(MOVE_S * 1e9)
-        ends, starts = path.mids.at(now), path.mids.at(before)
-        known = path.mids.known(before) & (ends != NO_PRICE)
+        ends, starts = path.prices.mids2_at(now), path.prices.mids2_at(before)
+        known = path.prices.mid_known(before) & (ends != NO_PRICE)
         found[mine] = np.where(known, fills["side"][mine] * (ends - starts), np.nan)
     return found
 

@@ -129,11 +129,11 @@ def moment(bench: Workbench, fill: int, horizon_s: float) -> str:
     """Return SVG of the mid around one fill (its number), with the price of the fill and where its markout is taken."""
     one = bench.report.fills[fill]
     path = bench.report.facts.paths[int(one["instrument"])]
-    if not len(path.mids):
+    if not len(path.prices.told):
         return ""
     ts_ns, price = int(one["ts_ns"]), int(one["price_ticks"])
     end_ns = min(ts_ns + int(max(1.5 * horizon_s, AFTER_S_MIN) * 1e9), bench.report.facts.end_ns)
-    times, mid2 = path.mids.between(ts_ns - int(BEFORE_S * 1e9), max(end_ns, ts_ns + 1))
+    times, mid2 = path.prices.mids2_between(ts_ns - int(BEFORE_S * 1e9), max(end_ns, ts_ns + 1))
     keep = np.unique(np.linspace(0, len(times) - 1, min(STEPS_MAX, len(times))).astype(int))
     x, y = (times[keep] - ts_ns) / 1e9, mid2[keep] / 2 - price
     ends, colour = np.array([x[0], x[-1]]), BUY if one["side"] > 0 else SELL
