@@ -17,6 +17,7 @@ from hftlab.analytics.exact import value2
 from hftlab.analytics.facts.collector import Collector
 from hftlab.analytics.facts.figures import ratio
 from hftlab.analytics.facts.pnl import HALF, WHOLE, Ledger
+from hftlab.analytics.report.frames import one_base
 from hftlab.analytics.report.report import Report
 from hftlab.analytics.returns.sharpe import per_period
 from hftlab.assumptions import Fees, Latency, Queue
@@ -249,11 +250,11 @@ class _Sums:
             "drawdown_quote_max": float(total["drawdown_quote_max"]),
             "fills": fills,
             "maker_share": ratio(int(total["maker_fills"]), fills),
-            "traded_base": sum(one["traded_base"] for one in money),
+            "traded_base": sum(one["traded_base"] for one in money) if one_base(self._state.instruments) else math.nan,
             "position_base": money[0]["position_base"] if len(money) == 1 else math.nan,
             **sent,
             "order_to_trade": ratio(sum(sent.values()), fills),
-            "quoting_share": float(markets[0]["quoted_ns"]) / lasted_ns,
+            "quoting_share": sum(float(one) / lasted_ns for one in markets["quoted_ns"]) / len(markets),
             "state": DESK_STATE_NAMES[int(desk["state"])],
             "digest": self._digest.hexdigest(),
         }

@@ -13,6 +13,7 @@ By price-time priority nothing is ahead of a maker order at its fill, so that wh
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,9 +64,27 @@ def capture(facts: Facts, i: int, horizon_s: float, *, level: float = 0.95) -> d
     `weight`: Σ quoted half-spread x lots in half ticks x lots, by which the values of several runs are put together.
     """
     made = placed(facts, i, horizon_s)
-    low, high = interval(made.fills["ts_ns"], made.kept / made.quoted, made.quoted, round(horizon_s * 1e9), level=level)
-    value, weight = ratio(float(made.kept.sum()), float(made.quoted.sum())), float(made.quoted.sum())
-    return {"value": value, "low": low, "high": high, "fills": len(made.fills), "excluded": made.excluded, "weight": weight}
+    value, low, high = _capture(made.fills["ts_ns"], made.kept, made.quoted, horizon_s, level)
+    found = {"fills": len(made.fills), "excluded": made.excluded, "weight": float(made.quoted.sum())}
+    return {"value": value, "low": low, "high": high, **found}
+
+
+def capture_of_all(facts: Facts, instruments: Sequence[Instrument], horizon_s: float, *, level: float = 0.95) -> tuple[float, float, float]:
+    """Return the spread capture efficiency of all markets together, with low and high: each market weighs what its quotes were worth."""
+    made = [placed(facts, i, horizon_s) for i in range(len(instruments))]
+    tick = [
+        np.abs(one.value_of(part.fills["price_ticks"] + 1) - one.value_of(part.fills["price_ticks"])) * one.ticklot_quote
+        for one, part in zip(instruments, made, strict=True)
+    ]
+    kept, quoted = (
+        np.concatenate([getattr(part, name) * worth for part, worth in zip(made, tick, strict=True)]) for name in ("kept", "quoted")
+    )
+    return _capture(np.concatenate([part.fills["ts_ns"] for part in made]), kept, quoted, horizon_s, level)
+
+
+def _capture(ts_ns: np.ndarray, kept: np.ndarray, quoted: np.ndarray, horizon_s: float, level: float) -> tuple[float, float, float]:
+    low, high = interval(ts_ns, kept / quoted, quoted, round(horizon_s * 1e9), level=level)
+    return ratio(float(kept.sum()), float(quoted.sum())), low, high
 
 
 def break_even(facts: Facts, i: int, horizon_s: float = CAPTURE_S[-1], *, level: float = 0.95) -> tuple[float, float, float]:

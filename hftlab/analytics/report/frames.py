@@ -100,7 +100,11 @@ def drawdown_quote_max(report: "Report") -> float:
 
 
 def summary(report: "Report") -> dict[str, Any]:
-    """Return the figures of a run by name, units in the names."""
+    """Return the figures of a run by name, units in the names: all markets together.
+
+    `quoting_share` is the mean over the markets; `traded_base` is NaN where they are of several base currencies, and `position_base`
+    where there are several markets.
+    """
     accounts, desk, made = report.accounts, report.desk, report.fills
     sent = desk["submits"] + desk["amends"] + desk["cancels"]
 
@@ -117,16 +121,21 @@ def summary(report: "Report") -> dict[str, Any]:
         "drawdown_quote_max": drawdown_quote_max(report),
         "fills": len(made),
         "maker_share": ratio(int((made["maker"] != 0).sum()), len(made)),
-        "traded_base": sum(a["bought_base"] + a["sold_base"] for a in accounts),
+        "traded_base": sum(a["bought_base"] + a["sold_base"] for a in accounts) if one_base(report.instruments) else float("nan"),
         "position_base": accounts[0]["position_base"] if len(accounts) == 1 else float("nan"),
         "submits": desk["submits"],
         "amends": desk["amends"],
         "cancels": desk["cancels"],
         "order_to_trade": ratio(sent, len(made)),
-        "quoting_share": accounts[0]["quoting_share"],
+        "quoting_share": over("quoting_share") / len(accounts),
         "state": desk["state"],
         "digest": report.digest,
     }
+
+
+def one_base(instruments: Sequence[Instrument]) -> bool:
+    """Return whether quantities of these markets can be added up: they are of one base currency."""
+    return len({one.base for one in instruments}) == 1
 
 
 def figures(report: "Report") -> "pd.DataFrame":

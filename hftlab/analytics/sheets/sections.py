@@ -43,14 +43,17 @@ def first(report: "Report") -> str:
     said = [*report.warnings(), *quality_warnings(report)]
     lines = "".join(f"<div class='warn'>{escape(text)}</div>" for text in said) or note("No warnings.")
     summary, unit = report.summary(), report.instruments[0].settle
-    captured = q.capture(report.facts, 0, 1.0)
+    captured, *between = q.capture_of_all(report.facts, report.instruments, 1.0)
+    markets = len(report.instruments)
+    live = sum(q.uptime(report.facts, i, one) for i, one in enumerate(report.instruments)) / markets
+    where = f"within {q.WITHIN_TICKS} ticks of the touch" + (f", mean of {markets} markets" if markets > 1 else "")
     earned = performance_grade(report)
     cards = [
         ("P&L after fees", f"{amount(report.pnl_quote)} {unit}", f"{amount(summary['gross_quote'])} before"),
         ("largest drawdown", f"{summary['drawdown_quote_max']:,.4g} {unit}", "at the desk's mark"),
         ("fills", f"{summary['fills']:,}", f"{summary['order_to_trade']:,.1f} requests each" if summary["fills"] else "none"),
-        ("spread captured, 1 s", _share(captured["value"]), _between(captured["low"], captured["high"])),
-        ("both sides live", _share(q.uptime(report.facts, 0, report.instruments[0])), f"within {q.WITHIN_TICKS} ticks of the touch"),
+        ("spread captured, 1 s", _share(captured), _between(*between)),
+        ("both sides live", _share(live), where),
         ("grade", f"{earned.letter} {earned.points}" if earned else "–", "of 100" if earned else "fewer than 30 fills"),
     ]
     boxes = "".join(f"<div class='card'><small>{escape(a)}</small><b>{escape(b)}</b><small>{escape(c)}</small></div>" for a, b, c in cards)
