@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hftlab.analytics.drawing.words import utc_hour
 from hftlab.analytics.exact import product, total, value2
-from hftlab.analytics.facts.path import HOUR_NS
 from hftlab.analytics.facts.pnl import HALF, WHOLE, Identity, Parts
 from hftlab.analytics.facts.prices import best_at, mids2_at
 from hftlab.errors import AccountingError, InputError, did_you_mean
@@ -81,7 +81,7 @@ def _by_parts(report: "Report", i: int, one: Identity, by: str) -> list[tuple[st
         name = one.instrument.symbol if by == "instrument" else str(report.accounts[i].get("quoter", "unknown"))
         return [(name, _row(i, one, one.total))]
     if by == "hour":
-        hours = {str(np.datetime64(hour * HOUR_NS, "ns").astype("datetime64[h]")): parts for hour, parts in one.hours.items()}
+        hours = {utc_hour(hour): parts for hour, parts in one.hours.items()}
         return [(name, _row(i, one, parts)) for name, parts in hours.items()]
     rows = [("buy" if side > 0 else "sell", _row(i, one, parts)) for side, parts in one.sides.items()]
     if one.total.funding:  # paid for holding, not for a side

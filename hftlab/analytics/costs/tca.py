@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hftlab.analytics.drawing.words import utc_hour
 from hftlab.analytics.exact import product, value2
 from hftlab.analytics.facts.collector import Facts
 from hftlab.analytics.facts.journeys import NONE_NS, journeys
@@ -93,7 +94,7 @@ def buckets(facts: Facts, instruments: tuple[Instrument, ...], by: str) -> tuple
         return fills["instrument"].astype(np.int64), [one.symbol for one in instruments]
     if by == "hour":
         hours, which = np.unique(fills["ts_ns"] // HOUR_NS, return_inverse=True)
-        return which, [str(np.datetime64(int(hour) * HOUR_NS, "ns").astype("datetime64[h]")) for hour in hours]
+        return which, [utc_hour(hour) for hour in hours]
     if by == "size":
         if not len(fills):
             return np.zeros(0, np.int64), []

@@ -10,6 +10,7 @@ import numpy as np
 from hftlab.analytics.divergence.causes import CAUSES, CHAIN, DIFFERENCE, ELSEWHEN, KINDS, UNEXPLAINED
 from hftlab.analytics.divergence.twins import MILLION, NONE, Sides
 from hftlab.analytics.drawing.pictures import amount, bars
+from hftlab.analytics.drawing.words import utc
 from hftlab.instrument import Instrument
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class MarketAttribution:
             return "no difference: every lot was filled in both."
         row = self.differences().iloc[0]
         return (
-            f"first at {np.datetime64(int(self.first['ts_ns']), 'ns').astype('datetime64[us]')} UTC: {row['side']} {row['qty']:g} at "
+            f"first at {utc(self.first['ts_ns'], 'us')} UTC: {row['side']} {row['qty']:g} at "
             f"{row['price']:,.10g} {row['what']} ({row['cause']})."
         )
 

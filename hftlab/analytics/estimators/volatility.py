@@ -15,8 +15,7 @@ from hftlab.kernels import est_sums
 from hftlab.strict import number
 
 _KEPT_HALF_LIVES = 12.0  # what is older weighs less than 2**-12 together
-_PARZEN_00 = 151.0 / 560.0  # the integrals over 0..1 of k^2, k'^2 and k''^2, and -k''(0)
-_PARZEN_11, _PARZEN_22, _PARZEN_CURVE = 1.5, 24.0, 12.0
+_PARZEN_11, _PARZEN_22, _PARZEN_CURVE = 1.5, 24.0, 12.0  # the integrals over 0..1 of k'^2 and k''^2, and -k''(0)
 _C_STAR = (_PARZEN_CURVE**2 / 0.269) ** 0.2  # 3.5134
 
 

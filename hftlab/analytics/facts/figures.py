@@ -1,7 +1,7 @@
 """Figures of a run beside its P&L: fill ratios, uptime, requests per fill, inventory, latencies, times to a fill."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -127,9 +127,3 @@ def quantiles_ms(name: str, values: np.ndarray) -> dict[str, Any]:
     known = values[np.isfinite(values)]
     found = np.quantile(known, QUANTILES) if len(known) else np.full(len(QUANTILES), math.nan)
     return {"stage": name, "count": len(known)} | dict(zip(("p50_ms", "p95_ms", "p99_ms", "max_ms"), map(float, found), strict=True))
-
-
-def status_counts(facts: Facts, names: Sequence[str]) -> dict[str, int]:
-    """Return how many orders ended how."""
-    status = journeys(facts.own)["status"]
-    return {name: int((status == n).sum()) for n, name in enumerate(names)}

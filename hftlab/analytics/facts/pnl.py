@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from hftlab.analytics.drawing.words import utc_hour
 from hftlab.analytics.exact import product, total, value2
 from hftlab.analytics.facts.collector import Facts
 from hftlab.analytics.facts.path import HORIZONS_NS, HORIZONS_S, HOUR_NS, Path
@@ -225,4 +226,4 @@ def _demand_equal(instrument: Instrument, what: str, found: int, wanted: int) ->
 
 
 def _hour(hour: int) -> str:
-    return f"{np.datetime64(hour * HOUR_NS, 'ns').astype('datetime64[h]')} h UTC"
+    return f"{utc_hour(hour)} h UTC"

@@ -10,7 +10,7 @@ import numpy as np
 from hftlab.analytics.fit_fills.play import Stage, judge, order_rows
 from hftlab.analytics.stats.bands import drawn_band
 from hftlab.analytics.stats.resample import Blocks
-from hftlab.assumptions import QUEUES, Queue
+from hftlab.assumptions import Queue
 from hftlab.errors import InputError
 from hftlab.kernels.jit import records
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 FAMILIES = ("power", "power2", "power3")
 """Models with an exponent."""
 PLAIN = ("risk_averse", "log", "log2", "touch", "through")
-NOT_TRIED = {name: "needs order-by-order data" for name in QUEUES if name not in (*FAMILIES, *PLAIN)}
 EXPONENTS = (0.0, *np.geomspace(0.25, 8.0, 16).tolist())
 _FINE = 24
 _SURE = 0.95

@@ -11,7 +11,6 @@ from hftlab.analytics.fit_fills.trips import feed_latency_ns
 from hftlab.analytics.stats.bands import drawn_band
 from hftlab.analytics.stats.resample import Blocks
 from hftlab.assumptions import Queue
-from hftlab.instrument import Instrument
 from hftlab.types import NO_PRICE
 
 MARKOUT_S = 1.0
@@ -114,8 +113,3 @@ def takers(stage: Stage, found: np.ndarray, queue: Queue, *, replicates: int = 2
     low, high = drawn_band((kept @ more) / kept.sum(axis=1))
     live, model = int(found["filled_lots"].sum()), int(lots.sum())
     return Takers(len(found), live, model, float(np.average(more, weights=weight)), low, high)
-
-
-def in_quote(ticklots: float, instrument: Instrument) -> float:
-    """Return ticks x lots as money of the settlement currency."""
-    return ticklots * float(instrument.ticklot_quote)

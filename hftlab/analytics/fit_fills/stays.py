@@ -23,7 +23,6 @@ from hftlab.types import (
 )
 
 FILLED, CANCELLED, MOVED, OPEN = range(4)
-ENDS = ("filled", "canceled", "moved by an amend", "open at the end")
 
 STAY = np.dtype(
     [

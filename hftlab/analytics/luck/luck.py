@@ -1,6 +1,5 @@
 """What the count of runs says of one of them: how many there were, the best Sharpe ratio, and what is left of it after so many trials."""
 
-import datetime as dt
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hftlab.analytics.drawing.words import utc
 from hftlab.analytics.luck.ledger import Counted, trials
 from hftlab.analytics.returns.deflated import deflated_sharpe, probabilistic_sharpe
 
@@ -131,4 +131,4 @@ def _deflated(line: Mapping[str, Any] | None, tried: int, variance_per_s: float)
 
 
 def _time(ns: int) -> str:
-    return dt.datetime.fromtimestamp(ns / 1e9, dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{utc(ns)} UTC"

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 MOVE_S = 1.0
 FLOW_S = 5.0
 ONE_SIDED = 0.5
-REGIMES = ("VPIN", "sweep", "flow before", "move before")
 
 
 def toxicity(facts: Facts, chunks: Iterable[np.ndarray] | None, horizon_s: float, vpin_bucket_lots: float | None = None) -> "Toxicity":

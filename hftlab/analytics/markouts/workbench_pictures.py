@@ -6,6 +6,7 @@ from html import escape
 import numpy as np
 
 from hftlab.analytics.drawing.pictures import amount
+from hftlab.analytics.drawing.words import utc
 from hftlab.analytics.markouts.workbench import Cluster, Workbench, start_ns
 from hftlab.svg import DATA, MARK, Chart
 
@@ -151,7 +152,7 @@ def said(bench: Workbench, fill: int, horizon_s: float) -> str:
     instrument = bench.report.instruments[int(one["instrument"])]
     made = float(bench.values(horizon_s)[fill, 0])
     after = f"{amount(made)} ticks after {horizon_s:g} s" if math.isfinite(made) else f"the data end before {horizon_s:g} s are over"
-    when = str(np.datetime64(int(one["ts_ns"]), "ns").astype("datetime64[ms]")).replace("T", " ")
+    when = utc(one["ts_ns"], "ms")
     what = "bought" if one["side"] > 0 else "sold"
     qty, price = int(one["qty_lots"]) * float(instrument.lot_size), int(one["price_ticks"]) * float(instrument.tick_size)
     return (

@@ -39,14 +39,6 @@ def kelly_continuous(mean: float, sigma: float, *, rate: float = 0.0, fraction: 
     return min(max((mean - rate) / sigma**2, 0.0) * fraction, leverage_max)
 
 
-def kelly_growth(share: float, p: float, odds: float = 1.0) -> float:
-    """Return the mean logarithm of growth of one bet at this share: what `kelly` makes largest. -inf where ruin is possible."""
-    share, p, odds = number(share, "share", 0), number(p, "p", 0, 1), number(odds, "odds", 1e-12)
-    if share >= 1.0 and p < 1.0:
-        return -math.inf
-    return p * math.log1p(share * odds) + ((1.0 - p) * math.log1p(-share) if p < 1.0 else 0.0)
-
-
 # --- volatility ----------------------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hftlab.analytics.drawing.words import utc
 from hftlab.instrument import Instrument
 from hftlab.types import AMEND, CANCEL, FILL, KIND_NAMES, MAKER, SUBMIT
 
@@ -133,4 +134,4 @@ def _priced(book: "pd.DataFrame", instrument: Instrument) -> "pd.DataFrame":
 
 
 def _utc(ts_ns: int | None) -> str:
-    return "–" if ts_ns is None else f"{np.datetime64(ts_ns, 'ns').astype('datetime64[us]')} UTC"
+    return "–" if ts_ns is None else f"{utc(ts_ns, 'us')} UTC"

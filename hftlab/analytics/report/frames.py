@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hftlab.analytics.drawing.words import utc_hour
 from hftlab.analytics.facts.figures import market_figures, ratio
-from hftlab.analytics.facts.path import HORIZONS_S, HOUR_NS
+from hftlab.analytics.facts.path import HORIZONS_S
 from hftlab.analytics.facts.pnl import Identity, Parts
 from hftlab.analytics.stats.equity import drawdown
 from hftlab.instrument import Instrument
@@ -81,9 +82,7 @@ def pnl_table(closed: Sequence[Identity]) -> "pd.DataFrame":
         unit, name = one.instrument.ticklot_quote, one.instrument.symbol
         rows.append(_money(name, "all", one.total, unit))
         rows += [_money(name, "buys" if side > 0 else "sells", parts, unit) for side, parts in one.sides.items()]
-        rows += [
-            _money(name, str(np.datetime64(hour * HOUR_NS, "ns").astype("datetime64[h]")), parts, unit) for hour, parts in one.hours.items()
-        ]
+        rows += [_money(name, utc_hour(hour), parts, unit) for hour, parts in one.hours.items()]
     return pd.DataFrame(rows).set_index(["instrument", "of"])
 
 

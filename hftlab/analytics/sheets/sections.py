@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hftlab.analytics.costs import quality as q
 from hftlab.analytics.costs import shortfall as sf
 from hftlab.analytics.costs.attribution import BY
 from hftlab.analytics.costs.latency import advise_report
 from hftlab.analytics.drawing.pictures import amount, bars
+from hftlab.analytics.drawing.words import share, share_between
 from hftlab.analytics.report.page import assumed_html, html_table, identity_html, markouts_html, orders_html
 from hftlab.analytics.sheets import pictures as pic
 from hftlab.analytics.sheets.grade import SAID, performance_grade
@@ -52,8 +53,8 @@ def first(report: "Report") -> str:
         ("P&L after fees", f"{amount(report.pnl_quote)} {unit}", f"{amount(summary['gross_quote'])} before"),
         ("largest drawdown", f"{summary['drawdown_quote_max']:,.4g} {unit}", "at the desk's mark"),
         ("fills", f"{summary['fills']:,}", f"{summary['order_to_trade']:,.1f} requests each" if summary["fills"] else "none"),
-        ("spread captured, 1 s", _share(captured), _between(*between)),
-        ("both sides live", _share(live), where),
+        ("spread captured, 1 s", share(captured), share_between(*between)),
+        ("both sides live", share(live), where),
         ("grade", f"{earned.letter} {earned.points}" if earned else "–", "of 100" if earned else "fewer than 30 fills"),
     ]
     boxes = "".join(f"<div class='card'><small>{escape(a)}</small><b>{escape(b)}</b><small>{escape(c)}</small></div>" for a, b, c in cards)
@@ -205,14 +206,6 @@ def _series(values: dict[str, float]) -> "pd.Series":
     import pandas as pd
 
     return pd.Series(values)
-
-
-def _share(value: Any) -> str:
-    return f"{value:.1%}" if math.isfinite(value) else "–"
-
-
-def _between(low: float, high: float) -> str:
-    return f"[{_share(low)}, {_share(high)}]" if math.isfinite(low) else "too little for an interval"
 
 
 def _ms(value: float) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from hftlab.analytics.costs import shortfall as sf
 from hftlab.analytics.costs.latency import advise_report
 from hftlab.analytics.drawing.pictures import amount
-from hftlab.analytics.facts.figures import ratio
+from hftlab.analytics.drawing.words import share, share_between, utc
 from hftlab.analytics.sheets.grade import performance_grade
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ WIDTH = 78
 def session_summary(report: "Report") -> str:
     """Return the summary: losses, warnings and what is not known included. At most about sixty lines of WIDTH characters."""
     facts, unit = report.facts, report.instruments[0].settle
-    start, end = (str(np.datetime64(ns, "ns").astype("datetime64[s]")).replace("T", " ") for ns in (facts.start_ns, facts.end_ns))
+    start, end = (utc(ns) for ns in (facts.start_ns, facts.end_ns))
     lines = [
         ", ".join(one.name for one in report.instruments),
         f"{start} to {end} UTC, {report.rows:,} rows, digest {report.digest}",
@@ -78,7 +78,7 @@ def _trading(report: "Report") -> list[str]:
     summary, fills = report.summary(), report.fills
     orders = sf.totals(sf.parents(report.facts, report.instruments, "orders"), report.instruments)
     lines = [f"Trading: {len(fills):,} fills, {summary['submits']:,} orders, {summary['amends']:,} amends, {summary['cancels']:,} cancels"]
-    lines.append(_line("maker share", _share(summary["maker_share"])))
+    lines.append(_line("maker share", share(summary["maker_share"])))
     lines.append(_line("requests a fill", _number(summary["order_to_trade"])))
     notional = sum(
         float(np.abs(one.value_of(mine["price_ticks"]) * mine["qty_lots"]).sum()) * one.ticklot_quote
@@ -99,10 +99,10 @@ def _quality(report: "Report") -> list[str]:
     for symbol, found in report.quality().items():
         lines.append(f"  {symbol}")
         for name, key in (("spread captured after 1 s", "spread_capture_1s"), ("spread captured after 10 s", "spread_capture_10s")):
-            lines.append(_line(name, _share(found[key]), _between(found[f"{key}_low"], found[f"{key}_high"])))
-        lines.append(_line("both sides live within 5 ticks", _share(found["uptime_share"])))
+            lines.append(_line(name, share(found[key]), share_between(found[f"{key}_low"], found[f"{key}_high"])))
+        lines.append(_line("both sides live within 5 ticks", share(found["uptime_share"])))
         lines.append(
-            _line("quotes hit", _share(found["quote_hit_rate"]), _between(found["quote_hit_rate_low"], found["quote_hit_rate_high"]))
+            _line("quotes hit", share(found["quote_hit_rate"]), share_between(found["quote_hit_rate_low"], found["quote_hit_rate_high"]))
         )
         lines.append(_line("life of a quote, median", _number(found["quote_life_ms_p50"]), "ms"))
         lines.append(_line("inventory turned over", _number(found["inventory_turnover_per_h"]), "times an hour"))
@@ -150,13 +150,5 @@ def _mean_position(report: "Report", i: int) -> float:
     return float(inventory(mine, report.instruments[i], report.facts.start_ns, report.facts.end_ns)["position_base_mean"])
 
 
-def _share(value: Any) -> str:
-    return f"{value:.1%}" if math.isfinite(value) else "–"
-
-
 def _number(value: Any) -> str:
     return f"{value:,.1f}" if math.isfinite(value) else "–"
-
-
-def _between(low: float, high: float) -> str:
-    return f"[{_share(low)}, {_share(high)}]" if math.isfinite(ratio(low, 1)) else "too little for an interval"

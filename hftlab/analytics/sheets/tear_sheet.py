@@ -5,8 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from hftlab.analytics.drawing.words import utc
 from hftlab.analytics.sheets.sections import SECTIONS
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class TearSheet:
     def title(self) -> str:
         """Return what was traded, when, and the digest."""
         facts = self.report.facts
-        start, end = (str(np.datetime64(ns, "ns").astype("datetime64[s]")).replace("T", " ") for ns in (facts.start_ns, facts.end_ns))
+        start, end = (utc(ns) for ns in (facts.start_ns, facts.end_ns))
         return f"{', '.join(one.name for one in self.report.instruments)} · {start} to {end} UTC · {self.report.digest}"
 
     @cached_property

@@ -89,17 +89,6 @@ def _fitted(name: str, interval_s: float, moves: Floats, flow: Floats) -> Impact
     return Impact(name, interval_s, len(moves), found.slope, found.low, found.high, found.r2, table)
 
 
-def kyle_lambda(moves: Floats, flow: Floats) -> tuple[float, float, float]:
-    """Return slope, its standard error (Newey–West) and R2 of moves (n,) on flow (n,) through the origin. NaN without flow."""
-    found = line(moves, flow, origin=True)
-    return found.slope, found.error, found.r2
-
-
-def kyle_equilibrium(variance: float, sigma_flow: float) -> float:
-    """Return lambda = sqrt(Sigma_0) / (2 sigma_u) of Kyle 1985: price per unit of flow, for a value of that variance."""
-    return math.sqrt(number(variance, "variance", 0)) / (2.0 * number(sigma_flow, "sigma_flow", 1e-300))
-
-
 def square_root_bps(qty: float, volume_qty: float, sigma_bps: float, *, y: float = 1.0) -> float:
     """Return the impact I = Y sigma sqrt(Q / V) of a size worked over the time in which `volume_qty` trades and prices swing `sigma_bps`.
 

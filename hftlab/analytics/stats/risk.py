@@ -14,7 +14,6 @@ from hftlab.analytics.stats.distributions import normal_quantile
 Floats = npt.NDArray[np.float64]
 
 LEVEL = 0.95
-Z_95 = normal_quantile(LEVEL)
 DECAY = 0.94
 """Lambda of RiskMetrics (Technical Document, 4th edition, 1996) for daily data; here it is applied to each move of one horizon."""
 
@@ -34,12 +33,6 @@ def ewma_covariance(moves: Floats, decay: float = DECAY) -> Floats:
     weighted = moves * (weights / weights.sum())[:, None]
     covariance: Floats = weighted.T @ moves
     return (covariance + covariance.T) / 2.0
-
-
-def ewma_update(covariance: Floats, move: Floats, decay: float = DECAY) -> Floats:
-    """Return the covariance (m, m) after one more move (m,)."""
-    updated: Floats = decay * covariance + (1.0 - decay) * np.outer(move, move)
-    return updated
 
 
 def correlation_of(covariance: Floats) -> Floats:

@@ -214,10 +214,3 @@ def day_ratio(m: Market, day_s: float) -> float:
     x = (m.ts_ns[m.trade_at] * 1e-9 / day_s) % 1.0
     edges, noon = int(np.count_nonzero((x < 0.1) | (x > 0.9))), int(np.count_nonzero(np.abs(x - 0.5) < 0.1))
     return edges / max(noon, 1)
-
-
-def realised_half_spread(m: Market, after_s: float = 10.0) -> float:
-    """Return what makers keep: mean over lots of sign x (price - mid `after_s` later), in ticks."""
-    ts = m.ts_ns[m.trade_at]
-    later = np.searchsorted(m.ts_ns, ts + int(after_s * NS), side="right") - 1
-    return float(np.average(m.sign * (m.price_ticks - m.mid[later]), weights=m.lots))
