@@ -1,4 +1,6 @@
-"""What a run, a session or a market was like, in figures with their intervals. A room for each subject; each says in its docstring what its files do.
+"""What a run, a session or a market was like, in figures with their intervals: a room for each subject.
+
+Each room says in its docstring what its files do.
 
 From the ground up: a room imports, when it is loaded, only from those above it in this table (tests/test_layers.py). Methods of `Report`
 load the rooms below when they are called.

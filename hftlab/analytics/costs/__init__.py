@@ -1,5 +1,6 @@
-"""What trading cost and how good the quotes were: spreads, slippage and shortfall, uptime and lives of quotes, whose P&L it was, and what
-latency cost.
+"""What trading cost and how good the quotes were.
+
+Spreads, slippage and shortfall, uptime and lives of quotes, whose P&L it was, and what latency cost.
 
 `tca`          effective and realised spread, impact, slippage
 `shortfall`    implementation shortfall in four parts

@@ -1,5 +1,7 @@
-"""What a market is like, measured: `hl.estimate` runs every estimator in one pass over the rows, `hl.calibrate` turns them into the
-parameters of a quoter. Each has `update(rows)` and `estimate(level)` and says how sure it is.
+"""What a market is like, measured.
+
+`hl.estimate` runs every estimator in one pass over the rows, `hl.calibrate` turns them into the parameters of a quoter. Each has
+`update(rows)` and `estimate(level)` and says how sure it is.
 
 `estimate`           `hl.estimate`
 `estimate_picture`   how it looks

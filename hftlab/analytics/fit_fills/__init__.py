@@ -1,4 +1,5 @@
 """What a session's own fills teach: its latencies and its queue model, fitted on the first of its orders and judged on the rest.
+
 `hl.fit_fills` is in `backtesting`.
 
 `trips`    what was asked, done and learned when

@@ -1,5 +1,6 @@
-"""How much of a good result is the luck of having tried often: the count of runs on the same data, and the published tests of the best of
-many.
+"""How much of a good result is the luck of having tried often.
+
+The count of runs on the same data, and the published tests of the best of many.
 
 `luck`           what the count of runs says of one of them
 `ledger`         each backtest leaves a line

@@ -1,4 +1,6 @@
-"""Risk and size of what is held: now and from a report. `risk_metrics` is cheap enough for every second; its formulas are in `stats.risk`.
+"""Risk and size of what is held: now and from a report.
+
+`risk_metrics` is cheap enough for every second; its formulas are in `stats.risk`.
 
 `portfolio`  exposure, VaR, drawdown, stress: RiskMetrics
 `book`       what is held and what surrounds it

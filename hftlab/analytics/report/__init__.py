@@ -1,5 +1,6 @@
-"""The report of a run: `Report` in `report`, its methods by subject in mixins, its tables, its short page, and what a report can be made
-again for.
+"""The report of a run: `Report` in `report`, its methods by subject in mixins, its tables and its short page.
+
+And the runs that can be made again from it.
 
 `report`       the Report
 `markouts`     mixin: markouts, toxicity, workbench

@@ -1,5 +1,4 @@
-"""Returns of a P&L curve and the figures that are made of them, by one set of conventions, each with its interval and how many returns it
-is of.
+"""Returns of a P&L curve and the figures made of them, by one set of conventions. Each has its interval, and how many returns it is of.
 
 `returns`      by period; CAGR, Sortino, Calmar, drawdown
 `sharpe`       the Sharpe ratio with its interval

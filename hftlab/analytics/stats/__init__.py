@@ -1,6 +1,6 @@
 """Statistics that know nothing of trading: arrays in, numbers out.
 
-Every room above takes its bands, tests and bootstraps from here, so that there is one of each.
+Every other room takes its bands, tests and bootstraps from here, so that there is one of each.
 
 `distributions`  normal, chi-square, Student, F: tails and quantiles
 `bands`          of a mean, a share, a rate, a variance, of draws
