@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hftlab.analytics import stylized, stylized_facts
+from hftlab.analytics.theory import stylized, stylized_facts
 from hftlab.data.synth import make_sample, pack_rows, sample_rows, synth_rows, unpack_rows
 from hftlab.errors import InputError, UnknownName
 from hftlab.instrument import Instrument
@@ -111,7 +111,9 @@ def test_activity_multiplies_the_rate_of_rows():
 def test_toxic_takers_take_from_makers_what_the_plain_market_gives_them():
     # realised half spread: what a maker keeps 10 s after a trade, in ticks
     def keeps(toxic, seed):
-        return stylized_facts.realised_half_spread(stylized_facts.market(synth_rows(BTC, 600, seed, toxic=toxic)))
+        m = stylized_facts.market(synth_rows(BTC, 600, seed, toxic=toxic))
+        later = np.searchsorted(m.ts_ns, m.ts_ns[m.trade_at] + 10 * 10**9, side="right") - 1
+        return float(np.average(m.sign * (m.price_ticks - m.mid[later]), weights=m.lots))
 
     kept = {toxic: np.median([keeps(toxic, seed) for seed in (1, 2, 3)]) for toxic in (0.0, 1.0)}
     assert kept[1.0] < -0.1 < kept[0.0]

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tapes import MS, A, Writer
 
-from hftlab.analytics.impact import impact, kyle_equilibrium, kyle_lambda, square_root_bps
+from hftlab.analytics.signals.impact import impact, square_root_bps
+from hftlab.analytics.stats.regression import line
 from hftlab.backtesting.run import backtest
 from hftlab.data.samples import sample
 from hftlab.data.tape import Tape
@@ -26,10 +27,10 @@ def report_of(tape, **options):
 @given(st.floats(-10, 10), st.integers(0, 2**32 - 1))
 def test_a_line_without_noise_is_found_exactly(slope, seed):
     flow = np.random.default_rng(seed).normal(0, 3, 50)
-    found, error, r2 = kyle_lambda(slope * flow, flow)
-    assert found == pytest.approx(slope, abs=1e-12)
-    assert error == pytest.approx(0, abs=1e-7)
-    assert r2 == pytest.approx(1) or abs(slope) < 1e-9
+    found = line(slope * flow, flow, origin=True)
+    assert found.slope == pytest.approx(slope, abs=1e-12)
+    assert found.error == pytest.approx(0, abs=1e-7)
+    assert found.r2 == pytest.approx(1) or abs(slope) < 1e-9
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says():
@@ -37,18 +38,17 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
     hits = 0
     for _ in range(400):
         flow = rng.normal(0, 1, 60)
-        slope, error, _ = kyle_lambda(0.5 * flow + rng.normal(0, 2, 60), flow)
-        hits += abs(slope - 0.5) < 2.001 * error  # t(59) at 95 %
+        found = line(0.5 * flow + rng.normal(0, 2, 60), flow, origin=True)
+        hits += abs(found.slope - 0.5) < 2.001 * found.error  # t(59) at 95 %
     assert 0.92 < hits / 400 < 0.98
 
 
-def test_kyles_equilibrium_and_the_square_root_law_by_hand():
-    assert kyle_equilibrium(4.0, 0.5) == pytest.approx(2.0)  # sqrt(4) / (2 x .5)
+def test_the_square_root_law_by_hand():
     # a hundredth of the day's volume at 2 % a day: 200 x .1 = 20 bps; four times the size, twice the cost
     assert square_root_bps(1, 100, 200) == pytest.approx(20)
     assert square_root_bps(4, 100, 200) == pytest.approx(40)
     assert square_root_bps(1, 100, 200, y=0.5) == pytest.approx(10)
-    assert all(math.isnan(x) for x in kyle_lambda(np.ones(5), np.zeros(5)))
+    assert math.isnan(line(np.ones(5), np.zeros(5), origin=True).slope)
 
 
 def test_a_market_that_moves_a_tick_for_each_ten_lots_bought():

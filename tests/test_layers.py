@@ -1,15 +1,14 @@
 """The floors of docs and architecture, read from the imports: every import goes down or stays, never up."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = ROOT / "hftlab"
+from trees import FILES, PACKAGE, ROOT, parsed
 
 # The longest matching name counts, so one module may stand above its package.
 FLOORS = {
@@ -54,6 +53,27 @@ FLOORS = {
     "hftlab.__main__": 6,
 }
 
+# The rooms of hftlab.analytics from the ground up. When it is loaded, a room imports from those before it; methods of Report load the
+# rooms after theirs when they are called, and functions that are given a Report name its type.
+ROOMS = (
+    "stats",
+    "drawing",
+    "facts",
+    "markouts",
+    "returns",
+    "luck",
+    "costs",
+    "report",
+    "portfolio",
+    "sheets",
+    "estimators",
+    "signals",
+    "queues",
+    "fit_fills",
+    "divergence",
+    "theory",
+)
+
 # Who may import what. A path ends with "/" for a folder; otherwise it is how the path begins.
 ONLY = {
     "asyncio": ("engine/", "venues/"),
@@ -88,8 +108,6 @@ WALL_CLOCK_IN = ("engine/session.py", "engine/clock.py", "venues/server/serve.py
 STOPWATCH_IN = ("engine/", "backtesting/", "venues/", "widgets/", "followers/", "publish/", "cli.py", "warm.py")
 
 HEAVY = ("numba", "pandas", "ipywidgets", "bqplot", "anywidget", "ccxt", "fastapi", "uvicorn", "scipy", "IPython", "httpx", "pydantic")
-
-FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
@@ -132,10 +150,6 @@ def clock_reads(tree: ast.AST, clocks: set[tuple[str, str]]) -> Iterator[tuple[i
             yield from ((node.lineno, f"{node.module}.{a.name}") for a in node.names if (node.module, a.name) in clocks)
 
 
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 def test_there_is_something_to_read():
     assert len(FILES) > 10
 
@@ -155,6 +169,42 @@ def test_imports_go_down_only(path):
         elif there is not None and there > here:
             up.append(f"{path}:{line} imports {name} of floor {there} from floor {here}")
     assert not up, "\n".join(up)
+
+
+def loaded_at_once(tree: ast.Module) -> ast.Module:
+    """Return the statements that run when a module is loaded: not the bodies of functions, nor what only a type checker reads."""
+    return ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
+
+
+def room_of(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[2] if parts[:2] == ["hftlab", "analytics"] and len(parts) > 2 and parts[2] in ROOMS else None
+
+
+def test_the_rooms_of_analytics_stand_on_each_other():
+    folders = {path.name for path in (PACKAGE / "analytics").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders == set(ROOMS), "a new room needs its place in ROOMS, and its line in the docstring of hftlab.analytics"
+    up = []
+    for path in (PACKAGE / "analytics").rglob("*.py"):
+        module = name_of(path)
+        here = ROOMS.index(room) if (room := room_of(module)) else -1  # exact and grow are below all rooms
+        for line, name in imports(loaded_at_once(parsed(path)), module, is_package=path.name == "__init__.py"):
+            there = ROOMS.index(room) if (room := room_of(name)) else -1
+            if there > here:
+                up.append(f"{path}:{line} imports {name} when it is loaded: {ROOMS[there]} stands on its room")
+    assert not up, "\n".join(up)
+
+
+def test_each_room_says_what_its_files_do():
+    wrong = []
+    for folder in [PACKAGE / "analytics" / room for room in ROOMS]:
+        said = re.findall(r"^`(\w+)`  +\S", ast.get_docstring(parsed(folder / "__init__.py")) or "", re.MULTILINE)
+        there = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+        if sorted(said) != sorted(there):
+            wrong.append(f"{folder.name}: its docstring tells of {sorted(set(said) - there)} and not of {sorted(there - set(said))}")
+    rooms = re.findall(r"^`(\w+)`  +\S", ast.get_docstring(parsed(PACKAGE / "analytics" / "__init__.py")) or "", re.MULTILINE)
+    assert tuple(rooms) == ROOMS, "the table of hftlab.analytics has the rooms in their order"
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("library", ONLY)

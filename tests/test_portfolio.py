@@ -11,10 +11,10 @@ from hypothesis.extra.numpy import arrays
 from stories import Story, limits, quoter
 from tapes import A, B
 
-from hftlab.analytics import portfolio_math as pm
-from hftlab.analytics.portfolio import risk_metrics
-from hftlab.analytics.portfolio_book import Desk, Holding, desk_of, moves, summed
-from hftlab.analytics.portfolio_stress import liquidation_quote, shocked_quote, spread_quote
+from hftlab.analytics.portfolio.book import Desk, Holding, desk_of, moves, summed
+from hftlab.analytics.portfolio.portfolio import risk_metrics
+from hftlab.analytics.portfolio.stress import liquidation_quote, shocked_quote, spread_quote
+from hftlab.analytics.stats import risk as pm
 from hftlab.backtesting.run import backtest
 from hftlab.data.samples import sample
 from hftlab.errors import InputError, UnknownName
@@ -54,20 +54,17 @@ outcomes = st.integers(1, 300).flatmap(lambda n: arrays(np.float64, (2, n), elem
 # --- published ----------------------------------------------------------------------------------------------------------------
 
 
-def test_one_step_of_ewma_is_hulls_example():
+def test_ewma_is_hulls_recursion():
     # Hull, Risk Management and Financial Institutions, example 5.2: lambda .9, 1 % a day, then a move of 2 %: 0.00013, 1.14 % a day.
-    after = pm.ewma_update(np.array([[0.01**2]]), np.array([0.02]), 0.9)
-    assert after[0, 0] == pytest.approx(0.00013)
-    assert math.sqrt(after[0, 0]) == pytest.approx(0.0114, abs=5e-5)
+    # Two moves weigh .9 x .1 and .1; divided by their sum, .19, they are the mean of the recursion from nothing.
+    after = pm.ewma_covariance(np.array([[0.01 / math.sqrt(0.1)], [0.02]]), 0.9)[0, 0] * 0.19
+    assert after == pytest.approx(0.00013)
+    assert math.sqrt(after) == pytest.approx(0.0114, abs=5e-5)
 
 
-def test_one_step_of_ewma_correlation_by_hand():
-    # lambda .95, volatilities 1 % and 2 %, correlation .6; then moves of .5 % and 2.5 %:
-    # .95 x .0001 + .05 x .005^2 = .00009625; .95 x .0004 + .05 x .025^2 = .00041125; .95 x .00012 + .05 x .005 x .025 = .00012025
-    before = np.array([[0.0001, 0.00012], [0.00012, 0.0004]])
-    after = pm.ewma_update(before, np.array([0.005, 0.025]), 0.95)
-    assert after == pytest.approx(np.array([[0.00009625, 0.00012025], [0.00012025, 0.00041125]]))
-    assert pm.correlation_of(after)[0, 1] == pytest.approx(0.6044, abs=5e-5)
+def test_correlation_by_hand():
+    # .00012025 / sqrt(.00009625 x .00041125)
+    assert pm.correlation_of(np.array([[0.00009625, 0.00012025], [0.00012025, 0.00041125]]))[0, 1] == pytest.approx(0.6044, abs=5e-5)
 
 
 def test_normal_var_of_two_positions_is_the_textbooks():
@@ -160,7 +157,7 @@ def test_a_correlation_is_symmetric_and_no_portfolio_has_a_negative_variance(tab
 def test_the_closed_form_is_the_recursion(table, decay):
     recursive = np.zeros((table.shape[1],) * 2)
     for move in table:
-        recursive = pm.ewma_update(recursive, move, decay)
+        recursive = decay * recursive + (1 - decay) * np.outer(move, move)
     assert pm.ewma_covariance(table, decay) == pytest.approx(recursive / (1 - decay ** len(table)), abs=1e-15)
 
 

@@ -1,5 +1,7 @@
 """Quality of quotes and whose P&L it was: by hand, against a slow count, and closed to the last unit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,10 +10,10 @@ from test_tca import BOTH, collect
 from written import LINEAR, MS, START_NS, STORIES, Written, build, row
 
 import hftlab as hl
-from hftlab.analytics import attribution, quality
-from hftlab.analytics.pnl import identity
-from hftlab.analytics.quality_stays import down_ns, live_lots, pieces, stay_of, stays
-from hftlab.analytics.report import Report
+from hftlab.analytics.costs import attribution, quality
+from hftlab.analytics.costs.stays import down_ns, live_lots, pieces, stay_of, stays
+from hftlab.analytics.facts.pnl import identity
+from hftlab.analytics.report.report import Report
 from hftlab.data.synth import synth_rows
 from hftlab.data.tape import Tape
 from hftlab.errors import InputError
@@ -82,6 +84,22 @@ def test_spread_capture_by_hand():
     assert quality.capture(collect(w.array()), 0, 1.0)["value"] == 0.5
     assert quality.capture(collect(w.array()), 0, 10.0)["excluded"] == 2
     assert np.isnan(one["low"])
+
+
+def test_the_capture_of_two_markets_weighs_each_by_the_worth_of_its_quotes():
+    better = two_sided()
+    better.touch(AT + 6_300 * MS, 101, 103)  # as above: half was kept
+    parts = [two_sided().array(), better.array()]
+    parts[1]["instrument"] = 1
+    rows = np.concatenate(parts)
+    rows = rows[np.argsort(rows["ts_recv_ns"], kind="stable")]
+    wide = replace(LINEAR, symbol="C/USD", multiplier=3)
+    facts = collect(rows, (LINEAR, wide))
+    assert [quality.capture(facts, i, 1.0)["value"] for i in (0, 1)] == [0.0, 0.5]
+    value, low, _ = quality.capture_of_all(facts, (LINEAR, wide), 1.0)
+    assert value == pytest.approx(0.5 * 3 / 4)
+    assert np.isnan(low)
+    assert quality.capture_of_all(collect(two_sided().array()), (LINEAR,), 1.0)[0] == 0.0
 
 
 def test_uptime_by_hand():

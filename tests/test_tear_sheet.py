@@ -1,6 +1,7 @@
 """The tear sheet and the session summary: of a backtest, of a session that runs and of an old journal; what latency cost; the grade."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ from test_tca import collect
 from written import MS
 
 import hftlab as hl
-from hftlab.analytics import latency_report
-from hftlab.analytics.latency_advice import NOTHING
-from hftlab.analytics.session_summary_grade import performance_grade, sure
-from hftlab.analytics.tear_sheet_sections import SECTIONS
+from hftlab.analytics.costs import latency as latency_report
+from hftlab.analytics.costs import quality
+from hftlab.analytics.costs.advice import NOTHING
+from hftlab.analytics.sheets.grade import performance_grade, sure
+from hftlab.analytics.sheets.sections import SECTIONS
+from hftlab.data.tape import Tape
 from hftlab.engine.figures import Figures
 from hftlab.engine.session import Driver
 from hftlab.engine.spec import load_spec
@@ -64,6 +67,28 @@ def test_the_tear_sheet_of_a_backtest_is_one_file_and_the_same_inline(report, tm
     assert f"{report.pnl_quote:+,.4f}"[:6] in sheet.sections["What to know first"]
     assert "maker 0.2 bps" in sheet.sections["Assumed"]
     assert "not saved" in repr(report.tear_sheet())
+
+
+def test_the_headline_is_that_of_all_markets():
+    # The same market twice, the second by another name and of half the worth, and an hour's fees apart from it only by that.
+    tape = hl.sample().slice(0, 60)
+    (one,) = tape.instruments
+    other = replace(one, symbol="HALF/USDT", base="HALF", multiplier=one.multiplier / 2)
+    again = tape.rows.copy()
+    again["instrument"] = 1
+    rows = np.concatenate([tape.rows, again])
+    both = Tape(rows[np.argsort(rows["ts_recv_ns"], kind="stable")], (one, other), "twice")
+    fixed = hl.FixedSpread(order_qty="0.01", half_spread_ticks=1, life_ms_min=0)
+    report = hl.backtest(both, None, [fixed, hl.WorkTarget(order_qty="0.01")], LIMITS, fees=hl.Fees(maker_bps=0.2))
+    made, idle = report.accounts
+    assert made["fills"]
+    assert not idle["fills"]
+    summary, head = report.summary(), report.tear_sheet().sections["What to know first"]
+    assert np.isnan(summary["traded_base"])  # quantities of two bases do not add up
+    assert summary["quoting_share"] == (made["quoting_share"] + idle["quoting_share"]) / 2 > 0
+    assert f"{quality.uptime(report.facts, 0, one) / 2:.1%}" in head
+    assert "mean of 2 markets" in head
+    assert f"{report.pnl_quote:+,.4f}"[:6] in head
 
 
 def test_a_session_that_runs_and_an_old_journal_have_the_same_sheet_and_summary(run):

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.analytics.collector import Collector
 from hftlab.analytics.exact import value2
-from hftlab.analytics.figures import ratio
-from hftlab.analytics.pnl import HALF, WHOLE, Ledger
-from hftlab.analytics.report import Report
-from hftlab.analytics.sharpe import per_period
+from hftlab.analytics.facts.collector import Collector
+from hftlab.analytics.facts.figures import ratio
+from hftlab.analytics.facts.pnl import HALF, WHOLE, Ledger
+from hftlab.analytics.report.frames import one_base
+from hftlab.analytics.report.report import Report
+from hftlab.analytics.returns.sharpe import per_period
 from hftlab.assumptions import Fees, Latency, Queue
 from hftlab.backtesting.grid import PARTS, Point
 from hftlab.backtesting.sweep_shared import Shared, whole_steps
@@ -249,18 +250,18 @@ class _Sums:
             "drawdown_quote_max": float(total["drawdown_quote_max"]),
             "fills": fills,
             "maker_share": ratio(int(total["maker_fills"]), fills),
-            "traded_base": sum(one["traded_base"] for one in money),
+            "traded_base": sum(one["traded_base"] for one in money) if one_base(self._state.instruments) else math.nan,
             "position_base": money[0]["position_base"] if len(money) == 1 else math.nan,
             **sent,
             "order_to_trade": ratio(sum(sent.values()), fills),
-            "quoting_share": float(markets[0]["quoted_ns"]) / lasted_ns,
+            "quoting_share": sum(float(one) / lasted_ns for one in markets["quoted_ns"]) / len(markets),
             "state": DESK_STATE_NAMES[int(desk["state"])],
             "digest": self._digest.hexdigest(),
         }
 
 
 def _money(market: Any, instrument: Any, mid2: int) -> dict[str, float]:
-    """Return the account of one market: see `analytics.pnl` and `analytics.accounts`, whose order of operations it keeps."""
+    """Return the account of one market: see `analytics.facts.pnl` and `analytics.facts.accounts`, whose order of operations it keeps."""
     ledger, unit = Ledger.of(market), instrument.ticklot_quote
     worth2 = ledger.position_lots * int(value2(instrument, mid2))
     account = (WHOLE * ledger.cash_ticklots + HALF * worth2 - ledger.fees - ledger.funding) * unit / WHOLE
