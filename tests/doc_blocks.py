@@ -1,4 +1,4 @@
-"""Runs the python blocks of a page of docs as they stand there: top to bottom, in one namespace, in an empty folder.
+"""Runs the python blocks of a page of docs as they stand there: top to bottom, in one namespace, in the working directory.
 
 Three comments, which no reader of the page sees, stand on their own lines before a block:
 
@@ -69,7 +69,7 @@ def run_page(page: Path) -> int:
 
 
 def btc() -> hl.Instrument:
-    return hl.Instrument.bundled("binance:BTC/USDT")
+    return hl.Instrument.bundled("sim:BTC/USDT")
 
 
 def quoter() -> hl.FixedSpread:
@@ -92,4 +92,19 @@ def report() -> hl.Report:
     return hl.backtest(tape(), None, quoter(), limits())
 
 
-GIVEN = {"btc": btc, "quoter": quoter, "limits": limits, "tape": tape, "report": report}
+@cache
+def session() -> hl.Session:
+    """Return a session in runs/btc of the working directory, with fills; `end_session` stops it."""
+    started = hl.start(hl.SynthFeed(btc(), seed=7), hl.PaperVenue(btc()), quoter(), limits(), run="btc")
+    started.wait(lambda frame: len(frame.fills()) > 0, timeout_s=60)
+    return started
+
+
+def end_session() -> None:
+    """Stop the session that a page was given, if one was."""
+    if session.cache_info().currsize:
+        session().stop()
+        session.cache_clear()
+
+
+GIVEN = {"btc": btc, "quoter": quoter, "limits": limits, "tape": tape, "report": report, "session": session}

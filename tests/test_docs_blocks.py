@@ -1,8 +1,7 @@
 """The python blocks of docs/ run as they stand there, or say why not."""
 
 import pytest
-
-from doc_blocks import DOCS, blocks, run_page
+from doc_blocks import DOCS, blocks, end_session, run_page
 
 ELSEWHERE = {
     "live.md",  # test_live_doc.py: beside its code it holds its tables
@@ -11,9 +10,16 @@ PAGES = sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts
 WITH_CODE = [page for page in PAGES if any(blocks(page.read_text(encoding="utf-8"))) and page.name not in ELSEWHERE]
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One folder for all pages, because they share one session."""
+    yield tmp_path_factory.mktemp("pages")
+    end_session()
+
+
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.relative_to(DOCS).as_posix())
-def test_the_blocks_of_a_page_run_as_they_stand(page, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_the_blocks_of_a_page_run_as_they_stand(page, folder, monkeypatch):
+    monkeypatch.chdir(folder)
     seen = [block for block in blocks(page.read_text(encoding="utf-8")) if not block.hidden]
     assert run_page(page) == sum(not block.not_run for block in seen)
 
