@@ -1,10 +1,12 @@
 """How the pages of docs/ become a site: `make docs`. Pages are MyST Markdown; the reference is read from the docstrings."""
 
-import inspect
 import re
 import sys
+from html import escape
 from pathlib import Path
 from typing import Any
+
+from docutils import nodes
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
@@ -42,7 +44,16 @@ autodoc_preserve_defaults = True
 autodoc_inherit_docstrings = False
 
 # What reStructuredText would take for markup, in docstrings that are plain text with `code` in it.
-MARKUP = re.compile(r"(`[^`\n]+`)|([*_|\\])")
+MARKUP = re.compile(r"(\w?)(`[^`\n]+`)(\w?)|([*_|\\])")
+
+
+def marked(found: re.Match[str]) -> str:
+    """Return code with room around it, which no reader sees, and anything else escaped."""
+    before, code, after, other = found.groups()
+    if other:
+        return "\\" + other
+    room = "\\ "
+    return before + (room if before else "") + f"`{code}`" + (room if after else "") + after
 
 
 def plain(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
@@ -50,9 +61,19 @@ def plain(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[
     for number, line in enumerate(lines):
         bullet = re.match(r"\s*\* ", line)
         start = bullet.end() if bullet else 0
-        lines[number] = line[:start] + MARKUP.sub(lambda m: f"`{m[1]}`\\" if m[1] else f"\\{m[2]}", line[start:])
+        lines[number] = line[:start] + MARKUP.sub(marked, line[start:])
+
+
+def inline(app: Any, tree: Any, page: str) -> None:
+    """Put our pictures into the page itself, where their lines and letters take its colour, light or dark."""
+    for image in list(tree.findall(nodes.image)):
+        path = HERE / image["uri"]
+        if app.builder.format == "html" and path.suffix == ".svg" and path.parent.name == "concepts":
+            picture = re.sub(r"<style>.*?</style>", "", path.read_text(encoding="utf-8"))
+            image.replace_self(nodes.raw("", picture.replace("<svg ", f'<svg aria-label="{escape(image["alt"])}" '), format="html"))
 
 
 def setup(app: Any) -> None:
     """Called by Sphinx."""
+    app.connect("doctree-resolved", inline)
     app.connect("autodoc-process-docstring", plain)

@@ -184,7 +184,7 @@ def models() -> str:
 def dtype(which: str) -> str:
     """Return the fields of a row: EVENT, FILL or SAMPLE."""
     made = {"EVENT": EVENT, "FILL": FILL_ROW, "SAMPLE": SAMPLE_ROW}[which]
-    rows = [(f"`{name}`", f"`{made[name].str}`", made.fields[name][1], unit(name)) for name in made.names]
+    rows = [(f"`{name}`", f"`{made[name]}`", made.fields[name][1], unit(name)) for name in made.names]
     return table(("field", "dtype", "byte", "unit"), rows) + f"\n{made.itemsize} bytes a row.\n"
 
 
