@@ -18,7 +18,7 @@ def test_links_are_found_at_all(record_property):
     count = sum(len(list(checked(page))) for page in PAGES)
     record_property("links", count)
     print(f"{count} links in {len(PAGES)} pages")
-    assert count > 100
+    assert count > 60
 
 
 def test_what_is_wrong_with_a_link_is_said(tmp_path, monkeypatch):
