@@ -8,13 +8,13 @@ import pytest
 import hftlab as hl
 from benchmarks import bench_estimators as bench
 from benchmarks.drills import estimator_truth as truth
-from hftlab.analytics import estimate_tests as et
-from hftlab.analytics.estimate_fills import FillIntensity, _rests
-from hftlab.analytics.estimate_flow import Spread, TradeRate, VolumeRate, Vpin
-from hftlab.analytics.estimate_intensity import Intensity
-from hftlab.analytics.estimate_profiles import BookDepth, DayProfile, VolatilityMap
-from hftlab.analytics.estimate_volatility import RealisedKernel, Volatility, realised
-from hftlab.analytics.estimate_walk import Walk
+from hftlab.analytics.estimators.fills import FillIntensity, _rests
+from hftlab.analytics.estimators.flow import Spread, TradeRate, VolumeRate, Vpin
+from hftlab.analytics.estimators.intensity import Intensity
+from hftlab.analytics.estimators.profiles import BookDepth, DayProfile, VolatilityMap
+from hftlab.analytics.estimators.volatility import RealisedKernel, Volatility, realised
+from hftlab.analytics.estimators.walk import Walk
+from hftlab.analytics.stats import tests as et
 from hftlab.errors import InputError, UnknownName
 from hftlab.kernels import est_sums
 from hftlab.types import ACCEPTED, AMENDED, DEPTH, EVENT, FILL, GAP, LAST, TRADE
@@ -156,22 +156,6 @@ def test_the_realised_kernel_of_plain_noise_is_near_nothing():
     # Pure quote noise of one price has no integrated variance; the realised variance of the same prices is 2 n omega^2.
     prices = 100.0 + np.random.default_rng(1).standard_normal(5000)
     assert realised(prices).variance < 0.02 * float((np.diff(prices) ** 2).sum())
-
-
-@pytest.mark.parametrize(
-    ("x", "degrees", "p"),
-    # scipy 1.14: stats.chi2.sf
-    [(3.841458820694124, 1, 0.05), (18.307038053275146, 10, 0.05), (124.34211340400407, 100, 0.05), (2.0, 2, math.exp(-1.0))],
-)
-def test_the_chi_square_is_that_of_the_tables(x, degrees, p):
-    assert et.chi2_sf(x, degrees) == pytest.approx(p, rel=1e-9)
-    assert et.chi2_quantile(1 - p, degrees) == pytest.approx(x, rel=1e-9)
-
-
-def test_the_poisson_band_is_garwoods():
-    # Garwood 1936: 10 events, 90 %: 5.425 to 16.962.
-    low, high = et.poisson_band(10, 1.0, 0.90)
-    assert (round(low, 3), round(high, 3)) == (5.425, 16.962)
 
 
 def test_p_values_of_a_right_law_are_even():

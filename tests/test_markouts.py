@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 from written import INVERSE, LINEAR, MS, START_NS, STORIES, Written, build, row
 
 from benchmarks import bench_markouts
 from benchmarks import informed_flow as flow
-from hftlab.analytics import markouts as mo
-from hftlab.analytics import markouts_buckets as mb
-from hftlab.analytics import markouts_interval as mi
-from hftlab.analytics.collector import Collector
-from hftlab.analytics.path import HORIZONS_NS
+from hftlab.analytics.facts.collector import Collector
+from hftlab.analytics.facts.path import HORIZONS_NS
+from hftlab.analytics.markouts import buckets as mb
+from hftlab.analytics.markouts import markouts as mo
+from hftlab.analytics.stats import interval as mi
 from hftlab.errors import InputError
 from hftlab.types import ACCEPTED, AMENDED
 
@@ -115,7 +114,7 @@ def test_what_the_whole_path_says_at_the_five_horizons_is_what_was_noted_on_the_
     for k, horizon_ns in enumerate(HORIZONS_NS):
         for i, path in enumerate(facts.paths):
             mine = facts.fills["instrument"] == i
-            assert list(path.mids.at(facts.fills["ts_ns"][mine] + horizon_ns)) == list(facts.fills["later_mid2"][mine, k])
+            assert list(path.mid2_when(facts.fills["ts_ns"][mine] + horizon_ns)) == list(facts.fills["later_mid2"][mine, k])
 
 
 @settings(max_examples=40)
@@ -206,8 +205,3 @@ def test_intervals_scale_and_shift_with_the_markouts():
     assert mo.interval(ts, values, 7 * lots, 10**9) == pytest.approx((low, high))
     wide = mo.interval(ts, values, lots, 10**9, level=0.99)
     assert wide[0] < low < high < wide[1]
-
-
-@pytest.mark.parametrize("df", [4, 7, 12, 49])
-def test_students_quantile_against_scipy(df):
-    assert mi.student(0.975, df) == pytest.approx(stats.t.ppf(0.975, df), rel=5e-4)

@@ -7,15 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hftlab.analytics.overfit import (
-    deflated_sharpe,
-    expected_max_sharpe,
-    mean_of_sums,
-    minimum_track_record,
-    probabilistic_sharpe,
-    probability_of_overfitting,
-)
-from hftlab.analytics.sharpe import per_period, sharpe
+from hftlab.analytics.luck.overfit import mean_of_sums, probability_of_overfitting
+from hftlab.analytics.returns.deflated import deflated_sharpe, expected_max_sharpe, minimum_track_record, probabilistic_sharpe
+from hftlab.analytics.returns.sharpe import per_period, sharpe
 from hftlab.errors import InputError
 
 YEAR = 250

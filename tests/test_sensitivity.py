@@ -4,13 +4,11 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
 import hftlab as hl
-from hftlab.analytics.pictures import GAIN, LOSS, intervals
-from hftlab.analytics.sensitivity import interval, student_t
+from hftlab.analytics.drawing.pictures import GAIN, LOSS, intervals
+from hftlab.analytics.stats.bands import mean_bands
 from hftlab.errors import InputError, UnknownName
 
 QUOTER = hl.FixedSpread(order_qty="0.01", half_spread_ticks=0.5, skew_ticks_per_order=0.5)
@@ -80,14 +78,9 @@ def test_a_strategy_begins_anew_in_every_run(tape):
     assert found.runs["pnl_quote"][0] == base.pnl_quote
 
 
-@given(st.integers(1, 400), st.floats(0.5, 0.999))
-def test_t_is_that_of_scipy(degrees, confidence):
-    assert student_t(degrees, confidence) == pytest.approx(stats.t.ppf((1 + confidence) / 2, degrees), rel=1e-5)
-
-
 def test_intervals_cover_the_true_mean_as_often_as_they_say():
     values = np.random.default_rng(1).normal(3.0, 2.0, (6, 20_000))
-    _, low, high = interval(values)
+    _, low, high = mean_bands(values)
     assert np.mean((low < 3.0) & (high > 3.0)) == pytest.approx(0.95, abs=0.005)
 
 

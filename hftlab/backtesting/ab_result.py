@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hftlab.analytics.impact_regression import Floats
-from hftlab.analytics.path import HORIZONS_S
-from hftlab.analytics.pictures import intervals
-from hftlab.analytics.report import Report
-from hftlab.analytics.sensitivity import student_t
-from hftlab.analytics.study_signal_stats import BLOCKS_MIN, sign_flips
+from hftlab.analytics.drawing.pictures import intervals
+from hftlab.analytics.facts.path import HORIZONS_S
+from hftlab.analytics.report.report import Report
+from hftlab.analytics.signals.study_stats import BLOCKS_MIN, sign_flips
+from hftlab.analytics.stats.bands import NOTHING, mean_band
+from hftlab.analytics.stats.regression import Floats
 from hftlab.errors import InputError
 from hftlab.types import NO_PRICE
 
@@ -118,7 +118,7 @@ class AB:
             use = known[:, k]
             n = int(use.sum())
             mean = float(more[use, k].mean()) if n else np.nan
-            reach = student_t(n - 1, self.level) * float(more[use, k].std(ddof=1)) / np.sqrt(n) if n > 1 else np.nan
+            low, high = mean_band(more[use, k], self.level) if n > 1 else NOTHING
             rows.append(
                 {
                     "measure": name,
@@ -126,8 +126,8 @@ class AB:
                     "a": float(self.a[use, k].mean()) if n else np.nan,
                     "b": float(self.b[use, k].mean()) if n else np.nan,
                     "difference": mean,
-                    "low": mean - reach,
-                    "high": mean + reach,
+                    "low": low,
+                    "high": high,
                     "pairs": n,
                     "p": corrected[k],
                     "p_raw": raw[k],

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hftlab.analytics.overfit import Overfitting, probability_of_overfitting
-from hftlab.analytics.pictures import amount
-from hftlab.analytics.resample import interval_of
-from hftlab.analytics.sensitivity import interval
-from hftlab.analytics.stationary import block_length, weights
+from hftlab.analytics.drawing.pictures import amount
+from hftlab.analytics.luck.overfit import Overfitting, probability_of_overfitting
+from hftlab.analytics.stats.bands import drawn_band, mean_bands
+from hftlab.analytics.stats.stationary import block_length, weights
 from hftlab.backtesting.grid import label
 from hftlab.backtesting.sweep_cell import DONE, Cell
 from hftlab.backtesting.sweep_luck import BLOCKS
@@ -124,9 +123,11 @@ def outcome_of(steps: Sequence[Step], folds: Sequence[Sequence[Cell]], money: st
     moves = np.concatenate([step.moves_quote for step in steps])
     length = block_length(moves)
     sums = np.concatenate([picks @ moves for picks in weights(len(moves), length, REPLICATES, seed=0)])
-    low, high = interval_of(sums)
+    low, high = drawn_band(sums)
     worse = np.array([[step.past_pnl_quote - step.pnl_quote] for step in steps])
-    mean, worse_low, worse_high = (float(one[0]) for one in interval(worse)) if len(worse) > 1 else (float(worse[0, 0]), math.nan, math.nan)
+    mean, worse_low, worse_high = (
+        (float(one[0]) for one in mean_bands(worse)) if len(worse) > 1 else (float(worse[0, 0]), math.nan, math.nan)
+    )
     return Outcome(tuple(steps), float(moves.sum()), low, high, length, mean, worse_low, worse_high, _overfitting(folds), money)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.analytics.collector import Collector
-from hftlab.analytics.report import Report
+from hftlab.analytics.facts.collector import Collector
+from hftlab.analytics.report.report import Report
 from hftlab.data import journal as jn
 from hftlab.data.state import State
 from hftlab.data.tape import books_before
@@ -65,7 +65,7 @@ class _Looker:
         new = np.arange(len(rows)) >= len(self._before)
         for i in self._outside.tolist():
             mine = new & (rows["instrument"] == i)
-            collector.prices[i].see(rows["ts_exch_ns"][mine], touch[mine, 0], touch[mine, 1])
+            collector.paths[i].prices.see(rows["ts_exch_ns"][mine], touch[mine, 0], touch[mine, 1])
         self._before = books_before(rows, int(rows["ts_recv_ns"][-1]))
 
 
