@@ -8,10 +8,10 @@ import inspect
 import typing
 from typing import Any
 
+import conf_tables
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-import conf_tables
 import hftlab as hl
 
 GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -11,6 +11,7 @@ from typing import Any
 
 import hftlab as hl
 from hftlab import codes, errors
+from hftlab.analytics.facts.collector import FILL_FACT, HORIZONS_NS
 from hftlab.assumptions import Fees, Latency, Queue
 from hftlab.cli import parser
 from hftlab.config import SECTIONS, Settings
@@ -39,6 +40,7 @@ UNITS = {
     "_log_sd": "standard deviation of the logarithm",
     "_sigmas": "standard deviations",
     "_uticklots": "ticks × lots / 10⁶",
+    "mid2": "half ticks",
     "_z": "standard deviations",
     "_gb": "GB",
     "_mb": "MB",
@@ -54,6 +56,17 @@ PLAIN = {
     "sweep_levels_max": "prices",
     "widen_factor": "times",
     "power": "exponent",
+    "i": "index of a market",
+    "account": "index of an account",
+    "order_id": "number of an order",
+    "rows": "rows",
+    "rows_max": "rows",
+    "messages": "messages",
+    "samples": "samples",
+    "blocks": "stretches of time",
+    "level": "of confidence, 0 to 1",
+    "depth": "prices a side",
+    "events": "rows",
     "seed": "a number to start from",
     "speed": "simulated seconds a second",
     "lookback": "bars",
@@ -111,6 +124,14 @@ def notebooks() -> str:
         sentence = re.split(r"(?<=[.?!]) ", " ".join(rest.strip().split("\n\n")[0].split()))[0]
         rows.append((path.stem[:2], f"[{head.lstrip('# ')}](../notebooks/{path.name})", sentence))
     return table(("", "notebook", "how it begins"), rows)
+
+
+def guides() -> str:
+    """Return the table of contents of the guides that there are, the overview first."""
+    pages = sorted(path.stem for path in (ROOT / "docs" / "guides").glob("*.md") if path.stem != "index")
+    first_page = ["index"] if (ROOT / "docs" / "guides" / "index.md").exists() else []
+    lines = "\n".join(f"guides/{name}" for name in first_page + pages)
+    return f"```{{toctree}}\n:caption: Do\n:hidden:\n\n{lines}\n```\n" if lines else ""
 
 
 def value_text(value: Any) -> str:
@@ -182,8 +203,8 @@ def models() -> str:
 
 
 def dtype(which: str) -> str:
-    """Return the fields of a row: EVENT, FILL or SAMPLE."""
-    made = {"EVENT": EVENT, "FILL": FILL_ROW, "SAMPLE": SAMPLE_ROW}[which]
+    """Return the fields of a row, by the name of its dtype."""
+    made = {"EVENT": EVENT, "FILL_ROW": FILL_ROW, "SAMPLE_ROW": SAMPLE_ROW, "FILL_FACT": FILL_FACT}[which]
     rows = [(f"`{name}`", f"`{made[name]}`", made.fields[name][1], unit(name)) for name in made.names]
     return table(("field", "dtype", "byte", "unit"), rows) + f"\n{made.itemsize} bytes a row.\n"
 
@@ -191,14 +212,23 @@ def dtype(which: str) -> str:
 def kinds() -> str:
     """Return the kinds of event rows with their numbers and what their fields hold, from the comments beside them."""
     said = comments()
-    return table(("kind", "number", "what happened"), [(f"`{name}`", n, said.get(name, "")) for n, name in sorted(codes.KIND_NAMES.items())])
+    return table(
+        ("kind", "number", "what happened"), [(f"`{name}`", n, said.get(name, "")) for n, name in sorted(codes.KIND_NAMES.items())]
+    )
+
+
+def horizons() -> str:
+    """Return the horizons of a fill's later mids."""
+    return ", ".join(f"{ns / 1e9:g} s" for ns in HORIZONS_NS) + "\n"
 
 
 def flags() -> str:
     """Return the flags of event rows."""
     said = comments()
     found = {name: value for name, value in vars(codes).items() if name in said and name in FLAGS}
-    return table(("flag", "bit", "what it says"), [(f"`{name}`", value, said[name]) for name, value in sorted(found.items(), key=lambda x: x[1])])
+    return table(
+        ("flag", "bit", "what it says"), [(f"`{name}`", value, said[name]) for name, value in sorted(found.items(), key=lambda x: x[1])]
+    )
 
 
 FLAGS = ("LAST", "SNAPSHOT", "AT_EXCHANGE", "AT_DESK", "MAKER", "REDUCE_ONLY", "BACKFILL")

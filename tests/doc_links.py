@@ -69,7 +69,7 @@ def checked(page: Path) -> Iterator[Link]:
 def _wrong(page: Path, to: str) -> str:
     parts = urlsplit(to)
     if parts.scheme in {"http", "https"}:
-        return "" if parts.hostname and "." in parts.hostname or parts.hostname in {"localhost", "127.0.0.1"} else "no host"
+        return "" if (parts.hostname and "." in parts.hostname) or parts.hostname in {"localhost", "127.0.0.1"} else "no host"
     if parts.scheme:
         return "" if parts.scheme in {"mailto", "attachment"} else f"scheme {parts.scheme}"
     if parts.path.startswith("/"):

@@ -1,8 +1,7 @@
 """Every link of README, docs and notebooks leads somewhere."""
 
-import pytest
-
 import doc_links
+import pytest
 from doc_links import ROOT, Link, anchors, checked, pages
 
 PAGES = pages()

@@ -35,7 +35,7 @@ def box(x, y, w, h, words="", note="", colour="currentColor", fill=0.06, dash=""
     top = y + h / 2 - (rows * size * 1.3 + notes * 15.6) / 2 + size
     parts = [shape, text(x + w / 2, top, words, size, weight=600)] if words else [shape]
     if note:
-        parts.append(text(x + w / 2, top + rows * size * 1.3 + (0 if words else 0), note, 12, quiet=True))
+        parts.append(text(x + w / 2, top + rows * size * 1.3, note, 12, quiet=True))
     return "".join(parts)
 
 
@@ -96,7 +96,10 @@ def flow():
 
 def laws():
     """The two laws."""
-    parts = [text(10, 22, "Partition", 15, "start", 600), text(10, 42, "however the rows are cut, the state is the same to the byte", 12, "start", quiet=True)]
+    parts = [
+        text(10, 22, "Partition", 15, "start", 600),
+        text(10, 42, "however the rows are cut, the state is the same to the byte", 12, "start", quiet=True),
+    ]
     for row, cuts in enumerate(((), (180, 300), (60, 80, 260, 390))):
         y, start = 58 + row * 42, 10
         for end in (*cuts, 440):
