@@ -97,3 +97,7 @@ lock: $(INSTALLED)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.PHONY: docs
+docs: $(WARM)
+	$(BIN)/python -m sphinx -q -W -n --keep-going -j auto docs docs/_build/html

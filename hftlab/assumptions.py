@@ -140,7 +140,10 @@ class Latency:
         exchange["jitter_log_sd"] = number(self.jitter_log_sd, "jitter_log_sd", 0, 10)
 
     def rows(self, instrument: int) -> np.ndarray:
-        """Return the recorded round trips as LATENCY rows (EVENT) of one instrument, none without a recording. Raises InputError."""
+        """Return the recorded round trips as LATENCY rows (EVENT, shape (n,)) of the market `instrument`; n = 0 without a recording.
+
+        Raises InputError for another shape than (n, 3), or a time that goes back.
+        """
         if self.recorded is None:
             return np.zeros(0, EVENT)
         table = np.asarray(self.recorded)

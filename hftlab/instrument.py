@@ -141,7 +141,7 @@ class Instrument:
 
     # --- prices ---
     def ticks(self, price: Number, toward: int | None = None) -> int:
-        """Return `price` in ticks. Off the grid, `toward=BID` rounds down and `toward=ASK` up; without it, OffGridPrice."""
+        """Return `price` in ticks. Off the grid, BID for `toward` rounds down and ASK up; without it, raises OffGridPrice."""
         exact = decimal(price, "price") / self.tick_size
         low = int(exact.to_integral_value(ROUND_FLOOR))
         if exact == low:
@@ -154,7 +154,7 @@ class Instrument:
         return low if toward == BID else low + 1
 
     def price(self, ticks: int) -> Decimal:
-        """Return the exact price of `ticks`."""
+        """Return the exact price of `ticks`, in quote currency per base unit."""
         return int(ticks) * self.tick_size
 
     def price_text(self, ticks: int) -> str:
@@ -189,7 +189,7 @@ class Instrument:
         )
 
     def qty(self, lots: int) -> Decimal:
-        """Return the exact quantity of `lots`."""
+        """Return the exact quantity of `lots`, in base units."""
         return int(lots) * self.lot_size
 
     # --- money ---

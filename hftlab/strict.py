@@ -39,6 +39,8 @@ def strict(cls: type[T]) -> type[T]:
     made: Any = dataclass(frozen=True, kw_only=True)(cls)
     plain_init = made.__init__
 
+    # So that a notebook completes the names of the fields, and help() shows them.
+    @functools.wraps(plain_init)
     def strict_init(self: Any, *args: Any, **values: Any) -> None:
         known = {f.name for f in dataclasses.fields(made) if f.init}
         for name in values:

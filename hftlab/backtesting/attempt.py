@@ -40,7 +40,7 @@ def try_decide(
 
     One row a call: time, instrument, fair price, best prices, position, and the wish: `bid`, `bid_qty`, `ask`, `ask_qty`,
     `levels`; `note` says what is wrong with it. The engine is the compiled one, so the wishes are those of a backtest.
-    `decide` is a function or an hl.UserQuoter. Raises UserCodeError with the table until then in its `report`.
+    `decide` is a function or an hl.UserQuoter. Raises UserCodeError with the table until then in its `report`, InputError.
     """
     instruments = tape.instruments
     wishes = _Wishes(instruments)

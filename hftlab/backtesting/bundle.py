@@ -113,7 +113,7 @@ def _digest_before_seal(raw: Any) -> bytes:
 
 @dataclass(frozen=True, repr=False)
 class Reproduced:
-    """A bundle that came out the same: the report of the new run, and how many requests and fills were compared."""
+    """A bundle that came out the same: `report` of the new run; `acts`: how many requests and fills were compared."""
 
     report: Report
     acts: int

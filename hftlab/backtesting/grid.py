@@ -90,7 +90,10 @@ class Grid:
         return dataclasses.replace(self, drawn=tuple(self._point(k, int(at)) for k, at in enumerate(chosen)))
 
     def search(self, trials: int = 100, seed: int = 0, *, prune: bool = True, study: Any = None) -> "Search":
-        """Return a search (optuna) that chooses each next point by the results so far. See `hftlab.backtesting.sweep_search.Search`."""
+        """Return a search (optuna) of `trials` points that chooses each next one by the results so far, from `seed` on.
+
+        See `hftlab.backtesting.sweep_search.Search`. Raises InputError.
+        """
         from hftlab.backtesting.sweep_search import Search
 
         return Search(self, trials=_count(trials, POINTS_MAX), seed=seed, prune=prune, study=study)

@@ -31,7 +31,10 @@ RUNNING, FINISHED, CANCELLED, BROKEN = "running", "finished", "cancelled", "brok
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a sweep is: `state` (running, finished, cancelled, broken), points, seconds gone and left (NaN: not known yet)."""
+    """How far a sweep is: `state` (running, finished, cancelled, broken), seconds gone and left (NaN: not known yet).
+
+    Points: `done` of `total`; of them `failed`, and `pruned` (given up early by a search).
+    """
 
     state: str
     done: int
@@ -128,7 +131,7 @@ class Sweep(Found):
             return [self._cells[number] for number in sorted(self._cells)]
 
     def report(self, point: int | Cell | None = None) -> Report:
-        """Return the whole report of a point (the best by default): it is run again, and must come out the same to the last order.
+        """Return the whole report of `point` (its number or Cell; the best by default): it is run again, and must come out the same to the last order.
 
         Raises InputError for a point that was not run to its end, or that came out otherwise: then the tape, or something that a
         `decide` reads, was changed since.

@@ -85,7 +85,10 @@ class Travel(Frame):
         return tables.estimates_of(self, i)
 
     def rows(self, before: int = 5, after: int = 5) -> "pd.DataFrame":
-        """Return the rows around this moment by name, indexed by event: `offset` 0 is the last one consumed, 1 the next to come."""
+        """Return `before` rows and `after` rows around this moment by name, indexed by event.
+
+        `offset` 0 is the last one consumed, 1 the next to come.
+        """
         course = self.course
         with course.lock:
             course.seek(self.number)

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class WalkForward:
-    """A walk forward that runs, or ran: one sweep a fold, one after the other. `hl.walk_forward` returns it at once."""
+    """A walk forward that runs, or ran: one sweep a fold, one after the other. `hl.walk_forward` returns it at once.
+
+    `spans_s`: from and to of each piece of the tape; `past`: pieces to choose on; `total`: points a piece.
+    """
 
     def __init__(self, spans_s: Sequence[tuple[float, float]], past: int | None, sweeps: Any, total: int, money: str) -> None:
         self.spans_s = tuple(spans_s)
@@ -102,7 +105,7 @@ class WalkForward:
         return made
 
     def report(self, fold: int) -> Report:
-        """Return the whole report of what was chosen for a fold (1, 2, …), on that fold. Raises InputError."""
+        """Return the whole report of what was chosen for `fold` (1, 2, …), on that fold. Raises InputError."""
         step = next((one for one in self.steps if one.fold == fold), None)
         if step is None:
             raise InputError(f"fold {fold} was not traded; wanted one of {[one.fold for one in self.steps]}.")

@@ -37,7 +37,9 @@ __all__ = ["GRADE_NAMES", "Frame", "Gauge", "OrderRow", "reason_text", "side_lev
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:
-    """One of our working orders. `ahead_qty` is the estimated quantity in front of it at its price.
+    """One of our working orders. `side` is 1 (bid) or -1 (ask), `price` in quote currency, `qty` and `leaves` (what is left) in base units.
+
+    `ahead_qty` is the estimated quantity in front of it at its price; `level` is its level in our quote, 0 the nearest to the touch.
 
     `decision` says what became of it when it was last held against its wish, and why: "keep: …", "amend: …", "replace: …". `fill_p` is
     the chance of a fill within `fill_horizon_s`, `value_ticks` what its place is worth: that times what a fill is expected to earn, in
@@ -59,7 +61,10 @@ class OrderRow:
 
 @dataclass(frozen=True)
 class Frame:
-    """The records of one moment: `desk` one DESK, `markets` MARKET records, and the engine's own figures in `engine`."""
+    """The records of one moment: `desk` one DESK, `markets` MARKET records (an array, one an instrument), the engine's own figures in `engine`.
+
+    `number` counts frames from the engine's start, `published_ns` is when this one was. Methods take `i`, the index of a market.
+    """
 
     desk: Any
     markets: Any
@@ -99,7 +104,7 @@ class Frame:
         return VERDICT_NAMES[verdict] if verdict else ""
 
     def changes(self) -> npt.NDArray[Any]:
-        """Return recent changes of state as CHANGE records, oldest first."""
+        """Return recent changes of state, oldest first: CHANGE records, shape (n,), n <= 64."""
         return _ring(self.desk["changes"], int(self.desk["changes_count"]), CHANGES)
 
     def toxicity(self, i: int = 0) -> float:
@@ -193,15 +198,15 @@ class Frame:
         ]
 
     def samples(self, i: int = 0) -> npt.NDArray[Any]:
-        """Return recent SAMPLE_ROW records, oldest first."""
+        """Return recent samples, oldest first: SAMPLE_ROW records, shape (n,), n <= 1536."""
         return _ring(self.markets[i]["samples"], int(self.markets[i]["samples_count"]), SAMPLES)
 
     def fills(self, i: int = 0) -> npt.NDArray[Any]:
-        """Return recent FILL_ROW records, oldest first."""
+        """Return recent fills of ours, oldest first: FILL_ROW records, shape (n,), n <= 256."""
         return _ring(self.markets[i]["fills"], int(self.markets[i]["fills_count"]), FILLS)
 
     def bars(self, i: int = 0) -> npt.NDArray[Any]:
-        """Return closed BAR records, oldest first."""
+        """Return closed time bars of the fair price, oldest first: BAR records, shape (n,), n <= 256."""
         return _ring(self.markets[i]["bars"], int(self.markets[i]["bars_count"]), BARS)
 
     def params(self, i: int = 0) -> dict[str, float]:

@@ -166,7 +166,7 @@ class Tape:
     def slice(self, start_s: float | None = None, end_s: float | None = None) -> "Tape":
         """Return the tape from `start_s` to before `end_s`, in seconds after its first row.
 
-        A later start begins with the books as they stood: CLEAR and a snapshot for each instrument.
+        A later start begins with the books as they stood: CLEAR and a snapshot for each instrument. Raises InputError where no rows are left.
         """
         low, high = (self._row_at(value, name) for value, name in ((start_s, "start_s"), (end_s, "end_s")))
         low, high = low or 0, len(self) if high is None else high
@@ -193,7 +193,7 @@ class Tape:
         return write(Path(path), self.rows, self.instruments, self.source, self.notes)
 
     def chunks(self, rows_max: int = 1_000_000) -> Iterator[Rows]:
-        """Yield views of at most `rows_max` rows that end where a message ends; a longer message stays whole."""
+        """Yield views (EVENT, shape (n,)) of at most `rows_max` rows that end where a message ends; a longer message stays whole."""
         rows_max = rows_count(rows_max)
         step = max(rows_max, ROWS)
         return whole_messages((self.rows[low : low + step] for low in range(0, len(self), step)), rows_max)

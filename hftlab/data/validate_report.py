@@ -62,6 +62,11 @@ class Pictures:
 class ValidationReport:
     """What was found in market data. Times in ns; `latency_ms` by percentile of the streamed messages of all kinds.
 
+    Counts: `rows`, `messages`, `gaps` (GAP rows), `recv_regressions` (rows received before the row above), `exch_regressions`
+    (rows that happened before the one above in the same book), `crossed_messages` (after which the book was crossed; `crossed_first_row` is
+    the first, -1: none), `duplicates` (prints whose id came before), and best prices of the venue that were held against the book
+    (`bbo_compared`) and differed (`bbo_different`).
+
     The report that a tape carries (`tape.report`) is the quick one: it walks the books and counts. `hl.validate` makes the
     full one: it also has `clock`, one fit a venue, pictures, and findings that name row, column and remedy.
     """

@@ -215,7 +215,10 @@ class Session(View, CalibratesSession):
         return self.command("target", market, qty=qty)
 
     def stop(self, timeout_s: float = 30.0) -> Report:
-        """Cancel everything, wait until nothing rests and the engine has ended, and return the report."""
+        """Cancel everything, wait until nothing rests and the engine has ended, and return the report.
+
+        Raises EngineUnreachable when the process has not ended after `timeout_s`, CommandRefused.
+        """
         self.command("stop")
         end = time.monotonic() + timeout_s
         while self.alive():

@@ -168,16 +168,10 @@ def _column(panels: Sequence[Panel], css: str = "") -> w.VBox:
 
 
 def dashboard(source: Any, *, market: int = 0, height: int | None = None, sections: Sequence[str] | None = None) -> Dashboard:
-    """Return the dashboard of a View or Session, live.
+    """Return the dashboard of a View or Session, live. It has controls if and only if `source` has commands (a Session).
 
-    Args:
-        source: what to watch. Controls appear if and only if it has commands (a Session).
-        market: index of the instrument that the ladder and the charts show.
-        height: pixels of the middle row (at least 480; 580 when None).
-        sections: which of "desk", "market", "risk", "pnl", "strategies", "operations" it has, in this order; all of them when None.
-            Only the one in sight is fed; HALT and the health line stand above all of them.
-
-    Raises:
-        UnknownName: for a section that does not exist.
+    `market` is the index of the instrument that the ladder and the charts show, `height` the pixels of the middle row (at least 480; 580 when
+    None). `sections`: which of "desk", "market", "risk", "pnl", "strategies", "operations" it has, in this order; all of them when None.
+    Only the one in sight is fed; HALT and the health line stand above all of them. Raises UnknownName for a section that does not exist.
     """
     return Dashboard(source, market=market, height=height, sections=sections)

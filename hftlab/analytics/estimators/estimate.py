@@ -104,7 +104,10 @@ class Estimates:
         return pd.DataFrame(rows, columns=["name", "value", "low", "high", "unit", "samples", "fit_p", "flag", "how"]).set_index("name")
 
     def profile(self, name: str) -> "pd.DataFrame":
-        """Return estimates along an axis, with bands: "book" (by level), "day" (by time of day), "volatility" (by time and horizon)."""
+        """Return estimates along an axis, with bands: "book" (by level), "day" (by time of day), "volatility" (by time and horizon).
+
+        Raises UnknownName.
+        """
         if name not in PROFILES:
             raise UnknownName(f"no profile {name!r}.{did_you_mean(name, PROFILES)}")
         found: pd.DataFrame = self._made[_PROFILED[name]].profile(self.level)

@@ -49,7 +49,7 @@ def calibrate_queue(
     Latency is zero on both sides, so that only the queue differs. The same arguments give the same result.
 
     `models` are names or `hl.Queue`s; "fifo" needs order-by-order data, which this market does not tell: the truth stands in its place.
-    `progress(done, all)` is called after each seed. Other keywords are options of the crowd (`kernels.flow_types.FLOW_DEFAULTS`, such
+    `progress(done, all)` is called after each seed. Other keywords, `options`, are those of the crowd (`kernels.flow_types.FLOW_DEFAULTS`, such
     as `toxic=0.5`) and `price`. Raises InputError, UnknownName.
     """
     _known(options)

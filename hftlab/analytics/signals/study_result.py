@@ -30,7 +30,7 @@ class SignalStudy:
     `ic`: rank correlation of the signal with the next move of the mid; `linear`: Pearson's; `…_reach`: half the width of their intervals
     at `level`, from whole blocks. `p`: corrected over all signals and horizons (Romano–Wolf), `p_raw`: not. Tenths of the signal are
     those of the whole tape: they describe it, and are no rule that could have been traded. `looks_ahead`: signals whose function used
-    the future.
+    the future. `bps_per_tick`: of the mean mid of the tape, to read ticks as basis points.
     """
 
     names: tuple[str, ...]

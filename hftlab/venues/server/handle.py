@@ -61,7 +61,7 @@ class VenueHandle(ABC):
         """Return what an unmodified ccxt or ccxt.pro class is made with to trade here: `ccxt.pro.binance(venue.ccxt_options("binance"))`.
 
         `through`: url (the plain port; ccxt then knows fewer error classes, which it chooses by the venue's real URLs) or proxy
-        (the real URLs, led here). ccxt's own limiter is off; pass enableRateLimit=True over it to have it back.
+        (the real URLs, led here). ccxt's own limiter is off; pass enableRateLimit=True over it to have it back. Raises InputError.
         """
         if through not in ROUTES:
             raise InputError(f"through was {through!r}; wanted one of {', '.join(ROUTES)}.")
@@ -102,7 +102,7 @@ class VenueHandle(ABC):
         return dict(self.do("book", skin=skin, symbol=symbol, levels=levels, back=back))
 
     def book_hash(self, skin: str, symbol: str, last_id: int, levels: int | None = None) -> str:
-        """Return the hash of the true book after an update id; `hashing.hash_levels` makes the same of a client's book."""
+        """Return the hash of the true book after the update numbered `last_id`; `hashing.hash_levels` makes the same of a client's book."""
         return str(self.do("book_hash", skin=skin, symbol=symbol, last_id=last_id, levels=levels))
 
     # --- faults ---
@@ -116,7 +116,7 @@ class VenueHandle(ABC):
         self.do("clear_faults")
 
     def injected(self, start: int = 0) -> list[dict[str, Any]]:
-        """Return what was injected, when and into what."""
+        """Return what was injected, when and into what; the first `start` of them are left out."""
         return list(self.do("injected", start=start))
 
     # --- the machine ---

@@ -106,7 +106,10 @@ class LoopbackVenue(VenueHandle):
         return self._thread.is_alive()
 
     def call(self, function: Callable[[], T]) -> T:
-        """Run a function on the venue's own thread and return what it returns: cores, skins and faults are touched there only."""
+        """Run a function on the venue's own thread and return what it returns: cores, skins and faults are touched there only.
+
+        Raises EngineError when the venue has failed.
+        """
         if self._failure is not None:
             raise EngineError(f"the loopback venue has failed: {self._failure}") from self._failure
         done: Any = asyncio.run_coroutine_threadsafe(_async(function), self._loop)
