@@ -14,13 +14,14 @@ from hftlab.publish.gate import BYTES_MAX
 
 
 def settings_of(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of Voila as traitlets want them. `given`: token, theme, ready, viewers, gone_s, env, and the cage's JSON."""
+    """Return the settings of Voila as traitlets want them. `given`: token, prefix, theme, ready, viewers, gone_s, env, and the cage's JSON."""
     cage = Cage.of(given["cage"])
     return {
         "Voila": {
             "ip": "127.0.0.1",
             "port": cage.port,
             "port_retries": 0,
+            "base_url": given["prefix"],
             "open_browser": False,
             "token": given["token"],
             "root_dir": cage.pages,
