@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -81,13 +82,14 @@ def _another(folder: Path, shown: Path, lab: int) -> bool:
 
 
 def _demo(options: argparse.Namespace, directory: Path) -> "Session":
-    """Start the demo's session, and fill the gallery when there is none."""
+    """Start the demo's session; where there is no gallery, fill one meanwhile."""
     from hftlab.publish.demo import demo_gallery, demo_run
 
-    demo = demo_run(directory)
-    if not Path(options.gallery).is_dir():
-        demo_gallery(Path(options.gallery))
-    return demo
+    gallery = Path(options.gallery)
+    if not gallery.is_dir():
+        gallery.mkdir(parents=True)  # a page may read what is there when it is shut in, and what comes into it later
+        threading.Thread(target=demo_gallery, args=(gallery,), name="gallery", daemon=True).start()
+    return demo_run(directory)
 
 
 def _serving(options: argparse.Namespace, run: Path, **more: Any) -> "Serving":

@@ -29,7 +29,7 @@ def _tile(title: str, page: str) -> dict[str, Any]:
         "title": title,
         "icon_path": str(ICON),
         "path_info": f"{NAME}/voila/render/{page}.ipynb",
-        "category": "hftlab",
+        "category": "Notebook",  # tiles of other categories are drawn without the picture
     }
 
 
@@ -37,7 +37,7 @@ def desk() -> dict[str, Any]:
     """Return how the pages are started and reached, and the tile of the trading desk."""
     token = secrets.token_urlsafe(24)
     return {
-        "command": [sys.executable, "-m", "hftlab", "serve", "--lab", "{base_url}" + NAME + "/", "--port", "{port}"],
+        "command": [sys.executable, "-m", "hftlab", "serve", "--lab", "{base_url}" + NAME + "/", "--port", "{port}", "--ready", "0"],
         "environment": {TOKEN: token},
         "timeout": READY_S,
         "absolute_url": True,  # a page names its files by their whole path
@@ -45,7 +45,7 @@ def desk() -> dict[str, Any]:
         "rewrite_response": keep_cookies,
         "update_last_activity": False,  # a page that streams would keep an idle lab from ever being ended
         "new_browser_tab": False,
-        "launcher_entry": _tile("Trading desk", "trading_desk"),
+        "launcher_entry": _tile("hftlab desk", "trading_desk"),
     }
 
 
@@ -54,6 +54,6 @@ def _other(title: str, page: str) -> dict[str, Any]:
     return {"port": 9, "new_browser_tab": False, "launcher_entry": _tile(title, page)}
 
 
-risk = functools.partial(_other, "Risk", "risk")
-market_quality = functools.partial(_other, "Market quality", "market_quality")
-backtests = functools.partial(_other, "Backtest gallery", "backtest_gallery")
+risk = functools.partial(_other, "hftlab risk", "risk")
+market_quality = functools.partial(_other, "hftlab market quality", "market_quality")
+backtests = functools.partial(_other, "hftlab backtests", "backtest_gallery")

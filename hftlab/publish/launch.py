@@ -185,7 +185,7 @@ class Publisher:
             f"shut in by Landlock {self.landlock}: they read {', '.join(PUBLISHED[:3])} … of this run, and write nowhere else",
         )
         return (
-            f"{self.run.name}: {self.address}\n"
+            f"{self.run.name}: {self.address if self.serving.token is None else self.url}\n"
             f"viewers run {self.seat.said};\n{held}.\n"
             f"Up to {self.serving.viewers} at once, {self.serving.memory_mb} MB each, niceness {self.serving.niceness}. "
             "Who has the address may look; nobody may command. Ctrl-C ends the pages, not the engine."
