@@ -46,7 +46,13 @@ def test_the_checkout_lies_in_one_place_when_it_is_built_and_when_it_runs(recipe
 
 
 def test_it_starts_with_the_same_settings_that_it_compiled_with(tmp_path):
-    said = run(str(BINDER / "start"), sys.executable, "-c", "import os; print(os.environ['NUMBA_CPU_NAME'], os.environ['HFTLAB_CACHE_DIR'])", REPO_DIR="/r")
+    said = run(
+        str(BINDER / "start"),
+        sys.executable,
+        "-c",
+        "import os; print(os.environ['NUMBA_CPU_NAME'], os.environ['HFTLAB_CACHE_DIR'])",
+        REPO_DIR="/r",
+    )
     assert said.split() == ["generic", "/r/.cache"]
     warms = re.findall(r"^(.*hftlab warm.*)$", (BINDER / "postBuild").read_text(), re.MULTILINE)
     assert warms

@@ -97,4 +97,3 @@ def test_the_wheel_carries_the_data_files(tmp_path):
     assert data, "no data files found: this test looks at nothing"
     assert data <= inside
     assert not [name for name in inside if name.startswith(("tests/", "notebooks/", "benchmarks/"))]
-

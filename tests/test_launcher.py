@@ -64,7 +64,7 @@ def lab(folder, root, *options):
         server = subprocess.Popen(command, cwd=root, env=env, stdout=log, stderr=log)
         try:
             url = f"http://127.0.0.1:{port}/user/ann/"
-            end_s = time.monotonic() + 60
+            end_s = time.monotonic() + 180
             while server.poll() is None and time.monotonic() < end_s:
                 with socket.socket() as probe:
                     if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -73,7 +73,7 @@ def lab(folder, root, *options):
             yield url, server
         finally:
             server.terminate()
-            server.wait(60)
+            server.wait(120)
 
 
 def pages_of(server):
@@ -110,7 +110,7 @@ def test_a_click_on_the_tile_shows_the_newest_run_and_the_lab_takes_its_pages_wi
             served = pages_of(server)
             assert len(served) > 2  # the command, its server, and a kernel for each page that is kept ready
             assert TOKEN not in " ".join(" ".join(one.cmdline()) for one in served)
-        gone, alive = psutil.wait_procs(served, timeout=60)
+        _, alive = psutil.wait_procs(served, timeout=60)
         assert alive == []
         assert session.alive()
     finally:

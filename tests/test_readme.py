@@ -48,7 +48,9 @@ def test_no_block_is_of_a_kind_that_nothing_here_runs():
 
 def known(command):
     """Say whether a command can be typed: it is asked for, and not carried out. Raises for one of a kind that is not known here."""
-    program, *rest = shlex.split(command.replace("RUN", "runs/x").replace("FILE", "x").replace("INSTRUMENT", "sim:BTC/USDT"))
+    for word, example in (("RUN", "runs/x"), ("FILE", "x"), ("INSTRUMENT", "sim:BTC/USDT"), ("SECONDS", "60")):
+        command = command.replace(word, example)
+    program, *rest = shlex.split(command)
     if program == "make":
         targets = [one for one in rest if "=" not in one]
         phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[1].split()

@@ -79,6 +79,7 @@ def take(folder: Path, given: argparse.Namespace) -> None:
             executable_path=shutil.which("chromium"), headless=True, args=["--no-sandbox", "--disable-gpu"]
         )
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        page.set_default_timeout(WAIT_MS)
         open_notebook(page, url)
         page.wait_for_selector(".hft-state:has-text('ACTIVE')", timeout=WAIT_MS)
         page.evaluate(ROOM)
