@@ -18,6 +18,7 @@ ENVIRONMENT_ONLY = {
     "HFTLAB_CAGE": "what a page of `hftlab serve` may touch; the launcher sets it for its viewers",
     "HFTLAB_COUNT_RUNS": "off: runs on a data set are not counted beside it",
     "HFTLAB_GALLERY": "the kept backtests that a page shows; the launcher sets it for its viewers",
+    "HFTLAB_PAGES_TOKEN": "the token of the pages that a lab shows through its proxy; the lab sets it (secret)",
     "HFTLAB_STATE_DIR": "the folder where runs are counted on data that have no file, or one beside which nothing can be written",
 }
 TOP = {

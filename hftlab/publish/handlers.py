@@ -50,9 +50,11 @@ def finished(page: str) -> str:
     return _BODY.sub(lambda body: body[0] + _LATE, _FOREIGN.sub("", page), count=1)
 
 
-def index_page(full: str = "") -> str:
-    """Return the first page: links to the others."""
-    links = "".join(f'<li><a href="/voila/render/{name}.ipynb">{html.escape(title)}</a></li>' for name, title in PAGES.items())
+def index_page(prefix: str, full: str = "") -> str:
+    """Return the first page: links to the others, whose paths begin with `prefix`."""
+    links = "".join(
+        f'<li><a href="{html.escape(prefix)}voila/render/{name}.ipynb">{html.escape(title)}</a></li>' for name, title in PAGES.items()
+    )
     note = f"<p><b>{html.escape(full)}</b></p>" if full else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -118,7 +120,7 @@ class Index(JupyterHandler):
     @authorized(action="read", resource="contents")
     def get(self) -> None:
         """Answer with links."""
-        self.finish(index_page())
+        self.finish(index_page(self.base_url))
 
 
 class Page(TornadoVoilaHandler):
@@ -133,7 +135,7 @@ class Page(TornadoVoilaHandler):
         if self.kernel_manager.pages() >= self.settings["viewers_max"]:
             self._head = None
             self.set_status(503)
-            self.finish(index_page(f"All {self.settings['viewers_max']} seats are taken. Try again when somebody has left."))
+            self.finish(index_page(self.base_url, f"All {self.settings['viewers_max']} seats are taken. Try again when somebody has left."))
             return
         await super().get(path)
 
@@ -152,21 +154,21 @@ class Viewer(Voila):
 
     def init_handlers(self) -> list[Any]:
         """Return the handlers that a page needs."""
-        kept = [one for one in super().init_handlers() if one[1] not in DROPPED and "query" not in one[0]]
+        kept = [one for one in super().init_handlers() if one[1] not in DROPPED and "/voila/query/" not in one[0]]
         kept = [
             (pattern, GatedSocket, *rest) if kind is VoilaKernelWebsocketHandler else (pattern, kind, *rest)
             for pattern, kind, *rest in kept
         ]
         page = {"template_paths": self.template_paths, "config": self.config, "voila_configuration": self.voila_configuration}
-        names = "|".join(map(re.escape, PAGES))
+        names, prefix = "|".join(map(re.escape, PAGES)), re.escape(self.base_url)
         ioloop.PeriodicCallback(self.kernel_manager.end_lonely, 1000.0 * SWEEP_S).start()
         # The launcher holds the other end: when it is gone, however it went, there is something to read, and it is the end.
         loop = ioloop.IOLoop.current()
         loop.add_handler(sys.stdin.fileno(), lambda *_: loop.stop(), loop.READ)
         return [
-            ("/", Index),
-            (rf"/voila/render/((?:{names})\.ipynb)", Page, page),
-            (r"/api/kernels/(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)", ReadKernel),
+            (prefix, Index),
+            (rf"{prefix}voila/render/((?:{names})\.ipynb)", Page, page),
+            (rf"{prefix}api/kernels/(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)", ReadKernel),
             *kept,
         ]
 

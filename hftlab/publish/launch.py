@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,8 @@ class Serving:
     niceness: int = 10
     user: str | None = None
     gone_s: float = 20.0  # a page whose socket broke may come back for so long; then its kernel ends
+    prefix: str = "/"  # what stands before the path of every page, where a proxy adds it
+    token: SecretStr | None = None  # of the pages; a new one if None
 
 
 def free_port(port: int) -> int:
@@ -103,7 +106,7 @@ class Publisher:
         if self.seat.other:
             os.chown(self.private, self.seat.uid, self.seat.gid)
         self.port = free_port(serving.port)
-        self.token = SecretStr(secrets.token_urlsafe(24))
+        self.token = serving.token or SecretStr(secrets.token_urlsafe(24))
         self.serving, self.run = serving, run
         self.cage = Cage(
             run=str(run),
@@ -126,7 +129,7 @@ class Publisher:
     @property
     def url(self) -> str:
         """Return the address without its token."""
-        return f"http://127.0.0.1:{self.port}/"
+        return f"http://127.0.0.1:{self.port}{self.serving.prefix}"
 
     @property
     def address(self) -> str:
@@ -139,6 +142,7 @@ class Publisher:
         given: dict[str, Any] = {
             "cage": self.cage.text(),
             "token": self.token.get_secret_value(),
+            "prefix": self.serving.prefix,
             "theme": self.serving.theme,
             "ready": self.serving.ready,
             "viewers": self.serving.viewers,
@@ -181,16 +185,21 @@ class Publisher:
             f"shut in by Landlock {self.landlock}: they read {', '.join(PUBLISHED[:3])} … of this run, and write nowhere else",
         )
         return (
-            f"{self.run.name}: {self.address}\n"
+            f"{self.run.name}: {self.address if self.serving.token is None else self.url}\n"
             f"viewers run {self.seat.said};\n{held}.\n"
             f"Up to {self.serving.viewers} at once, {self.serving.memory_mb} MB each, niceness {self.serving.niceness}. "
             "Who has the address may look; nobody may command. Ctrl-C ends the pages, not the engine."
         )
 
-    def watch(self) -> None:
-        """Return when the server has ended; start it again when the run was replaced, for its old pages look at deleted files."""
+    def watch(self, enough: Callable[[], bool] = lambda: False) -> bool:
+        """Return False when the server has ended, True as soon as `enough()`, which is asked every second.
+
+        The server is started again when the run was replaced, for its old pages look at deleted files.
+        """
         while self.process is not None and self.process.poll() is None:
             time.sleep(1.0)
+            if enough():
+                return True
             path = self.run / "snapshot.bin"
             inode = path.stat().st_ino if path.exists() else 0
             if inode not in {0, self._inode}:
@@ -199,6 +208,7 @@ class Publisher:
                 for name in _LATER:
                     _touch(self.run / name)
                 self.start()
+        return False
 
     def stop(self) -> None:
         """End the server and its kernels."""

@@ -12,15 +12,19 @@ from typing import Any
 from hftlab.publish.confine import Cage, shut_in
 from hftlab.publish.gate import BYTES_MAX
 
+# What of JupyterLab's extensions a page loads: those that draw. Others look for parts of a lab that a page has not.
+EXTENSIONS = ["@jupyter-widgets/jupyterlab-manager", "anywidget", "bqplot", "bqscales"]
+
 
 def settings_of(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of Voila as traitlets want them. `given`: token, theme, ready, viewers, gone_s, env, and the cage's JSON."""
+    """Return the settings of Voila as traitlets want them. `given`: token, prefix, theme, ready, viewers, gone_s, env, and the cage's JSON."""
     cage = Cage.of(given["cage"])
     return {
         "Voila": {
             "ip": "127.0.0.1",
             "port": cage.port,
             "port_retries": 0,
+            "base_url": given["prefix"],
             "open_browser": False,
             "token": given["token"],
             "root_dir": cage.pages,
@@ -42,6 +46,7 @@ def settings_of(given: dict[str, Any]) -> dict[str, Any]:
             "strip_sources": True,
             "show_tracebacks": False,
             "file_allowlist": [],
+            "extension_allowlist": EXTENSIONS,
             "preheat_kernel": given["ready"] > 0,
             "default_pool_size": given["ready"],
             "kernel_spec_manager_class": "hftlab.publish.kernels.OneKernel",
