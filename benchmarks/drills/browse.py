@@ -6,6 +6,7 @@ python -m benchmarks.drills browse 03 risk --shots F   those whose name contains
 
 import argparse
 import os
+import resource
 import shutil
 import sys
 import tempfile
@@ -27,7 +28,9 @@ NOTEBOOKS = ROOT / "notebooks"
 DASHBOARDS = NOTEBOOKS / "dashboards"
 OUTPUTS = ".jp-Notebook .jp-OutputArea-output"
 RUN_MS = 600_000  # a whole notebook on a loaded machine
-SHELL_PX = 90  # what JupyterLab has above a notebook
+SIZE = {"width": 1300, "height": 1000}
+SHELL_PX, TALL_PX = 90, 16_000  # what JupyterLab has above a notebook; how long a picture may be
+REPAINT_MS = 1000  # a theme's style sheet may come after its name; canvases are painted with its colours by then
 THEMES = ("JupyterLab Light", "JupyterLab Dark")
 
 RUN_ALL = """() => { window.__ran = false; window.jupyterapp.commands.execute('notebook:run-all-cells')
@@ -51,7 +54,9 @@ class Page:
 
     def row(self) -> str:
         """Return one line of the table."""
-        return f"{self.name:24} {self.cells:6} {self.seconds:8.1f} {self.widgets:8} {self.figures:8} {len(self.said):8} {len(self.faults):7}"
+        return (
+            f"{self.name:24} {self.cells:6} {self.seconds:8.1f} {self.widgets:8} {self.figures:8} {len(self.said):8} {len(self.faults):7}"
+        )
 
 
 HEAD = f"{'page':24} {'cells':>6} {'seconds':>8} {'widgets':>8} {'figures':>8} {'console':>8} {'faults':>7}"
@@ -87,32 +92,39 @@ def own_lab(folder: Path, found: list[Path]) -> Iterator[str]:
 
 
 def see_notebook(browser: Any, url: str, path: Path, *, shots: Path | None = None, settle_s: float = 30.0) -> Page:
-    """Open a notebook in a page of its own, run it from top to bottom, look at it in both themes and end its kernel."""
+    """Open a notebook in a page of its own, run it from top to bottom, look at it in both themes and end its kernel.
+
+    `browser` is anything that makes pages; pages of one context share what they have loaded.
+    """
     seen = Page(path.stem, code_cells(path))
     began_s = time.monotonic()
-    page = browser.new_page(viewport={"width": 1300, "height": 1000})
+    page = browser.new_page()
+    page.set_viewport_size(SIZE)
     watch = Watch.of(page)
     open_notebook(page, f"{url}/doc/tree/{path.name}")
+    wear(page, THEMES[0])
     page.evaluate(RUN_ALL)
     page.wait_for_function(RAN, timeout=RUN_MS)
     for theme in THEMES:
         wear(page, theme)
         looked = look(page, OUTPUTS, settle_s)
         seen.widgets, seen.figures = looked.widgets, looked.figures
-        seen.faults += [one for one in (*looked.faults, *faint(page, OUTPUTS)) if one not in seen.faults]
+        seen.faults += [f"{theme}: {one}" for one in (*looked.faults, *faint(page, OUTPUTS))]
         shoot(page, shots, seen.name, theme)
-    page.evaluate(SHUT_DOWN)
     seen.said = watch.said[:]
+    page.evaluate(SHUT_DOWN)
     page.close()
     seen.seconds = time.monotonic() - began_s
     return seen
 
 
 def wear(page: Any, theme: str) -> None:
-    """Put a theme on JupyterLab, and wait until it is on."""
+    """Put a theme on JupyterLab, and wait until it is on. JupyterLab remembers it for the next page."""
+    if page.evaluate("document.body.dataset.jpThemeName") == theme:
+        return
     command(page, "apputils:change-theme", theme=theme)
     page.wait_for_function(f"document.body.dataset.jpThemeName === '{theme}'", timeout=WAIT_MS)
-    page.wait_for_timeout(1000)  # canvases are painted anew when the theme's colours have come, at the latest after this
+    page.wait_for_timeout(REPAINT_MS)
 
 
 def shoot(page: Any, shots: Path | None, name: str, theme: str) -> None:
@@ -120,18 +132,20 @@ def shoot(page: Any, shots: Path | None, name: str, theme: str) -> None:
     if shots is None:
         return
     shots.mkdir(parents=True, exist_ok=True)
-    tall = page.evaluate("document.querySelector('.jp-WindowedPanel-inner, .jp-WindowedPanel-window')?.scrollHeight || 2000")
-    before = page.viewport_size
-    page.set_viewport_size({"width": before["width"], "height": min(int(tall) + SHELL_PX, 16_000)})
-    page.wait_for_timeout(1500)
-    page.screenshot(path=shots / f"{name}_{theme.split()[-1].lower()}.png")
-    page.set_viewport_size(before)
+    tall = page.evaluate("Math.max(...[...document.querySelectorAll('.jp-WindowedPanel-outer')].map((one) => one.scrollHeight))")
+    page.set_viewport_size(SIZE | {"height": min(int(tall) + SHELL_PX, TALL_PX)})
+    page.evaluate("document.querySelectorAll('.jp-WindowedPanel-outer').forEach((one) => { one.scrollTop = 0; })")
+    page.wait_for_timeout(REPAINT_MS)
+    page.screenshot(path=shots / f"{name}_{theme.rsplit(maxsplit=1)[-1].lower()}.png")
+    page.set_viewport_size(SIZE)
 
 
 @contextmanager
 def published(folder: Path, theme: str) -> Iterator[Publisher]:
     """Publish the run and the gallery in `folder`; the run must be there, the gallery is what is in it."""
-    serving = Serving(run=folder / "run", pages=DASHBOARDS, gallery=folder / "gallery", ready=0, viewers=4, theme=theme, gone_s=1.0)
+    places = {"run": folder / "run", "pages": DASHBOARDS, "gallery": folder / "gallery"}
+    # niceness: viewers give way to everything else, and on a machine that tests, everything else never ends.
+    serving = Serving(**places, ready=0, viewers=4, theme=theme, niceness=0, gone_s=1.0)
     with Publisher(serving) as publisher:
         yield publisher
 
@@ -189,7 +203,8 @@ def see_all(words: list[str], shots: Path | None) -> Iterator[Page]:
         if books:
             (folder / "lab").mkdir()
             with own_lab(folder / "lab", books) as url:
-                yield from (see_notebook(browser, url, path, shots=shots) for path in books)
+                context = browser.new_context()
+                yield from (see_notebook(context, url, path, shots=shots) for path in books)
         if boards:
             with shown_run(folder):
                 for theme in ("light", "dark"):
@@ -207,11 +222,13 @@ def main(arguments: list[str]) -> int:
     os.environ.setdefault("HFTLAB_ALERTS__ON", "false")  # each engine would start a process of alerts
     os.environ.setdefault("HFTLAB_COUNT_RUNS", "off")
     print(HEAD)
-    wrong = 0
+    wrong, began_s = 0, time.monotonic()
     for page in see_all(given.words, given.shots):
         print(page.row(), flush=True)
         for text in (*page.said, *page.faults):
             wrong += 1
             print(f"    {text}", file=sys.stderr, flush=True)
-    print(f"{wrong} things wrong" if wrong else "nothing wrong")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    took = f"{time.monotonic() - began_s:.0f} s, of which processors worked {used.ru_utime + used.ru_stime:.0f} s (engines not counted)"
+    print(f"{took}; {wrong or 'no'} complaints")
     return int(wrong > 0)
