@@ -12,6 +12,10 @@ from typing import Any
 from hftlab.publish.confine import Cage, shut_in
 from hftlab.publish.gate import BYTES_MAX
 
+# What our widgets are drawn with. Other extensions of JupyterLab that are installed here expect all of JupyterLab around them: one fails
+# on every page, and each is code that a viewer does not need.
+EXTENSIONS = ["@jupyter-widgets/jupyterlab-manager", "anywidget", "bqplot", "bqscales"]
+
 
 def settings_of(given: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of Voila as traitlets want them. `given`: token, theme, ready, viewers, gone_s, env, and the cage's JSON."""
@@ -42,6 +46,7 @@ def settings_of(given: dict[str, Any]) -> dict[str, Any]:
             "strip_sources": True,
             "show_tracebacks": False,
             "file_allowlist": [],
+            "extension_allowlist": EXTENSIONS,
             "preheat_kernel": given["ready"] > 0,
             "default_pool_size": given["ready"],
             "kernel_spec_manager_class": "hftlab.publish.kernels.OneKernel",
