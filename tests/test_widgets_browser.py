@@ -4,9 +4,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from fake_desk import FakeView
 
 from benchmarks.drills.lab import SCRIPTS, WAIT_MS, command, open_notebook, serve
 from benchmarks.drills.lab import lab as serve_lab
+from hftlab.widgets.page import script
+from hftlab.widgets.strip import Strip
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")]
 
@@ -230,6 +233,31 @@ def test_a_dead_kernel_is_visibly_stale(lab):
     page.wait_for_selector(".hft-desk.hft-stale-desk", timeout=WAIT_MS)
     page.locator(".hft-halt").dispatch_event("click")  # JupyterLab's own dialog about the kernel lies above the page
     page.wait_for_function("/NOT (SENT|ANSWERED)/.test(document.querySelector('.hft-notice').textContent)", timeout=WAIT_MS)
+
+
+LATE = """async ([module, values]) => {
+  const heard = [], said = [];
+  const model = { get: () => 200, on: (_, call) => heard.push(call), off: () => {}, send: (message) => said.push(message) };
+  const { default: widget } = await import(URL.createObjectURL(new Blob([module], { type: 'text/javascript' })));
+  const el = document.createElement('div');
+  widget.render({ model, el });
+  await new Promise((done) => setTimeout(done, 1500));
+  document.body.appendChild(el);
+  heard.forEach((call) => call({ k: 'frame', n: 1, age: 0 }, [new DataView(new Float64Array(values).buffer)]));
+}"""
+
+
+def test_a_canvas_that_comes_onto_its_page_late_is_painted(page):
+    """A page that is loaded again on a busy machine gets its widgets seconds after they were made."""
+    panel = Strip()
+    page.set_content("<style>body { --hft-ink: #111; --hft-bid: #00f; --hft-ask: #f00 }</style>")
+    page.evaluate(LATE, [script("strip.js"), panel.pack(FakeView().frame()).tolist()])
+    page.wait_for_function(
+        """() => { const c = document.querySelector('canvas');
+        return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v > 0); }""",
+        timeout=WAIT_MS,
+    )
+    panel.close()
 
 
 def test_voila_shows_a_view_live_and_dark_on_a_phone_too_without_anything_to_press(page, tmp_path):
