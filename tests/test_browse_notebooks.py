@@ -27,7 +27,7 @@ BAD = {
     "display(Javascript('fetch(\"/nothing/here\")'))": "404",
     "display(Javascript('setTimeout(() => { throw new Error(\"thrown later\"); })'))": "thrown later",
     "display({'application/vnd.jupyter.widget-view+json': {'model_id': 'gone', 'version_major': 2, 'version_minor': 0}}, raw=True)": (
-        "widget not shown"
+        "Error displaying widget"
     ),
     "HTML('<canvas width=200 height=80></canvas>')": "blank canvas",
     "HTML('<svg width=90 height=90><text y=20>a title</text><line x2=80 stroke=\"black\"/></svg>')": "svg without a mark",

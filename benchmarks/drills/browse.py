@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,7 +136,7 @@ def shoot(page: Any, shots: Path | None, name: str, theme: str) -> None:
     page.set_viewport_size(SIZE | {"height": min(int(tall) + SHELL_PX, TALL_PX)})
     page.evaluate("document.querySelectorAll('.jp-WindowedPanel-outer').forEach((one) => { one.scrollTop = 0; })")
     page.wait_for_timeout(REPAINT_MS)
-    page.screenshot(path=shots / f"{name}_{theme.rsplit(maxsplit=1)[-1].lower()}.png")
+    page.screenshot(path=shots / f"{name}_{theme.rsplit(maxsplit=1)[-1].lower()}.png", timeout=WAIT_MS)
     page.set_viewport_size(SIZE)
 
 
@@ -182,11 +182,21 @@ def see_dashboard(browser: Any, publisher: Publisher, path: Path, *, shots: Path
         if shots is not None:
             shots.mkdir(parents=True, exist_ok=True)
             page.wait_for_timeout(1500)
-            page.screenshot(path=shots / f"{path.stem}_{theme}_{k}.png", full_page=True)
+            page.screenshot(path=shots / f"{path.stem}_{theme}_{k}.png", full_page=True, timeout=WAIT_MS)
     seen.said = watch.said[:]
     context.close()
     seen.seconds = time.monotonic() - began_s
     return seen
+
+
+def tried(see: Callable[[], Page], path: Path) -> Page:
+    """Return what `see` saw; a page on which the browser gave up is one with a fault, and the next has its turn."""
+    from playwright.sync_api import Error
+
+    try:
+        return see()
+    except Error as error:
+        return Page(path.stem, code_cells(path), faults=[f"not seen to the end: {error.message.splitlines()[0]}"])
 
 
 def see_all(words: list[str], shots: Path | None) -> Iterator[Page]:
@@ -204,12 +214,12 @@ def see_all(words: list[str], shots: Path | None) -> Iterator[Page]:
             (folder / "lab").mkdir()
             with own_lab(folder / "lab", books) as url:
                 context = browser.new_context()
-                yield from (see_notebook(context, url, path, shots=shots) for path in books)
+                yield from (tried(lambda path=path: see_notebook(context, url, path, shots=shots), path) for path in books)
         if boards:
             with shown_run(folder):
                 for theme in ("light", "dark"):
                     with published(folder, theme) as publisher:
-                        yield from (see_dashboard(browser, publisher, path, shots=shots) for path in boards)
+                        yield from (tried(lambda path=path: see_dashboard(browser, publisher, path, shots=shots), path) for path in boards)
         browser.close()
 
 

@@ -68,6 +68,6 @@ def command(page: Any, name: str, **arguments: Any) -> None:
 
 def open_notebook(page: Any, address: str) -> None:
     """Open the notebook at `address` and wait for its kernel: cells that are run before it is connected wait for ever."""
-    page.goto(address)
+    page.goto(address, timeout=WAIT_MS)
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=WAIT_MS)
     page.wait_for_function(CONNECTED, timeout=WAIT_MS)
