@@ -16,12 +16,13 @@ TEST_ARGS ?=
 KERNEL_TESTS := $(addprefix tests/test_,$(addsuffix .py,book exchange_rules graded halts latency ledger match match_time queue_models quote risk_table))
 CHECKED_TESTS := $(KERNEL_TESTS) tests/test_core.py tests/test_lob.py tests/test_risk_laws.py
 
-.PHONY: help lab test check checked interpreted bounded lock bench environment clean
+.PHONY: help lab test browse check checked interpreted bounded lock bench environment clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make lab    open JupyterLab on the first notebook (LAB_ARGS=--no-browser …)"
 	@echo "make test   linters, types, tests and notebooks (TEST_ARGS=-x …)"
+	@echo "make browse every notebook and dashboard in a browser, as a table (BROWSE_ARGS='03 --shots FOLDER' …)"
 	@echo "make bench  speed, as JSON"
 	@echo "make lock   resolve the dependencies anew into requirements.lock"
 	@echo "make clean  remove the environment"
@@ -51,6 +52,9 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+browse: $(WARM)
+	@$(BIN)/python -m benchmarks.drills browse $(BROWSE_ARGS)
 
 bench: $(WARM)
 	@$(BIN)/python -m benchmarks

@@ -3,7 +3,22 @@
 import importlib
 import sys
 
-DRILLS = ("browser", "conformance", "faults", "halts", "kills", "latency", "lost", "picture", "scrub", "secrets", "soak", "session", "viewers")
+DRILLS = (
+    "browse",
+    "browser",
+    "conformance",
+    "faults",
+    "halts",
+    "kills",
+    "latency",
+    "lost",
+    "picture",
+    "scrub",
+    "secrets",
+    "soak",
+    "session",
+    "viewers",
+)
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in DRILLS:

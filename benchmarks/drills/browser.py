@@ -10,11 +10,7 @@ import argparse
 import json
 import os
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +20,8 @@ import nbformat
 import numpy as np
 
 import hftlab as hl
+from benchmarks.drills.lab import BROWSER_ARGS, WAIT_MS, command, lab, open_notebook
 
-WAIT_MS = 90_000
 QUIET_MS = 2000  # what was done before is over
 
 START = """
@@ -82,54 +78,28 @@ HALT = """(limitMs) => new Promise((done, fail) => {
 
 
 @contextmanager
-def lab(folder: Path, name: str, code: str | None = None) -> Iterator[str]:
-    """Run a JupyterLab on a free port of loopback over a notebook with the dashboard, or with `code`; give its address."""
-    settings = folder / "config/lab/user-settings/@jupyterlab/apputils-extension"
-    settings.mkdir(parents=True)
-    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+def desk(folder: Path, name: str, code: str | None = None) -> Iterator[str]:
+    """Run a JupyterLab over a notebook with the dashboard, or with `code`; give the notebook's address."""
     notebook = nbformat.v4.new_notebook()
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook.cells = [nbformat.v4.new_code_cell(code or START.format(name=name)), nbformat.v4.new_code_cell("")]
     nbformat.write(notebook, folder / "desk.ipynb")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folders = {f"{kind}_DIR": str(folder / kind.lower()) for kind in ("JUPYTER_CONFIG", "JUPYTER_DATA", "JUPYTER_RUNTIME")}
-    env = os.environ | folders | {"JUPYTER_CONFIG_DIR": str(folder / "config"), "IPYTHONDIR": str(folder / "ipython")}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--allow-root", "--IdentityProvider.token="]
-    with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen([*command, "--expose-app-in-browser", f"--port={port}"], cwd=folder, env=env, stdout=log, stderr=log)
-        try:
-            end = time.monotonic() + WAIT_MS / 1e3
-            while time.monotonic() < end and server.poll() is None:
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.2)
-            yield f"http://127.0.0.1:{port}/lab/tree/desk.ipynb"
-        finally:
-            server.terminate()
-            server.wait(20)
+    with lab(folder) as url:
+        yield f"{url}/lab/tree/desk.ipynb"
 
 
 def open_desk(page: Any, url: str) -> None:
     """Open the notebook, run its first cell and wait until the dashboard lives."""
-    open_notebook(page, url)
+    open_and_run(page, url)
     page.wait_for_function("document.querySelector('.hft-state')?.textContent.includes('ACTIVE')", timeout=WAIT_MS)
     page.wait_for_selector(".hft-slider", timeout=WAIT_MS)
 
 
-def open_notebook(page: Any, url: str) -> None:
-    """Open the notebook and run its cells."""
+def open_and_run(page: Any, url: str) -> None:
+    """Open the notebook, note what its canvases paint from the first frame on, and run its cells."""
     page.add_init_script(SPY)
-    page.goto(url)
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=WAIT_MS)
-    page.wait_for_function(
-        """() => { const kernel = window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel;
-        return kernel?.connectionStatus === 'connected' && kernel.status === 'idle'; }""",
-        timeout=WAIT_MS,
-    )
-    page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    open_notebook(page, url)
+    command(page, "notebook:run-all-cells")
 
 
 def painted(page: Any, seconds: float) -> dict[str, float]:
@@ -204,9 +174,8 @@ def measure(folder: Path, seconds: float, presses: int, block_s: float) -> dict[
     """Return all figures of one run."""
     from playwright.sync_api import sync_playwright
 
-    with lab(folder, "browser-drill") as url, sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), headless=True, args=arguments)
+    with desk(folder, "browser-drill") as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), headless=True, args=BROWSER_ARGS)
         page = browser.new_page(viewport={"width": 1400, "height": 950})
         open_desk(page, url)
         found: dict[str, Any] = {"desk": painted(page, seconds)}

@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.drills.browser import WAIT_MS, lab, open_notebook
+from benchmarks.drills.browser import desk, open_and_run
+from benchmarks.drills.lab import BROWSER_ARGS, WAIT_MS, command
 
 START = """
 import hftlab as hl
@@ -100,13 +101,11 @@ def measure(folder: Path, events: int, seconds: float, pictures: Path | None) ->
     """Return all figures of one run."""
     from playwright.sync_api import sync_playwright
 
-    with lab(folder, "scrub", START) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), headless=True, args=["--no-sandbox", "--disable-gpu"]
-        )
+    with desk(folder, "scrub", START) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), headless=True, args=BROWSER_ARGS)
         page = browser.new_page(viewport={"width": 1400, "height": 1250})
         page.add_init_script(SPY)
-        open_notebook(page, url)
+        open_and_run(page, url)
         page.wait_for_selector(".hft-scrub", timeout=WAIT_MS)
         page.wait_for_function(
             f"{EVENT} === 10000 && document.querySelector('.hft-scrub-top').textContent.includes(' of ')", timeout=WAIT_MS
@@ -118,7 +117,7 @@ def measure(folder: Path, events: int, seconds: float, pictures: Path | None) ->
         found["twenty_times"] = played(page, "20×", seconds=seconds)  # passes half the run in five seconds: last, or it meets the end
         shot(page, pictures, "played")
         found["drag"] = dragged(page, 120)
-        page.evaluate("() => void window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })")
+        command(page, "apputils:change-theme", theme="JupyterLab Dark")
         page.wait_for_timeout(2500)
         shot(page, pictures, "dark")
         browser.close()

@@ -12,7 +12,8 @@ from typing import Any
 from hftlab.publish.confine import Cage, shut_in
 from hftlab.publish.gate import BYTES_MAX
 
-# What of JupyterLab's extensions a page loads: those that draw. Others look for parts of a lab that a page has not.
+# What our widgets are drawn with. Other extensions of JupyterLab that are installed here expect all of JupyterLab around them: one fails
+# on every page, and each is code that a viewer does not need.
 EXTENSIONS = ["@jupyter-widgets/jupyterlab-manager", "anywidget", "bqplot", "bqscales"]
 
 

@@ -32,8 +32,11 @@ function onTheme(el, apply) {
   const soon = () => { now(); setTimeout(now, 150); setTimeout(now, 800); };
   const watch = new MutationObserver(soon);
   watch.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"] });
+  // A page that is loaded on a busy machine puts us on it seconds after we were made: a picture without colours is never drawn.
+  const placed = new ResizeObserver(() => { if (el.isConnected) { placed.disconnect(); soon(); } });
+  placed.observe(el);
   soon();
-  return () => watch.disconnect();
+  return () => { watch.disconnect(); placed.disconnect(); };
 }
 
 // A page whose kernel is gone cannot send; the caller decides what that means.
