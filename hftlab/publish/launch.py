@@ -47,6 +47,7 @@ class Serving:
     niceness: int = 10
     user: str | None = None
     gone_s: float = 20.0  # a page whose socket broke may come back for so long; then its kernel ends
+    head_s: float = 20.0  # so long may a request take to come in, and a connection be silent between two
 
 
 def free_port(port: int) -> int:
@@ -143,6 +144,7 @@ class Publisher:
             "ready": self.serving.ready,
             "viewers": self.serving.viewers,
             "gone_s": self.serving.gone_s,
+            "head_s": self.serving.head_s,
             "env": environment,
         }
         with (self.private / "server.log").open("ab") as log:
