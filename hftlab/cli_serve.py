@@ -24,6 +24,7 @@ def serve(options: argparse.Namespace) -> int:
         if options.demo:
             demo = demo_run(NOTEBOOKS / "runs" / "demo" if options.run is None else Path(options.run))
             if not Path(options.gallery).is_dir():
+                print("six backtests of the shipped sample, for the gallery …", flush=True)
                 demo_gallery(Path(options.gallery))
         run = demo.directory if demo is not None else Path(options.run or NOTEBOOKS / "runs" / "first-quote").resolve()
         serving = Serving(
