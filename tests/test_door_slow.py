@@ -4,9 +4,11 @@ import contextlib
 import socket
 import threading
 
+import pytest
 from door_rig import rig, until
 
-from hftlab.engine.door.server import CONNECTIONS_MAX
+from hftlab.engine.door.server import CONNECTIONS_MAX, Door
+from hftlab.errors import InputError
 
 HALF = b"POST /trading/halt HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
 
@@ -34,6 +36,11 @@ def test_half_sent_heads_end_by_themselves_and_the_halt_goes_through(tmp_path):
         assert all(ended(one) for one in (*slow, silent, second))
         with desk.client() as client:
             assert until(lambda: client.post("/trading/halt", json={"why": "drill"}).status_code == 200)
+
+
+def test_a_port_that_somebody_has_is_refused_in_words(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as there, pytest.raises(InputError, match=r"port \d+ cannot be had .* door\.port 0"):
+        Door(None, tmp_path, there.getsockname()[1])
 
 
 def test_a_call_that_takes_longer_than_its_head_may_is_answered(tmp_path):
