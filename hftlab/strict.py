@@ -39,6 +39,7 @@ def strict(cls: type[T]) -> type[T]:
     made: Any = dataclass(frozen=True, kw_only=True)(cls)
     plain_init = made.__init__
 
+    @functools.wraps(plain_init)  # so that an editor shows the names, not *args and **values
     def strict_init(self: Any, *args: Any, **values: Any) -> None:
         known = {f.name for f in dataclasses.fields(made) if f.init}
         for name in values:
@@ -77,8 +78,8 @@ def choice(value: str, names: Mapping[str, int], what: str) -> int:
 
 
 def spread(value: Any, count: int, what: str) -> tuple[Any, ...]:
-    """Return one value for each instrument: the one given, or the sequence given if it has the right length."""
-    if not isinstance(value, Sequence):
+    """Return one value for each instrument: the one given (a text is one), or the sequence given if it has the right length."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
         return (value,) * count
     if len(value) != count:
         raise InputError(f"{len(value)} {what} were given for {count} instruments; wanted one, or one for each.")
