@@ -8,7 +8,7 @@ import numpy as np
 
 from hftlab.errors import InputError
 from hftlab.instrument import Instrument, decimal
-from hftlab.strict import choice, number, strict
+from hftlab.strict import choice, number, spread, strict
 from hftlab.types import (
     EVENT,
     LAST,
@@ -212,6 +212,11 @@ class Queue:
     def of(cls, value: "str | Queue") -> "Queue":
         """Return `value`, or the Queue of that name."""
         return value if isinstance(value, Queue) else cls(model=value)
+
+    @classmethod
+    def each(cls, value: "str | Queue | Sequence[str | Queue]", count: int) -> "tuple[Queue, ...]":
+        """Return a Queue for each of `count` instruments: one for all, or one each. Raises InputError for another number of them."""
+        return tuple(cls.of(one) for one in spread(value, count, "queue models"))
 
     def code(self) -> int:
         """Return QUEUE_*. Raises InputError."""

@@ -79,8 +79,8 @@ def choice(value: str, names: Mapping[str, int], what: str) -> int:
 
 
 def spread(value: Any, count: int, what: str) -> tuple[Any, ...]:
-    """Return one value for each instrument: the one given, or the sequence given if it has the right length."""
-    if not isinstance(value, Sequence):
+    """Return one value for each instrument: the one given (a text is one), or the sequence given if it has the right length."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
         return (value,) * count
     if len(value) != count:
         raise InputError(f"{len(value)} {what} were given for {count} instruments; wanted one, or one for each.")

@@ -21,7 +21,7 @@ from hftlab.engine.spec import RunSpec
 class Rig:
     """A paper session whose driver turns in a thread, and its door. `later_ns` is by how much the clock of the tokens is ahead."""
 
-    def __init__(self, folder: Path, instruments=(BTC,), *, turning=True) -> None:
+    def __init__(self, folder: Path, instruments=(BTC,), *, turning=True, **door) -> None:
         count = len(instruments)
         self.spec = RunSpec(
             hl.SynthFeed(instruments[0], seed=3),
@@ -37,7 +37,7 @@ class Rig:
         self.driver = Driver(self.spec, folder, Figures(mode="paper", venue="paper", started_ns=time.time_ns()))
         self.driver.publish(time.time_ns())
         self.later_ns = 0
-        self.door = Door(self.driver, folder)
+        self.door = Door(self.driver, folder, **door)
         self.door._tokens._clock_ns = lambda: time.time_ns() + self.later_ns
         self.door.open()
         self.app, self.board = self.door.app, self.door._board

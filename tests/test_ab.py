@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from sessions import run_session
 
 import hftlab as hl
 from hftlab.backtesting.ab import Schedule, ab, of_switched
@@ -114,6 +115,17 @@ def test_what_cannot_be_compared_says_why(report):
         ab(hl.sample(), WIDE, quoter=A, limits=LIMITS, design="switched")
     with pytest.raises(UnknownName, match="latensy"):
         ab(report, WIDE, latensy=1)
+
+
+def test_what_a_sessions_arms_do_not_have_is_said(tmp_path, monkeypatch):
+    told = [(5.0, "set", {"half_spread_ticks": 1.5, "skew_ticks_per_order": 0.1}), (6.0, "pause", {}), (7.0, "resume", {})]
+    venue = hl.PaperVenue(BTC, fills="modelled")
+    for name, commands, said in (("told", told, "without the 4 rows of commands that it got"), ("left", (), None)):
+        run_session(tmp_path / name, monkeypatch, venue=venue, seconds=20, step_ms=5, commands=commands)
+        for design in ({}, {"design": "switched", "schedule": Schedule(pairs=8, block_s=1.0, washout_s=0.1)}):
+            found = ab(hl.attach(tmp_path / name), {"half_spread_ticks": 3.0}, **design)
+            assert ("of the session without" in found.said) is (said is not None)
+            assert said is None or said in found.said
 
 
 # --- in a running session ------------------------------------------------------------------------------------------------

@@ -175,7 +175,7 @@ def test_too_few_orders_are_refused(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="orders that rested"):
         fit_queue(Stage.of(synth_rows(BTC, 1.0, seed=1), 0, BTC), np.zeros(3, STAY), np.zeros(0, PART))
     with pytest.raises(InputError, match="train"):
-        fit_fills(tmp_path / "run", train=1.0)
+        fit_fills(tmp_path / "run", train_frac=1.0)
 
 
 # --- stays by hand -----------------------------------------------------------------------------------------------------------

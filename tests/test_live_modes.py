@@ -3,12 +3,14 @@
 import json
 from decimal import Decimal
 
+import numpy as np
 import pytest
 import yaml
 
 import hftlab as hl
 from hftlab import cli
 from hftlab.errors import InputError
+from hftlab.types import DEPTH
 from hftlab.venues.server.picture import Resting
 
 PERP = hl.Instrument.bundled("binanceusdm:BTC/USDT:USDT")
@@ -72,6 +74,13 @@ def test_live_ends_as_the_venue_says_to_the_last_fee(venue, tmp_path):
     assert report.pnl_table()["funding"].iloc[0] == pytest.approx(-float(fees), abs=1e-9)
     # The venue's own acceptances are in the report: an order's way there and back was measured.
     assert report.latency().loc["entry", "count"] == len(orders)
+    # What estimators read of it is the market without our lots: by its journal alone almost what a look back over the whole makes of it.
+    again = hl.replay(session)
+    exact, shown, read = again.tape().rows, again.market(), np.concatenate(list(session.chunks()))
+    exact, shown, read = (rows[rows["kind"] == DEPTH] for rows in (exact, shown, read))
+    ours_shown = np.count_nonzero(shown["qty_lots"] != exact["qty_lots"])
+    assert ours_shown > 10
+    assert np.count_nonzero(read["qty_lots"] != exact["qty_lots"]) < ours_shown / 4
     picture = Resting(venue.truth("binanceusdm"))
     assert picture.orders[-1] == 0
     assert "<path" in picture._repr_html_()

@@ -2,6 +2,7 @@
 
 import json
 import math
+import subprocess
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import hftlab as hl
 from benchmarks.drills.viewer_wire import pack
 from hftlab.backtesting.gallery import SUFFIX, Kept, flat, read_gallery, save_backtest
 from hftlab.errors import DataError, InputError
-from hftlab.publish import gate
+from hftlab.publish import gate, users
 from hftlab.publish.confine import PUBLISHED, Cage, places
 from hftlab.publish.launch import Publisher, Serving, viewer_environment
 from hftlab.publish.users import choose
@@ -153,6 +154,14 @@ def test_the_environment_of_a_viewer_is_a_list(tmp_path, monkeypatch):
 def test_a_wish_for_a_user_that_cannot_be_is_refused_in_words(tmp_path):
     with pytest.raises(InputError, match=r"no user|only root"):
         choose(tmp_path, "nobody-of-this-name")
+
+
+def test_a_user_whose_python_hangs_is_a_seat_that_does_not_work(tmp_path, monkeypatch):
+    def hangs(*_, **__):
+        raise subprocess.TimeoutExpired("python", users.TRY_S)
+
+    monkeypatch.setattr(users.subprocess, "run", hangs)
+    assert "did not start" in users.can_view(users.own_seat(""), tmp_path)
 
 
 def test_nothing_is_served_that_has_published_nothing(tmp_path):

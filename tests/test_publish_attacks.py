@@ -1,9 +1,12 @@
 """What a visitor of a published page could try, and what came of each attempt. The whole list: benchmarks/drills/viewer_attacks.py."""
 
+import contextlib
 import os
 import shutil
+import socket
 from pathlib import Path
 
+import httpx
 import pytest
 
 import hftlab as hl
@@ -42,7 +45,7 @@ def published(tmp_path_factory):
     try:
         session.wait(lambda frame: len(frame.orders()) == 2, timeout_s=60)
         pages = folder / "pages"
-        serving = Serving(run=session.directory, pages=pages, gallery=folder / "gallery", ready=0)
+        serving = Serving(run=session.directory, pages=pages, gallery=folder / "gallery", ready=0, head_s=4.0)
         found = va.found_of(session.directory, 0, pages, ROOT / "hftlab")
         va.pages_with_the_cell(pages, ROOT / "notebooks" / "dashboards", found)
         with Publisher(serving) as publisher:
@@ -96,6 +99,23 @@ def test_a_cell_in_a_viewers_kernel_finds_nothing_and_changes_nothing(published)
     assert (session.directory / "spec.yaml").read_bytes() == spec
     quoted = session.frame().number
     session.wait(lambda frame: frame.number > quoted + 5, timeout_s=30)  # it was not stopped in its tracks either
+
+
+def test_requests_that_never_come_in_end_by_themselves(published):
+    _, publisher = published
+    half = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
+    slow = [socket.create_connection(("127.0.0.1", publisher.port), timeout=60) for _ in range(21)]
+    for k, one in enumerate(slow):
+        one.sendall(half if k else b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\nhalf")
+    for one in slow:
+        with one, contextlib.suppress(ConnectionResetError):
+            while one.recv(4096):
+                pass  # what it still says; then it has closed
+    # A body longer than anything that a page says is not taken in before somebody asks whose it is.
+    with socket.create_connection(("127.0.0.1", publisher.port), timeout=60) as long, contextlib.suppress(ConnectionResetError):
+        long.sendall(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 90000000\r\n\r\n")
+        assert not long.recv(4096).startswith(b"HTTP/1.1 100")
+    assert httpx.get(publisher.url, params={"token": publisher.token.get_secret_value()}, trust_env=False, timeout=60).status_code == 200
 
 
 def test_the_start_text_says_what_protects(published):

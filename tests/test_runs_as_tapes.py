@@ -10,6 +10,7 @@ from captures import book_of
 import hftlab as hl
 from hftlab.data.journal import Journal
 from hftlab.data.recordings import load
+from hftlab.data.run_files import read_values, shows_our_orders
 from hftlab.data.streaming import stream
 from hftlab.engine.spec import RunSpec
 from hftlab.errors import DataError, FormatError, InputError
@@ -17,8 +18,10 @@ from hftlab.types import (
     ACCEPTED,
     AMEND,
     ASK,
+    BBO,
     BID,
     CANCEL,
+    CANCELED,
     DEPTH,
     EVENT,
     FILL,
@@ -122,6 +125,48 @@ def test_orders_that_rested_beside_the_book_leave_it_as_it_was(tmp_path):
     assert load(run).rows.tobytes() == market.tobytes()
     assert load(run / "journal").rows.tobytes() == market.tobytes()
     assert np.concatenate(list(stream(run).chunks(10))).tobytes() == market.tobytes()
+
+
+PERP = hl.Instrument.bundled("binanceusdm:BTC/USDT:USDT")
+KINDS = {
+    "matched": (hl.SynthFeed(BTC), hl.PaperVenue(BTC), BTC),
+    "modelled": (hl.SynthFeed(BTC), hl.PaperVenue(BTC, fills="modelled"), BTC),
+    "replayed": (hl.ReplayFeed(__file__), hl.PaperVenue(), BTC),
+    **{mode: (hl.LiveFeed(PERP, server="http://127.0.0.1:1"), hl.LiveVenue(mode), PERP) for mode in ("paper", "shadow", "live")},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_file_of_a_run_and_its_records_agree_on_whose_orders_the_feed_shows(tmp_path, kind):
+    spec = spec_of(*KINDS[kind])
+    spec.save(tmp_path)
+    shows = shows_our_orders(read_values(tmp_path))
+    assert shows is bool(spec.state().markets["spec"]["own_in_book"][0])
+    assert shows is (kind in ("matched", "live"))
+
+
+def test_at_a_venue_our_lots_are_taken_out_of_the_best_prices_too(tmp_path):
+    # By hand: others bid 5 at 100; we bid 3 at 101, alone, and leave. The venue's best price of ours alone is no best price of theirs.
+    rows = np.array(
+        [
+            (START + n, START + n, ticks, lots, leaves, order_id, n, kind, BID, flags, 0)
+            for n, kind, ticks, lots, leaves, order_id, flags in (
+                (1, DEPTH, 100, 5, 0, 0, LAST),
+                (2, BBO, 100, 5, 0, 0, LAST),
+                (3, ACCEPTED, 101, 3, 3, 9, 0),
+                (3, BBO, 101, 3, 0, 0, LAST),
+                (4, DEPTH, 101, 3, 0, 0, LAST),
+                (5, BBO, 101, 4, 0, 0, LAST),
+                (6, CANCELED, 101, 0, 0, 9, 0),
+                (6, DEPTH, 101, 1, 0, 0, LAST),
+            )
+        ],
+        EVENT,
+    )
+    run = written(tmp_path / "run", spec_of(*KINDS["live"]), rows)
+    left = [(DEPTH, 100, 5), (BBO, 100, 5), (DEPTH, 101, 0), (BBO, 101, 1), (DEPTH, 101, 1)]
+    for market in (load(run).rows, np.concatenate(list(hl.attach(run).chunks()))):
+        assert [(int(one["kind"]), int(one["price_ticks"]), int(one["qty_lots"])) for one in market] == left
 
 
 def test_a_replayed_tape_comes_back_as_it_was(tmp_path):

@@ -372,5 +372,16 @@ def test_a_session_that_was_matched_goes_on_at_a_modelled_exchange_without_its_o
     assert changed.assumptions["queue"] == hl.Queue(model="risk_averse").text()
     assert changed.assumptions["latency"] == hl.Latency(order_ms=5).text()
     assert "without our own orders" in changed.assumptions["from there"]
-    with pytest.raises(InputError, match="from a session"):
+    with pytest.raises(InputError, match=r"comes from a session, run\. Wanted for its moments"):
         hl.at(report, 5)
+    # What went on from a moment has no call that makes it again, and each that would need one says so.
+    for wants in (
+        changed.bracket,
+        lambda: changed.sensitivity({}),
+        lambda: hl.bundle(changed, tmp_path / "x.zip"),
+        lambda: hl.at(changed, 5),
+    ):
+        with pytest.raises(InputError, match=r"went on from a moment .*quoter FixedSpread.*Wanted for .*hl\.backtest"):
+            wants()
+    with pytest.raises(InputError, match=r"part of a run.*first .* events"):
+        here.happened().bracket()

@@ -30,7 +30,7 @@ from hftlab.kernels import core
 from hftlab.params import Limits, Quoter
 from hftlab.strict import choice, number, spread
 from hftlab.tunable import TUNABLE
-from hftlab.types import EVENT
+from hftlab.types import EVENT, STOP, TIMER
 from hftlab.usercode.functions import decide_of
 from hftlab.usercode.run import runner
 
@@ -85,29 +85,30 @@ def ab(
     """Compare quoter B (`other`: a quoter, or the parameters in which it differs) with A, paired in time. Returns an AB.
 
     `source`: the report of a backtest (A is its quoter), a tape or stream with `quoter` and `limits`, or a session (its view, or run
-    name), whose market data without our orders both arms then run on, with the parameters that it started with. `options` go to
-    `hl.backtest`. `design`: "both" arms over everything, in `blocks` stretches; or "switched" by `schedule` in one run. Few and long stretches: an
-    inventory that the arms have built differently makes neighbours alike, and the test takes stretches as apart from one another.
+    name), whose market data without our orders both arms then run on, with the parameters that it started with: without its strategy and
+    the commands that it got, as the result then says. `options` go to `hl.backtest`. `design`: "both" arms over everything, in `blocks`
+    stretches; or "switched" by `schedule` in one run. Few and long stretches: an inventory that the arms have built differently makes
+    neighbours alike, and the test takes stretches as apart from one another.
     Raises InputError, UnknownName, and what `hl.backtest` and `replay` raise.
     """
     choice(design, DESIGNS, "design")
     number(level, "level", 0.5, 0.999)
     report = source if isinstance(source, Report) else None
-    tape, call = _of_report(source) if report is not None else _of_source(source, quoter, limits)
+    tape, call, left_out = _of_report(source) if report is not None else _of_source(source, quoter, limits)
     call |= options
     first = spread(call["quoter"], len(tape.instruments), "quoters")
     second = tuple(_changed(one, other) if i == market else one for i, one in enumerate(first))
     if design == "switched":
-        return switched(
-            tape, first, second, schedule or Schedule(), market=market, level=level, **{k: v for k, v in call.items() if k != "quoter"}
-        )
+        call.pop("quoter")
+        found = switched(tape, first, second, schedule or Schedule(), market=market, level=level, **call)
+        return dataclasses.replace(found, said=found.said + left_out)
     if isinstance(blocks, bool) or not isinstance(blocks, int) or blocks < BLOCKS_MIN:
         raise InputError(f"blocks was {blocks!r}; wanted {BLOCKS_MIN} or more: with fewer no p-value can be small.")
     one = report if report is not None and not options else backtest(tape=tape, **call)
     two = backtest(tape=tape, **(call | {"quoter": second}))
     edges = np.linspace(one.facts.start_ns, max(one.facts.end_ns, two.facts.end_ns), blocks + 1).astype(np.int64)
     a, b = (measures(made, market, edges[:-1], edges[1:]) for made in (one, two))
-    return AB(a, b, blocks, level, f"both arms over the same market, {blocks} stretches of {(edges[1] - edges[0]) / 1e9:,.1f} s")
+    return AB(a, b, blocks, level, f"both arms over the same market, {blocks} stretches of {(edges[1] - edges[0]) / 1e9:,.1f} s{left_out}")
 
 
 def switched(
@@ -196,26 +197,28 @@ def _run_switched(
     return Report.of(state, collector, rows=int(state.desk["rows"][0]), took_s=took_s), start_ns
 
 
-def _of_report(report: Report) -> tuple[Any, dict[str, Any]]:
-    if report.origin is None:
-        raise InputError(
-            "this report has no tape to run a second arm on: it comes from a session. Pass the session itself, or its run name."
-        )
-    return report.origin.tape, dict(report.origin.call)
+def _of_report(report: Report) -> tuple[Any, dict[str, Any], str]:
+    origin = report.origin_for("a second arm (of a session: pass the session itself, or its run name)")
+    return origin.tape, dict(origin.call), ""
 
 
-def _of_source(source: Any, quoter: Quoter | None, limits: Limits | None) -> tuple[Any, dict[str, Any]]:
+def _of_source(source: Any, quoter: Quoter | None, limits: Limits | None) -> tuple[Any, dict[str, Any], str]:
+    """Return the tape, the call of arm A, and in words what of a session its arms do not have: the commands that it got."""
     if isinstance(source, str | Path | View | Replay):
         again = source if isinstance(source, Replay) else replay(source)
         spec = again.spec
         venue = {"fees": spec.venue.fees, "latency": spec.venue.latency, "queue": spec.venue.queue}
         steps = {"timer_ms": spec.timer_ms, "sample_ms": spec.sample_ms, "bar_s": spec.bar_s}
-        return again.tape(), {"instrument": None, "quoter": quoter or spec.quoters, "limits": limits or spec.limits} | venue | steps
+        call = {"instrument": None, "quoter": quoter or spec.quoters, "limits": limits or spec.limits} | venue | steps
+        told = int(np.count_nonzero(~np.isin(again.steering["kind"], (TIMER, STOP))))
+        missing = [f"the {told} rows of commands that it got"] if told else []
+        missing += ["its strategy (pass strategy=…)"] if spec.strategy is not None else []
+        return again.tape(), call, f"; of the session without {' and '.join(missing)}" if missing else ""
     if not hasattr(source, "chunks"):
         raise InputError(f"the source was a {type(source).__name__}; wanted a report, a tape, a stream, or a session or its run name.")
     if quoter is None or limits is None:
         raise InputError("a tape says nothing of a quoter; wanted quoter=… (arm A) and limits=….")
-    return source, {"instrument": None, "quoter": quoter, "limits": limits}
+    return source, {"instrument": None, "quoter": quoter, "limits": limits}, ""
 
 
 def _changed(quoter: Quoter, other: Other) -> Quoter:

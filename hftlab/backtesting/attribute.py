@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -50,11 +49,11 @@ def attribute(
     """
     number(window_ms, "window_ms", 0, 1e6)
     again = journal if isinstance(journal, Replay) else replay(journal)
-    if fit is None and (queue is None or latency is None):
-        fit = fit_fills(again)
+    if queue is None or latency is None:
+        fit = fit_fills(again) if fit is None else fit
+        queue, latency = fit.queue if queue is None else queue, fit.latency if latency is None else latency
     count = len(again.spec.instruments)
-    queues = tuple(Queue.of(one) for one in _each(queue if queue is not None or fit is None else fit.queue, count, "queue models"))
-    latencies = _each(latency if latency is not None or fit is None else fit.latency, count, "latencies")
+    queues, latencies = Queue.each(queue, count), spread(latency, count, "latencies")
     tape, market = again.tape(), again.market()
     shift_ns = tape.notes.clock_shift_ns
     market["ts_recv_ns"] += shift_ns
@@ -69,10 +68,6 @@ def attribute(
         "tape": " ".join(text for _, text in tape.notes.sentences) or "our orders never were in the public book.",
     }
     return Attribution(markets, assumptions)
-
-
-def _each(value: Any, count: int, what: str) -> tuple[Any, ...]:
-    return (value,) * count if isinstance(value, str) else spread(value, count, what)
 
 
 @dataclass(frozen=True)

@@ -57,13 +57,12 @@ def bundle(report: Report, path: str | Path, *, with_tape: bool = False) -> Path
 
     Returns the path. Raises InputError for a report that cannot run again, or for arguments that cannot travel.
     """
-    if report.origin is None:
-        raise InputError("this report cannot run again: it comes from a session. A bundle wants the report of hl.backtest(…).")
-    path, tape = Path(path), report.origin.tape
+    origin = report.origin_for("a bundle")
+    path, tape = Path(path), origin.tape
     if with_tape and not isinstance(tape, Tape):
         raise InputError("with_tape wants a Tape in memory; a streamed one stays in its files. Bundle without it, and pass tape= to check.")
     digest, rows = tape_digest(tape)
-    call = {name: encode(value, name) for name, value in report.origin.call.items()}
+    call = {name: encode(value, name) for name, value in origin.call.items()}
     about = {
         "hftlab_bundle": FORMAT,
         "hftlab": sys.modules["hftlab"].__version__,  # of the code that runs, installed or not

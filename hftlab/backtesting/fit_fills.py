@@ -24,26 +24,26 @@ from hftlab.types import GAP
 
 @keywords
 def fit_fills(
-    journal: str | Path | View | Replay, *, train: float = 0.7, grace_s: float = 1.0, replicates: int = 200, seed: int = 0
+    journal: str | Path | View | Replay, *, train_frac: float = 0.7, grace_s: float = 1.0, replicates: int = 200, seed: int = 0
 ) -> FillFit:
     """Fit latencies and queue model to the fills of a session, and say how often they are wrong about orders not used for it.
 
     `journal` is a run's name or directory, its View, or its Replay. The queue is fitted to our orders at the times they truly came to
     the venue, on the session's market data without them (see `analytics.divergence.tape`), so that it answers for the queue alone; the
-    model fitted to the first `train` of the orders is judged on the rest. A lot filled by the model alone or live alone is wrong as a
+    model fitted to the first `train_frac` of the orders is judged on the rest. A lot filled by the model alone or live alone is wrong as a
     whole, one filled in both by how far apart in time, whole from `grace_s` on. Intervals are 95 %, from `replicates` draws of blocks
     of the session; the same arguments give the same result.
 
     Raises DataError for what is no run, InputError for too few orders or fills, TapeError.
     """
-    number(train, "train", 0.1, 0.95)
+    number(train_frac, "train_frac", 0.1, 0.95)
     number(grace_s, "grace_s", 0.001, 600)
     number(replicates, "replicates", 10, 100_000)
     again = journal if isinstance(journal, Replay) else replay(journal)
     tape, market = again.tape(), again.market()
     market["ts_recv_ns"] += tape.notes.clock_shift_ns
-    fits = tuple(_market(again, tape, market, i, train, grace_s, replicates, seed) for i in range(len(again.spec.instruments)))
-    return FillFit(fits, str(again.directory), _assumptions(again, tape, train, grace_s))
+    fits = tuple(_market(again, tape, market, i, train_frac, grace_s, replicates, seed) for i in range(len(again.spec.instruments)))
+    return FillFit(fits, str(again.directory), _assumptions(again, tape, train_frac, grace_s))
 
 
 def _market(

@@ -11,6 +11,7 @@ from hftlab.analytics.divergence.tape import own_rows, strip_own
 from hftlab.backtesting.run import play
 from hftlab.data import journal as jn
 from hftlab.data.frame import Frame
+from hftlab.data.recordings_journal import market_rows_of
 from hftlab.data.snapshot import SnapshotReader
 from hftlab.data.state import State
 from hftlab.data.tape import Tape
@@ -57,7 +58,7 @@ class Replay:
 
     def market(self) -> np.ndarray:
         """Return the market rows as we received them, our own orders still in them."""
-        return np.concatenate([np.zeros(0, EVENT), *(_received(rows) for rows in self.chunks())])
+        return np.concatenate([np.zeros(0, EVENT), *(market_rows_of(rows, None) for rows in self.chunks())])
 
     @property
     def one_clock(self) -> bool:
@@ -170,11 +171,3 @@ def kept(rows: np.ndarray) -> np.ndarray:
     """Return the requests, reports and fees among the rows that a step wrote."""
     kinds = rows["kind"]
     return rows[((kinds >= ACCEPTED) & (kinds <= PAYMENT)) | ((kinds >= SUBMIT) & (kinds <= CANCEL)) | (kinds == FEE)]
-
-
-def _received(rows: np.ndarray) -> np.ndarray:
-    """Return the market rows as the desk got them: where both copies are journaled, ours."""
-    marks = rows["flags"] & (AT_EXCHANGE | AT_DESK)
-    market = rows[(rows["kind"] < TIMER) & (marks != AT_EXCHANGE)]
-    market["flags"] &= ~np.uint16(AT_EXCHANGE | AT_DESK)
-    return market

@@ -102,8 +102,7 @@ def prepare(tape: Tape | Stream, call: Mapping[str, Any]) -> Prepared:
     instruments = instruments_of(tape, call["instrument"])
     m = len(instruments)
     latencies, schedules = spread(call["latency"] or Latency(), m, "latencies"), spread(call["fees"] or Fees(), m, "fees")
-    queue = call["queue"]
-    models = tuple(Queue.of(one) for one in ((queue,) * m if isinstance(queue, str) else spread(queue, m, "queue models")))
+    models = Queue.each(call["queue"], m)
     quoters, bounds = spread(call["quoter"], m, "quoters"), spread(call["limits"], m, "limits")
     pace = {"sample_ms": call["sample_ms"], "bar_s": call["bar_s"]}
     state = build(instruments, quoters, bounds, fees=schedules, latency=latencies, queue=models, **pace)

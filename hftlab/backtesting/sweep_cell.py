@@ -153,7 +153,7 @@ def state_of(shared: Shared, arguments: Mapping[str, Any]) -> tuple[State, tuple
         spread(arguments["limits"], m, "limits"),
         fees=spread(fees or Fees(), m, "fees"),
         latency=latencies,
-        queue=tuple(Queue.of(one) for one in ((queue,) * m if isinstance(queue, str) else spread(queue, m, "queue models"))),
+        queue=Queue.each(queue, m),
         sample_ms=shared.options["sample_ms"],
         bar_s=shared.options["bar_s"],
     )

@@ -73,7 +73,7 @@ def _stage(stage: State, change: Change, said: dict[str, str]) -> dict[str, str]
     m = len(stage.instruments)
     queue, latency = change.queue, change.latency
     if queue is not None:
-        models = [Queue.of(one) for one in ((queue,) * m if isinstance(queue, str) else spread(queue, m, "queue models"))]
+        models = Queue.each(queue, m)
         for i, model in enumerate(models):
             model.fill(stage.exchanges[i : i + 1])
         said["queue"] = " | ".join(model.text() for model in models)

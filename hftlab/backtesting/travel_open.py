@@ -72,12 +72,7 @@ def _of_report(report: Report) -> Course:
     known = _reports.get(id(report))
     if known is not None and known[0]() is report:
         return known[1]
-    origin = report.origin
-    if origin is None:
-        raise InputError(
-            "this report cannot run again: it comes from a session. Give the session itself: hl.at(session, …), or its directory."
-        )
-    course = _again(origin, report.digest)
+    course = _again(report.origin_for("its moments (of a session: hl.at(session, …), or its directory)"), report.digest)
     number = id(report)
     _reports[number] = (weakref.ref(report, lambda _: _reports.pop(number, None)), course)
     return course

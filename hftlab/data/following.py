@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import yaml
 
-from hftlab.data.recordings_journal import SPEC, Ours, market_rows_of, shows_our_orders
+from hftlab.data.recordings_journal import Ours, market_rows_of
 from hftlab.data.rows import Rows
+from hftlab.data.run_files import read_values, shows_our_orders
 from hftlab.errors import DataError
 from hftlab.types import EVENT
 
@@ -17,15 +17,13 @@ PIECE_ROWS = 1 << 18  # 16 MB of journal read together
 class Follower:
     """Reads the journal of a run directory from its first row on; each `chunks()` goes on where the last one ended.
 
-    What our own orders put into a simulated market's book is taken out, as `hl.load(run)` does.
+    What our own orders put into the book is taken out, as `hl.load(run)` does; see `recordings_journal` for how exact that is.
+    Raises DataError for what is no run directory.
     """
 
     def __init__(self, run: Path) -> None:
-        path = run / SPEC
-        if not path.is_file():
-            raise DataError(f"{run} is no run directory: it has no {SPEC}; wanted one that hl.start wrote.")
         self._journal = run / "journal"
-        self._ours = Ours() if shows_our_orders(yaml.safe_load(path.read_text(encoding="utf-8"))) else None
+        self._ours = Ours() if shows_our_orders(read_values(run)) else None
         self._segment = 0
         self._offset = 0
         self.journal_rows = 0

@@ -1,28 +1,28 @@
 """The market rows of a session's run, read back from its journal.
 
-Where the feed's own matching engine filled our orders, the recorded book shows them, and the prints show our trades. The
-journal knows every order of ours, so what is ours is taken out again: our resting lots from each level, our takes from the
-prints. What others did because we were there stays, for nobody knows what they would have done.
+Where our orders went to the market that the feed tells of (a real venue, or the simulated market's matching engine), the recorded
+book shows them, and the prints show our trades. The journal knows every order of ours, so what is ours is taken out again: our
+resting lots from each level, our takes from the prints. What others did because we were there stays, for nobody knows what they
+would have done.
+
+This reads forwards and once, as a session that goes on must be read. At a venue the book and our reports come over two streams, so
+for as long as one is behind the other a level shows our lots or lacks them twice; `hftlab.backtesting.replay` looks back over a whole
+session and takes them out by the exchange's clock.
 """
 
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from hftlab.data.journal import parts
 from hftlab.data.reading import Reading
 from hftlab.data.rows import Rows
-from hftlab.errors import DataError
+from hftlab.data.run_files import FILE, read_values, shows_our_orders
 from hftlab.instrument import Instrument
-from hftlab.types import ACCEPTED, AMENDED, AT_DESK, AT_EXCHANGE, CANCELED, DEPTH, FILL, LAST, MAKER, TIMER, TRADE
-
-SPEC = "spec.yaml"
-"""What a run directory holds beside its journal (`hftlab.engine.spec` writes it)."""
+from hftlab.types import ACCEPTED, AMENDED, AT_DESK, AT_EXCHANGE, BBO, CANCELED, DEPTH, FILL, LAST, MAKER, TIMER, TRADE
 
 Level = tuple[int, int, int]  # side, price in ticks, lots
 
@@ -31,7 +31,7 @@ _REPORTS = (ACCEPTED, AMENDED, CANCELED, FILL)
 
 def is_run(path: Path) -> bool:
     """Return whether a path is a run directory, or the journal in one."""
-    return path.is_dir() and (_run_of(path) / SPEC).is_file()
+    return path.is_dir() and (_run_of(path) / FILE).is_file()
 
 
 def _run_of(path: Path) -> Path:
@@ -41,9 +41,7 @@ def _run_of(path: Path) -> Path:
 def read_run(path: Path, reading: Reading) -> Iterator[Rows]:
     """Yield the market rows of a run, in the order in which they were received. Raises DataError, InputError."""
     run = _run_of(path)
-    values = yaml.safe_load((run / SPEC).read_text(encoding="utf-8"))
-    if not isinstance(values, dict) or "instruments" not in values:
-        raise DataError(f"{run / SPEC} is not the spec of a run; wanted the file that hl.start wrote.")
+    values = read_values(run)
     places = np.array([_place(reading, Instrument(**one)) for one in values["instruments"]])
     ours = Ours() if shows_our_orders(values) else None
     for journaled in parts(run / "journal"):
@@ -79,15 +77,10 @@ def _place(reading: Reading, instrument: Instrument) -> int:
     return found
 
 
-def shows_our_orders(values: dict[str, Any]) -> bool:
-    """Return whether the feed of a run showed our own orders: where they went to its matching engine."""
-    return values["feed"]["type"] == "SynthFeed" and values["venue"].get("fills") != "modelled"
-
-
 class Ours:
     """Our resting lots by level, and what we just took, as the reports in a journal tell them.
 
-    The matching engine writes the reports of an event in front of its market rows, so one walk in journal order is enough.
+    The matching engine writes the reports of an event in front of its market rows, so there one walk in journal order is exact.
     """
 
     def __init__(self) -> None:
@@ -123,11 +116,13 @@ class Ours:
             self._resting[key] = (*self._resting[key][:2], leaves)
 
     def _strip(self, rows: Rows, keep: npt.NDArray[np.bool_]) -> None:
+        levels, best = np.isin(rows["kind"], (DEPTH, BBO)), rows["kind"] == BBO
         for (instrument, _), (side, ticks, lots) in self._resting.items():
-            level = (rows["kind"] == DEPTH) & (rows["price_ticks"] == ticks) & (rows["side"] == side) & (rows["instrument"] == instrument)
+            level = levels & (rows["price_ticks"] == ticks) & (rows["side"] == side) & (rows["instrument"] == instrument)
             if level.any():
                 rows["qty_lots"][level] = np.maximum(rows["qty_lots"][level] - lots, 0)
                 self._levels += int(np.count_nonzero(level))
+                keep[level & best & (rows["qty_lots"] == 0)] = False  # a best price that was ours alone says nothing of the others
         for i in np.flatnonzero(rows["kind"] == TRADE) if self._taken else ():
             row = rows[i]
             when = (int(row["instrument"]), int(row["ts_exch_ns"]), int(row["side"]), int(row["price_ticks"]))

@@ -110,7 +110,7 @@ def build(
         raise InputError(f"the instruments are settled in {found}; wanted one currency for one desk.")
     m = len(instruments)
     all_fees, latencies = spread(fees or Fees(), m, "fees"), spread(latency or Latency(), m, "latencies")
-    queues = spread(queue, m, "queue models") if not isinstance(queue, str) else (queue,) * m
+    queues = Queue.each(queue, m)
     desk, markets, exchanges = records(np.zeros(1, DESK)), records(np.zeros(m, MARKET)), records(np.zeros(m, EXCHANGE))
     for i, instrument in enumerate(instruments):
         market, exchange = markets[i : i + 1], exchanges[i : i + 1]
@@ -128,7 +128,7 @@ def build(
             for name in ("anchor_ticks", "best_bid_ticks", "best_ask_ticks"):
                 book[name] = NO_PRICE
         latencies[i].fill(exchange)
-        Queue.of(queues[i]).fill(exchange)
+        queues[i].fill(exchange)
         exchange["rng"] = rng_seed(latencies[i].seed + i)
     venues = list(dict.fromkeys(one.venue for one in instruments))
     if len(venues) > VENUES:

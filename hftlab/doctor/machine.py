@@ -80,7 +80,7 @@ def kernels(world: World) -> Iterator[Finding]:
         "kernels",
         f"{compiled} compiled",
         fine=compiled > 0,
-        wanted="a warm cache: the first start compiles for a minute or two",
+        wanted="a warm cache: the first start compiles for two to three minutes",
         todo="run `hftlab warm`",
         otherwise=WARN,
     )

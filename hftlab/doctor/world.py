@@ -81,6 +81,7 @@ def this_world(runs: Path | None = None, clock_of: str = "") -> World:
 def port_free(port: int) -> bool:
     """Say whether a port of the loopback address can be bound; 0 asks for any."""
     with closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as those who will bind it: a port that is only cooling off is free
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

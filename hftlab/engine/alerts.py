@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from hftlab.config import Settings
+from hftlab.data.run_files import CLEAN, read_instruments, read_values
 from hftlab.data.snapshot import SnapshotReader
 from hftlab.engine.alert_book import Alert, Book
 from hftlab.engine.alert_channels import Channel, Message, channels_of
@@ -22,7 +23,6 @@ from hftlab.engine.alert_rules import Condition, Rules
 from hftlab.engine.clock import wall_now_ns
 from hftlab.engine.lines_file import last_objects
 from hftlab.engine.log import JsonLines
-from hftlab.engine.run_files import CLEAN, read_instruments, read_values
 from hftlab.engine.settings import settings_of
 from hftlab.errors import DataError, HftlabError
 from hftlab.secret import scrub

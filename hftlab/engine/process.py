@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from hftlab.engine.compiling import Compiling
 from hftlab.engine.settings import settings_from
 from hftlab.engine.spec import RunSpec, load_spec
 from hftlab.engine.view import Session, View, engine_alive, log_tail
 from hftlab.errors import EngineDied, InputError, RunInUse
-from hftlab.kernels.jit import cache_dir
 from hftlab.params import Limits, Quoter
 from hftlab.strict import keywords, spread
 from hftlab.usercode.functions import decide_of
@@ -27,7 +27,8 @@ from hftlab.venues.feeds import Feed, Venue
 from hftlab.venues.live.spec import LiveFeed, LiveVenue, check_live
 from hftlab.venues.sources import feed_instruments
 
-START_S = 240.0  # an engine that finds no compiled kernels compiles them first
+START_S = 240.0
+COLD_S = 1800.0  # an engine that finds no compiled kernels compiles them first: minutes, on a busy machine ten and more
 RUNS = Path("runs")
 
 
@@ -143,8 +144,8 @@ def _make(directory: Path, *, replace: bool) -> None:
 
 
 def _launch(directory: Path) -> Session:
-    if not cache_dir().exists():
-        print("the kernels are compiled once, which takes a minute or two; `hftlab warm` does it ahead of time …")
+    compiling = Compiling()
+    patience_s = COLD_S if compiling.cold else START_S
     (directory / "control.json").unlink(missing_ok=True)
     with (directory / "stderr.txt").open("ab") as stderr:
         process = subprocess.Popen(
@@ -156,8 +157,9 @@ def _launch(directory: Path) -> Session:
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
     reap(process)
-    end = time.monotonic() + START_S
-    while time.monotonic() < end:
+    began_s = time.monotonic()
+    while (waited_s := time.monotonic() - began_s) < patience_s:
+        compiling.tell(waited_s)
         code = process.poll()
         if code is not None:
             raise EngineDied(f"the engine of {directory.name} ended at once (exit code {code}). Its last words:\n{log_tail(directory)}")
@@ -165,7 +167,7 @@ def _launch(directory: Path) -> Session:
             return Session(directory)
         time.sleep(0.01)
     process.kill()
-    raise EngineDied(f"the engine of {directory.name} was not ready within {START_S:g} s. Its last words:\n{log_tail(directory)}")
+    raise EngineDied(f"the engine of {directory.name} was not ready within {patience_s:g} s. Its last words:\n{log_tail(directory)}")
 
 
 def reap(process: subprocess.Popen[bytes]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hftlab.config import Settings, load
-from hftlab.engine.run_files import FILE, read_values
+from hftlab.data.run_files import FILE, read_values
 from hftlab.venues.feeds import PaperVenue, ReplayFeed, SynthFeed
 from hftlab.venues.live.spec import LiveFeed, LiveVenue
 

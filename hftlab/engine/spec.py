@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
+from hftlab.data.run_files import CLEAN, FILE, read_instruments, read_values
 from hftlab.data.state import State, build
-from hftlab.engine.run_files import CLEAN, FILE, read_instruments, read_values
 from hftlab.errors import DataError
 from hftlab.instrument import Instrument
 from hftlab.kernels import core

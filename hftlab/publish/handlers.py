@@ -4,6 +4,7 @@ import html
 import re
 import sys
 import time
+from functools import partial
 from typing import Any
 
 from jupyter_core.utils import run_sync
@@ -19,7 +20,7 @@ from voila.tornado.handler import TornadoVoilaHandler
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 from voila.tornado.treehandler import TornadoVoilaTreeHandler
 
-from hftlab.publish.gate import SUBPROTOCOL, Gate
+from hftlab.publish.gate import BYTES_MAX, SUBPROTOCOL, Gate
 
 PAGES = {
     "trading_desk": "Trading desk",
@@ -171,6 +172,13 @@ class Viewer(Voila):
             (rf"{prefix}api/kernels/(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)", ReadKernel),
             *kept,
         ]
+
+    def listen(self) -> None:
+        """Listen, and serve until the end. Heads and bodies come in time and are short: Tornado would wait an hour, and take 100 MB."""
+        patience_s = self.tornado_settings["head_s"]
+        bounds = {"idle_connection_timeout": patience_s, "body_timeout": patience_s, "max_body_size": BYTES_MAX}
+        self.app.listen = partial(self.app.listen, **bounds)
+        super().listen()
 
     def stop(self) -> None:
         """End all kernels, at once: they hold nothing that would have to be put away."""

@@ -50,6 +50,7 @@ class Serving:
     gone_s: float = 20.0  # a page whose socket broke may come back for so long; then its kernel ends
     prefix: str = "/"  # what stands before the path of every page, where a proxy adds it
     token: SecretStr | None = None  # of the pages; a new one if None
+    head_s: float = 20.0  # so long may a request take to come in, and a connection be silent between two
 
 
 def free_port(port: int) -> int:
@@ -147,6 +148,7 @@ class Publisher:
             "ready": self.serving.ready,
             "viewers": self.serving.viewers,
             "gone_s": self.serving.gone_s,
+            "head_s": self.serving.head_s,
             "env": environment,
         }
         with (self.private / "server.log").open("ab") as log:

@@ -18,7 +18,7 @@ EXTENSIONS = ["@jupyter-widgets/jupyterlab-manager", "anywidget", "bqplot", "bqs
 
 
 def settings_of(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of Voila as traitlets want them. `given`: token, prefix, theme, ready, viewers, gone_s, env, and the cage's JSON."""
+    """Return the settings of Voila as traitlets want them. `given`: token, prefix, theme, ready, viewers, gone_s, head_s, env, and the cage's JSON."""
     cage = Cage.of(given["cage"])
     return {
         "Voila": {
@@ -32,6 +32,7 @@ def settings_of(given: dict[str, Any]) -> dict[str, Any]:
             "connection_dir_root": cage.private,
             "tornado_settings": {
                 "viewers_max": given["viewers"],
+                "head_s": given["head_s"],
                 "websocket_max_message_size": BYTES_MAX,
                 "headers": {
                     "Content-Security-Policy": "frame-ancestors 'self'; object-src 'none'; base-uri 'self'; form-action 'self'",

@@ -81,6 +81,8 @@ def can_view(seat: Seat, run: Path) -> str:
         )
     except OSError as error:
         return str(error)
+    except subprocess.TimeoutExpired:
+        return f"Python did not start within {TRY_S:g} s"
     return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["it could not start"])[-1]
 
 

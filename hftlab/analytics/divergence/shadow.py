@@ -17,7 +17,7 @@ from hftlab.errors import InputError
 from hftlab.instrument import Instrument
 from hftlab.kernels import core
 from hftlab.params import Limits, Quoter
-from hftlab.strict import keywords, number, spread
+from hftlab.strict import keywords, number
 from hftlab.types import ACCEPTED, FILL, PAYMENT
 
 NAMES = ("optimistic", "modelled", "pessimistic")
@@ -50,7 +50,7 @@ class Divergence:
         self.instruments = tuple(instruments)
         self._run = core.run if run is None else run
         count = len(self.instruments)
-        modelled = tuple(Queue.of(one) for one in ((queue,) * count if isinstance(queue, str) else spread(queue, count, "queue models")))
+        modelled = Queue.each(queue, count)
         queues = {"modelled": modelled} | {name: tuple(_as(one, model) for one in modelled) for name, model in BOUNDS.items()}
         self.states: dict[str, State] = {
             name: build(self.instruments, quoters, limits, fees=fees, latency=latency, queue=queues[name], sample_ms=sample_ms, bar_s=bar_s)

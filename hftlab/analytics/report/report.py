@@ -190,11 +190,21 @@ class Report(ReportReturns, ReportLuck, MarkoutsOfReport, ReportCosts):
         books = tuple(report.origin.book_at if report.origin is not None else None for report in (self, other))
         return diverge(self.facts.own, other.facts.own, self.instruments, (books[0], books[1]), depth)
 
+    def origin_for(self, who: str) -> Origin:
+        """Return what the run can be made again from. Raises InputError, in which `who` wants it, for a report that has nothing of it."""
+        if self.origin is not None:
+            return self.origin
+        if self.run is not None:
+            why = f"it comes from a session, {self.run.name}"
+        else:
+            part = self.assumptions.get("changed") or self.assumptions.get("part")
+            why = "it is of a part of a run, or of one that went on from a moment" + (f" ({part})" if part else "")
+        raise InputError(f"this report cannot run again: {why}. Wanted for {who}: the report of hl.backtest(…).")
+
     def bracket(self) -> br.Bracket:
         """Run again with the harshest and the kindest queue and return the three. Raises InputError for a run without an origin."""
-        if self.origin is None:
-            raise InputError("this report cannot run again: it comes from a session. A bracket wants the report of hl.backtest(…).")
-        harsh, kind = (self.origin.again(queue=queue) for queue in (br.PESSIMISTIC, br.OPTIMISTIC))
+        origin = self.origin_for("a bracket")
+        harsh, kind = (origin.again(queue=queue) for queue in (br.PESSIMISTIC, br.OPTIMISTIC))
         return br.Bracket({"pessimistic": harsh, "modelled": self, "optimistic": kind})
 
     def sensitivity(
@@ -205,9 +215,7 @@ class Report(ReportReturns, ReportLuck, MarkoutsOfReport, ReportCosts):
         `cases` names each and gives the arguments of hl.backtest that differ: `{1: {"latency": hl.Latency(order_ms=1)}, 20: …}`;
         the first is what the others are compared with, numbers become a curve. `name` says what they are. Raises InputError, UnknownName.
         """
-        if self.origin is None:
-            raise InputError("this report cannot run again: it comes from a session. Sensitivity wants the report of hl.backtest(…).")
-        return sensitivity(self.origin, cases, tapes, blocks, name)
+        return sensitivity(self.origin_for("sensitivity"), cases, tapes, blocks, name)
 
     # --- pages ---------------------------------------------------------------------------------------------------------------
     def save_html(self, path: str | Path) -> Path:

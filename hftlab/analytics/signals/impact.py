@@ -59,8 +59,7 @@ def impact(report: Report, market: int = 0, *, interval_s: float = 1.0) -> Impac
 
     Raises InputError for a report without a tape, or with fewer than 30 steps in which both are known.
     """
-    if report.origin is None:
-        raise InputError("this report has no tape to read prints from: it comes from a session. Impact wants the report of hl.backtest(…).")
+    origin = report.origin_for("impact")
     instrument, step = report.instruments[market], int(number(interval_s, "interval_s", 0.01, 1e6) * 1e9)
     mine = report.samples[report.samples["instrument"] == market]
     ts_ns, fair = mine["ts_recv_ns"], mine["price_ticks"].view(np.float64) * float(instrument.tick_size)
@@ -71,7 +70,7 @@ def impact(report: Report, market: int = 0, *, interval_s: float = 1.0) -> Impac
         raise InputError(f"{max(len(times) - 1, 0)} steps of {interval_s:g} s fit into the run; wanted {INTERVALS_MIN} or more.")
     prices = fair[np.searchsorted(ts_ns, times, side="right") - 1]
     flow = np.zeros(len(times) - 1)
-    for rows in report.origin.chunks():
+    for rows in origin.chunks():
         prints = rows[(rows["kind"] == TRADE) & (rows["instrument"] == market)]
         at = np.searchsorted(times, prints["ts_recv_ns"], side="left") - 1  # a print at a boundary belongs to the step that ends there
         inside = (at >= 0) & (at < len(flow))

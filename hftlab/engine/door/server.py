@@ -11,18 +11,29 @@ from hftlab.engine.clock import wall_now_ns
 from hftlab.engine.door.app import make_app
 from hftlab.engine.door.board import Board
 from hftlab.engine.door.calls import Calls, Engine
+from hftlab.engine.door.prompt import HEAD_S, prompt
 from hftlab.engine.door.tokens import LIFE_S, Tokens
+from hftlab.errors import InputError
 
 CONNECTIONS_MAX = 200  # of the process's open files: the sockets to a venue need theirs
 
 
 class Door:
-    """Serves an engine whose first frame is published. `life_s`: how long a token is good."""
+    """Serves an engine whose first frame is published. `life_s`: how long a token is good; `head_s`: how long the head of a call may take.
 
-    def __init__(self, engine: Engine, directory: Path, port: int = 0, life_s: float = LIFE_S) -> None:
+    Raises InputError for a port that cannot be had.
+    """
+
+    def __init__(self, engine: Engine, directory: Path, port: int = 0, life_s: float = LIFE_S, head_s: float = HEAD_S) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", port))
+        try:
+            self._socket.bind(("127.0.0.1", port))
+        except OSError as error:
+            self._socket.close()
+            raise InputError(
+                f"the door's port {port} cannot be had ({error.strerror}); wanted a free one, or door.port 0, which takes any."
+            ) from error
         self._socket.listen(128)  # from here on a client waits for the server to start instead of being turned away
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._tokens = Tokens(directory, wall_now_ns, life_s)
@@ -37,6 +48,7 @@ class Door:
             lifespan="on",
             server_header=False,
             date_header=False,
+            http=prompt(head_s),
             ws="websockets-sansio",
             ws_max_size=1024,  # what a watcher sends is not read
             ws_per_message_deflate=False,

@@ -54,16 +54,13 @@ _CACHED_MAX = 1 << 12  # texts of prices, and of sizes, remembered of one market
 
 
 class _Sizes(SizeGrid):
-    """Sizes of a live stream: too many between two lots are told, for a stream that ends would be worse."""
+    """Sizes of a live stream: those between two lots are rounded, however many.
 
-    suspect = False
+    Only frames that the compiled reader declines come here, those with such sizes first of all: their share says nothing of the instrument.
+    """
 
     def check(self) -> None:
-        """Take note instead of raising."""
-        try:
-            super().check()
-        except ValueError:
-            self.suspect = True
+        """Raise nothing."""
 
 
 @dataclass(slots=True)
@@ -90,10 +87,6 @@ class SlowReader:
         self._ticker = msgspec.json.Decoder(Ticker).decode
         self._mark = msgspec.json.Decoder(Mark).decode
         self._past = msgspec.json.Decoder(list[Past]).decode
-
-    def suspects(self) -> list[Instrument]:
-        """Return the instruments whose sizes often lie between two lots: their lot size is likely wrong."""
-        return [market.instrument for market in self._markets if market.sizes.suspect]
 
     def read(self, payload: bytes, recv_ns: int, newest_ns: int) -> Message | None:
         """Return a message of one of our markets, else None (an answer, another symbol). `newest_ns` is for frames without a time.

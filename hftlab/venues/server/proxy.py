@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from hftlab.venues.server.connections import reset
 
-HEAD_BYTES_MAX = 16 * 1024
 HEAD_WAIT_S = 10.0
 CHUNK = 64 * 1024
 

@@ -1,5 +1,6 @@
 """The files of a run directory that anybody may read without loading the kernels."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,21 @@ def read_values(directory: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{directory} is no run directory: it holds no {FILE}. Runs lie under ./runs unless run=… said otherwise.")
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise DataError(f"{path} is no YAML: {error}") from error
     if not isinstance(values, dict) or "instruments" not in values:
         raise DataError(f"{path} is not the spec of a run; wanted the file that hl.start wrote.")
     return values
+
+
+def shows_our_orders(values: Mapping[str, Any]) -> bool:
+    """Return whether the feed of a run showed our own orders: they went to the market that the feed tells of.
+
+    It is what the records of the run say as `own_in_book`, read from the raw values of its spec.
+    """
+    feed, venue = values["feed"]["type"], values["venue"]
+    return (feed == "SynthFeed" and venue.get("fills") != "modelled") or (venue["type"] == "LiveVenue" and venue["mode"] == "live")
 
 
 def read_instruments(directory: Path) -> tuple[Instrument, ...]:
