@@ -273,9 +273,11 @@ def commands() -> str:
 def said(action: argparse.Action) -> str:
     """Return the help of an option, with its choices and its default where it has one."""
     choices = f" One of {', '.join(f'`{c}`' for c in action.choices)}." if action.choices else ""
-    plain = action.default in (None, False, argparse.SUPPRESS, "", [], ()) or "%(default)" in (action.help or "")
+    plain = action.default in (None, False, argparse.SUPPRESS, "", [], ()) or "default" in (action.help or "")
     text = (action.help or "") % {"default": action.default, "prog": "hftlab"}
-    return f"{text}{choices}{'' if plain else f' Default: `{action.default}`.'}"
+    # A folder of this clone is named as in any other.
+    found = str(action.default).replace(f"{ROOT}/", "")
+    return f"{text}{choices}{'' if plain else f' Default: `{found}`.'}"
 
 
 def entries() -> str:

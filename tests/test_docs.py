@@ -165,4 +165,5 @@ def test_the_words_of_the_code_reach_the_tables():
     for name, function in vars(hl).items():
         assert name not in hl.__all__ or tables.first(function)
     assert "hftlab doctor" in tables.commands()
+    assert str(ROOT) not in tables.commands()
     assert all(name in tables.tree() for name in ERRORS)
