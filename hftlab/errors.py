@@ -18,6 +18,7 @@ HftlabError
 │   ├── EngineDied                   it ended; the message carries the end of its log
 │   ├── EngineUnreachable            no answer at its door
 │   └── CommandRefused               it answered, and said no
+│       └── CommandOvertaken         a halt or a stop came after the command and went first
 ├── VenueError                       a venue that was asked something
 │   ├── VenueDown                    no answer, or "later": it may be tried again
 │   └── VenueRefused                 it said no, and will say no again
@@ -111,6 +112,10 @@ class EngineUnreachable(EngineError):
 
 class CommandRefused(EngineError):
     """The engine answered a command with a refusal."""
+
+
+class CommandOvertaken(CommandRefused):
+    """A halt or a stop that came after the command went first, so the command was not done; it is no fault of it."""
 
 
 class VenueError(HftlabError):

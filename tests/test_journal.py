@@ -1,5 +1,9 @@
 """The journal: what was appended is what is read, over segments, torn ends and holes."""
 
+import os
+import threading
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -81,3 +85,30 @@ def test_reopening_goes_on_in_the_last_segment(tmp_path):
 def test_no_journal_is_no_rows(tmp_path):
     assert jn.read(tmp_path / "nothing").dtype == EVENT
     assert len(jn.read(tmp_path / "nothing")) == 0
+
+
+def test_a_segment_that_ends_while_the_disk_is_asked_for_stops_nobody(tmp_path, monkeypatch):
+    # The thread that syncs copies the descriptor. Between the end of one segment and the next its number is nobody's, or a socket's.
+    made, close = jn.Journal(tmp_path, segment_rows=1), os.close
+
+    def close_slowly(fd):
+        close(fd)
+        if threading.current_thread() is threading.main_thread() and made._syncer is not None:
+            made.sync_soon()
+            end = time.monotonic() + 0.2
+            while made._syncer.is_alive() and time.monotonic() < end:
+                time.sleep(0.001)
+
+    made.sync_soon()
+    monkeypatch.setattr(jn.os, "close", close_slowly)
+    made.append(np.zeros(1, EVENT))
+    monkeypatch.undo()
+    made.append(np.zeros(1, EVENT))
+    made.sync_soon()
+    end = time.monotonic() + 30
+    while made.synced_rows < made.rows:
+        assert made._syncer.is_alive()
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    made.close()
+    assert len(jn.read(tmp_path)) == 2

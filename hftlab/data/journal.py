@@ -28,6 +28,7 @@ class Journal:
         self._number = int(found[-1].stem) if found else 0
         self._syncer: threading.Thread | None = None
         self._due = threading.Event()
+        self._swap = threading.Lock()  # a descriptor that is being closed must not be copied: its number may be a socket's by then
         self._closed = False
         self.rows = self.synced_rows = self.due_rows = 0  # appended by this process; of them on the disk; of them asked to be
         self._fd = self._open()
@@ -54,9 +55,10 @@ class Journal:
         if self._size >= self._segment_bytes:
             os.fdatasync(self._fd)
             self.synced_rows = self.rows
-            os.close(self._fd)
-            self._number += 1
-            self._fd = self._open()
+            with self._swap:
+                os.close(self._fd)
+                self._number += 1
+                self._fd = self._open()
             self._size = 0
 
     def sync_soon(self) -> None:
@@ -77,7 +79,8 @@ class Journal:
             if self._closed:
                 return
             # A copy of the descriptor: a segment may be closed meanwhile, and then all before it is on the disk.
-            rows, fd = self.due_rows, os.dup(self._fd)
+            with self._swap:
+                rows, fd = self.due_rows, os.dup(self._fd)
             try:
                 os.fdatasync(fd)
             finally:

@@ -19,7 +19,7 @@ from hftlab.engine.view_calibrate import CalibratesSession
 from hftlab.engine.view_logs import LogsOfView
 from hftlab.engine.view_market import MarketOfView
 from hftlab.engine.view_report import report_of
-from hftlab.errors import CommandRefused, DataError, EngineDied, EngineUnreachable
+from hftlab.errors import CommandOvertaken, CommandRefused, DataError, EngineDied, EngineUnreachable
 from hftlab.instrument import Instrument
 from hftlab.params import QUOTERS
 from hftlab.tunable import TUNABLE, to_human
@@ -171,9 +171,21 @@ class Session(View, CalibratesSession):
                 if answer.status_code != 401 or last:
                     break
                 self._control = self._read_control()  # the tokens were renewed
-        if answer.status_code != 200:
-            raise CommandRefused(str(answer.json()["error"]))
-        return dict(answer.json())
+        return self._read_answer(name, answer)
+
+    def _read_answer(self, name: str, answer: Any) -> dict[str, Any]:
+        """Return what the door answered. Raises CommandRefused, and EngineUnreachable for an answer that is none of the engine's."""
+        try:
+            said = dict(answer.json())
+            error = None if answer.status_code == 200 else str(said["error"])
+        except (ValueError, TypeError, KeyError):
+            raise EngineUnreachable(
+                f"{name}: the door of {self.name} could not take the call (HTTP {answer.status_code}: {answer.text[:200]!r}); too many "
+                "connections may be open to it. See whether it was done before you send it again."
+            ) from None
+        if error is not None:
+            raise (CommandOvertaken if said.get("type") == "Overtaken" else CommandRefused)(error)
+        return said
 
     def pause(self, why: str = "") -> dict[str, Any]:
         """Withdraw the quotes; keep watching."""

@@ -4,18 +4,21 @@ It reads the snapshot like any viewer and commands through the door like any per
 desk: a strategy that nobody runs must not go on quoting its last wish.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hftlab.engine.inbox import Command
 from hftlab.engine.session import Driver
 from hftlab.engine.spec import RunSpec, load_spec
 from hftlab.engine.view import Session
-from hftlab.errors import DataError, EngineDied, EngineUnreachable
+from hftlab.errors import CommandOvertaken, DataError, EngineDied, EngineUnreachable
 from hftlab.strategies.base import strategy_from_dict
 
 _POLL_S = 0.02
@@ -63,6 +66,13 @@ def _session(directory: Path) -> Session:
             time.sleep(_POLL_S)
 
 
+def _wish(session: Session, targets: Mapping[int, Any]) -> None:
+    """Send what the strategy wishes. A wish that a person's halt overtook is void: after a resume the strategy is asked again, and must live."""
+    for market, qty in targets.items():
+        with contextlib.suppress(CommandOvertaken):
+            session.target(qty, market)
+
+
 def main() -> None:
     """Call the strategy of a run on its timers until the engine ends."""
     directory = Path(sys.argv[1])
@@ -81,8 +91,7 @@ def main() -> None:
         slot = int(frame.desk["timer_ns"]) // every_ns
         if slot > last:
             last = slot
-            for market, qty in (strategy.on_timer(frame) or {}).items():
-                session.target(qty, market)
+            _wish(session, strategy.on_timer(frame) or {})
         time.sleep(_POLL_S)
 
 
