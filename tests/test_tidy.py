@@ -134,9 +134,9 @@ def borrowed_privates(tree: ast.AST) -> Iterator[tuple[int, str]]:
             modules |= {alias.asname or alias.name for alias in node.names}
             yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names if re.match(r"_[^_]", alias.name))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules and node.value.id.islower():
-            if re.match(r"_[^_]", node.attr):
-                yield node.lineno, f"{node.value.id}.{node.attr}"
+        owner = getattr(node.value, "id", "") if isinstance(node, ast.Attribute) else ""
+        if owner in modules and owner.islower() and re.match(r"_[^_]", node.attr):
+            yield node.lineno, f"{owner}.{node.attr}"
 
 
 def body_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.stmt]:
