@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,11 @@ def imports(tree: ast.AST, module: str, *, is_package: bool) -> Iterator[tuple[i
             yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
 
 
+@cache
+def imports_of(path: Path) -> list[tuple[int, str]]:
+    return list(imports(parsed(path), name_of(path), is_package=path.name == "__init__.py"))
+
+
 def under(path: Path, allowed: tuple[str, ...]) -> bool:
     return path.relative_to(PACKAGE).as_posix().startswith(allowed)
 
@@ -213,7 +219,7 @@ def test_each_of_these_libraries_has_its_place(library):
         f"{path}:{line} imports {name}; only {ONLY[library]} may"
         for path in FILES
         if not under(path, ONLY[library])
-        for line, name in imports(parsed(path), name_of(path), is_package=path.name == "__init__.py")
+        for line, name in imports_of(path)
         if name.split(".")[0] == library
     ]
     assert not wrong, "\n".join(wrong)

@@ -63,8 +63,8 @@ def test_the_place_in_the_queue_is_the_last_one_told_before_the_fill():
     w.add(START_NS + 10_005 * MS, row(AMENDED, START_NS + 10_005 * MS, START_NS + 10_005 * MS, 100, 1, 1, order_id=64, seq=3, side=1))
     w.fill(START_NS + 90_000 * MS, START_NS + 90_000 * MS, -1, 102, 1, order_id=6400)
     facts = facts_of(w)
-    assert list(mo.ahead_lots(facts)) == [3, 0, 5, 8, 20, -1]
-    which, names = mo.buckets(facts, "queue")
+    assert list(mb.ahead_lots(facts)) == [3, 0, 5, 8, 20, -1]
+    which, names = mb.buckets(facts, "queue")
     assert list(which) == [0, 0, 1, 2, 3, -1]
     assert names == ["0 to 3 lots ahead", "5 lots ahead", "8 lots ahead", "20 lots ahead"]
 
@@ -78,7 +78,7 @@ def test_rests_rank_by_what_was_told_and_zeros_stand_alone():
         w.fill(ts + (n + 1) * MS, ts + 50 * MS, 1, 100, 1, order_id=64 * (n + 1))
     facts = facts_of(w)
     assert mb.rested_ms(facts) == pytest.approx([1, 2, 3, 4, 5, 6])
-    which, names = mo.buckets(facts, "queue")
+    which, names = mb.buckets(facts, "queue")
     assert names == ["0 lots ahead", "4 lots ahead", "9 lots ahead", "30 lots ahead"]
     assert list(which) == [0, 0, 0, 1, 2, 3]
     # The market showed 7 lots at 100 whenever we were filled there; beyond a price that is gone there are none.
@@ -118,12 +118,12 @@ def test_what_the_whole_path_says_at_the_five_horizons_is_what_was_noted_on_the_
 
 
 @settings(max_examples=40)
-@given(STORIES, st.sampled_from(mo.GROUPS), st.sampled_from(mo.GROUPS))
+@given(STORIES, st.sampled_from(mb.GROUPS), st.sampled_from(mb.GROUPS))
 def test_cells_of_two_ways_hold_each_fill_once_and_their_money_adds_up(steps, by, across):
     collector = Collector((LINEAR, INVERSE))
     collector.add(build(steps).array())
     facts = collector.finish()
-    sorted_ = (mo.buckets(facts, by)[0] >= 0) & (mo.buckets(facts, across)[0] >= 0)
+    sorted_ = (mb.buckets(facts, by)[0] >= 0) & (mb.buckets(facts, across)[0] >= 0)
     for horizon_s in (0.25, 5.0):
         cells = mo.table(facts, by, across, horizon_s)
         made = mo.values(facts, horizon_s)
@@ -189,19 +189,19 @@ def test_markouts_are_the_truth_where_the_informed_share_is_known(share):
 def test_intervals_are_seeded_and_silent_when_there_is_too_little():
     ts, values, lots, _ = bench_markouts.walk(np.random.default_rng(1), 1.0, 1.0, 600)
     ts = (ts * 1e9).astype(np.int64)
-    assert mo.interval(ts, values, lots, 10**9) == mo.interval(ts, values, lots, 10**9)
-    assert all(math.isnan(x) for x in mo.interval(ts, values, lots, 60 * 10**9))
-    assert all(math.isnan(x) for x in mo.interval(ts[:0], values[:0], lots[:0], 10**9))
+    assert mi.interval(ts, values, lots, 10**9) == mi.interval(ts, values, lots, 10**9)
+    assert all(math.isnan(x) for x in mi.interval(ts, values, lots, 60 * 10**9))
+    assert all(math.isnan(x) for x in mi.interval(ts[:0], values[:0], lots[:0], 10**9))
     lots[:] = 1.0
     lots[7] = 1e6  # one block has all the weight: as good as one observation
-    assert all(math.isnan(x) for x in mo.interval(ts, values, lots, 10**9))
+    assert all(math.isnan(x) for x in mi.interval(ts, values, lots, 10**9))
 
 
 def test_intervals_scale_and_shift_with_the_markouts():
     ts, values, lots, _ = bench_markouts.walk(np.random.default_rng(2), 1.0, 1.0, 600)
     ts = (ts * 1e9).astype(np.int64)
-    low, high = mo.interval(ts, values, lots, 10**9)
-    assert mo.interval(ts, 3 * values + 5, lots, 10**9) == pytest.approx((3 * low + 5, 3 * high + 5))
-    assert mo.interval(ts, values, 7 * lots, 10**9) == pytest.approx((low, high))
-    wide = mo.interval(ts, values, lots, 10**9, level=0.99)
+    low, high = mi.interval(ts, values, lots, 10**9)
+    assert mi.interval(ts, 3 * values + 5, lots, 10**9) == pytest.approx((3 * low + 5, 3 * high + 5))
+    assert mi.interval(ts, values, 7 * lots, 10**9) == pytest.approx((low, high))
+    wide = mi.interval(ts, values, lots, 10**9, level=0.99)
     assert wide[0] < low < high < wide[1]

@@ -15,7 +15,7 @@ from hftlab.analytics.costs.advice import HOP_MS, NOTHING, StageAdvice
 from hftlab.analytics.costs.tca import spreads
 from hftlab.analytics.facts.collector import Facts
 from hftlab.analytics.facts.path import HORIZONS_NS, HORIZONS_S
-from hftlab.analytics.markouts.markouts import interval
+from hftlab.analytics.stats.interval import interval
 from hftlab.types import AMEND, AMENDED, CANCEL, CANCEL_REJECTED, CANCELED, REJECTED
 
 if TYPE_CHECKING:

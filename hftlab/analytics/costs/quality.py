@@ -23,7 +23,7 @@ from hftlab.analytics.costs.stays import down_ns, live_lots, pieces, stay_of, st
 from hftlab.analytics.facts.collector import Facts
 from hftlab.analytics.facts.figures import inventory, quantiles_ms, ratio
 from hftlab.analytics.facts.prices import mids2_at
-from hftlab.analytics.markouts.markouts import interval
+from hftlab.analytics.stats.interval import interval
 from hftlab.instrument import Instrument
 from hftlab.types import AMEND, CANCEL, NO_PRICE, SUBMIT
 

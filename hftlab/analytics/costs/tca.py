@@ -21,7 +21,7 @@ from hftlab.analytics.facts.collector import Facts
 from hftlab.analytics.facts.journeys import NONE_NS, journeys
 from hftlab.analytics.facts.path import HORIZONS_NS, HORIZONS_S, HOUR_NS
 from hftlab.analytics.facts.prices import best_at, mids2_at
-from hftlab.analytics.markouts.markouts import interval
+from hftlab.analytics.stats.interval import interval
 from hftlab.errors import InputError, did_you_mean
 from hftlab.instrument import Instrument
 from hftlab.types import NO_PRICE

@@ -14,16 +14,14 @@ import numpy as np
 from hftlab.analytics.exact import value2
 from hftlab.analytics.facts.collector import Facts
 from hftlab.analytics.facts.path import HORIZONS_NS, HORIZONS_S
-from hftlab.analytics.markouts.buckets import GROUPS, ahead_lots, buckets, in_bucket
-from hftlab.analytics.stats.interval import BLOCKS_MIN, interval, intervals
+from hftlab.analytics.markouts.buckets import buckets
+from hftlab.analytics.stats.interval import intervals
 from hftlab.errors import InputError
 from hftlab.strict import number
 from hftlab.types import NO_PRICE
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["BLOCKS_MIN", "GROUPS", "ahead_lots", "buckets", "in_bucket", "interval", "later", "mean", "table", "values"]
 
 UNITS = ("ticks", "bps", "quote")
 FIGURES = [f"{figure}_{unit}" for unit in UNITS for figure in ("markout", "low", "high")]

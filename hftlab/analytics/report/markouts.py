@@ -9,6 +9,7 @@ import numpy as np
 from hftlab.analytics.facts.collector import Facts
 from hftlab.analytics.facts.path import HORIZONS_S
 from hftlab.analytics.markouts import markouts as mo
+from hftlab.analytics.markouts.buckets import in_bucket
 from hftlab.analytics.markouts.pictures import CURVE_S, MarkoutCurve, MarkoutGrid
 from hftlab.analytics.report import frames as fr
 from hftlab.analytics.report.origin import Origin, pieces
@@ -42,7 +43,7 @@ class MarkoutsOfReport:
 
     def bucket(self, by: str, name: str) -> "pd.DataFrame":
         """Return the fills (as `frame` does) of one bucket of `markouts(by)`. Raises InputError, UnknownName."""
-        return fr.fills(self.facts.fills[mo.in_bucket(self.facts, by, name)], self.instruments)
+        return fr.fills(self.facts.fills[in_bucket(self.facts, by, name)], self.instruments)
 
     def markout_curve(self, by: str = "all", horizons_s: Sequence[float] = CURVE_S) -> MarkoutCurve:
         """Return markouts over many horizons, from 10 ms to a minute if none are given; displayed as a picture. Raises InputError."""

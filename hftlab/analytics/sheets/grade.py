@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hftlab.analytics.costs import quality as q
-from hftlab.analytics.markouts.markouts import interval
 from hftlab.analytics.portfolio.grade import LETTERS
+from hftlab.analytics.stats.interval import interval
 from hftlab.types import DESK_STATE_NAMES
 
 if TYPE_CHECKING:

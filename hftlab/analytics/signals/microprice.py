@@ -13,8 +13,8 @@ import numpy as np
 from hftlab.analytics.estimators.result import FEW, Estimate
 from hftlab.analytics.grow import Grow
 from hftlab.analytics.signals.player import Player, imbalance, size_weighted
-from hftlab.analytics.stats.distributions import student_t
-from hftlab.analytics.stats.regression import Floats, f_tail
+from hftlab.analytics.stats.distributions import f_tail, student_t
+from hftlab.analytics.stats.regression import Floats
 from hftlab.errors import InputError
 from hftlab.kernels.flow_est_types import TOUCH_AT
 from hftlab.strict import keywords, number
