@@ -130,7 +130,7 @@ def test_every_row_of_the_table_has_a_figure_and_its_command():
     assert len(rows) >= 10
     for row in rows:
         _, measured, by = [cell.strip() for cell in row.split("|")]
-        assert re.search(r"\d|every way in", measured)
+        assert re.search(r"\d", measured)
         assert re.fullmatch(r"`python -m benchmarks[^`]*`", by)
 
 
