@@ -121,7 +121,7 @@ def test_the_anchor_that_the_readme_links_to_is_a_heading():
 
 def test_the_pictures_are_light_enough_for_a_front_page():
     pictures = [ROOT / name for name in re.findall(r'(?:src|srcset)="([^"]+)"', README)]
-    assert len(pictures) == 2
+    assert pictures
     assert all(20_000 < one.stat().st_size <= 1_500_000 for one in pictures)
 
 
@@ -130,7 +130,7 @@ def test_every_row_of_the_table_has_a_figure_and_its_command():
     assert len(rows) >= 10
     for row in rows:
         _, measured, by = [cell.strip() for cell in row.split("|")]
-        assert re.search(r"\d|every way in", measured)
+        assert re.search(r"\d", measured)
         assert re.fullmatch(r"`python -m benchmarks[^`]*`", by)
 
 

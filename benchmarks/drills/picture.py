@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import hftlab as hl
-from benchmarks.drills.browser import WAIT_MS, lab, open_notebook
+from benchmarks.drills.browser import lab, open_notebook
+from hftlab.engine.view import engine_alive
 
 ROOT = Path(__file__).resolve().parents[2]
+WAIT_MS = 600_000  # nobody is in a hurry
 IMAGES = ROOT / "docs" / "images"
 WIDTH, HEIGHT = 1440, 1010
 SHOWN_WIDTH = 1000
@@ -58,7 +60,7 @@ def moving(taken: list[bytes], path: Path, every_s: float, quality: int) -> None
     size = (SHOWN_WIDTH, round(SHOWN_WIDTH * pictures[0].height / pictures[0].width))
     small = [one.resize(size, Image.Resampling.LANCZOS) for one in pictures]
     small[0].save(
-        path, save_all=True, append_images=small[1:], duration=round(1000 * every_s), loop=0, quality=quality, method=6, kmin=8, kmax=16
+        path, save_all=True, append_images=small[1:], duration=round(1000 * every_s), loop=0, quality=quality, method=4, kmin=8, kmax=16
     )
 
 
@@ -81,7 +83,7 @@ def take(folder: Path, given: argparse.Namespace) -> None:
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.set_default_timeout(WAIT_MS)
         open_notebook(page, url)
-        page.wait_for_selector(".hft-state:has-text('ACTIVE')", timeout=WAIT_MS)
+        page.wait_for_selector(".hft-state:has-text('ACTIVE')")
         page.evaluate(ROOM)
         page.wait_for_timeout(1000 * given.settle)
         page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer')?.scrollTo(0, 0)")
@@ -90,7 +92,6 @@ def take(folder: Path, given: argparse.Namespace) -> None:
         page.wait_for_timeout(4000)
         still(page.screenshot(), given.to / "desk_dark.png")
         browser.close()
-        hl.attach(folder / "runs" / "desk", control=True).stop()
 
 
 def main(arguments: list[str]) -> int:
@@ -103,7 +104,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--quality", type=int, default=60)
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        take(Path(folder), given)
+        try:
+            take(Path(folder), given)
+        finally:
+            if engine_alive(run := Path(folder, "runs", "desk")):
+                hl.attach(run, control=True).stop()
     sizes = {one.name: one.stat().st_size for one in sorted(given.to.iterdir())}
     print(sizes, "load", os.getloadavg())
     return int(max(sizes.values()) > BYTES_MAX)
