@@ -1,7 +1,7 @@
 """Every notebook in JupyterLab and every dashboard as it is published, in headless Chromium: what each shows and what is wrong with it.
 
-python -m benchmarks.drills browse                     all of them, as a table; fails when anything is wrong
-python -m benchmarks.drills browse 03 risk --shots F   those whose name contains a word; pictures, light and dark, in folder F
+python -m benchmarks.drills browse                            all of them, as a table; fails when anything is wrong
+python -m benchmarks.drills browse 03 dashboards/ --shots F   those whose path contains a word; pictures, light and dark, in folder F
 """
 
 import argparse
@@ -35,7 +35,6 @@ THEMES = ("JupyterLab Light", "JupyterLab Dark")
 
 RUN_ALL = """() => { window.__ran = false; window.jupyterapp.commands.execute('notebook:run-all-cells')
 .then(() => { window.__ran = true; }, (error) => { window.__ran = true; console.error('run-all-cells: ' + error); }); }"""
-RAN = "window.__ran && window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
 # A closed notebook would leave its kernel behind.
 SHUT_DOWN = "() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()"
 
@@ -104,7 +103,7 @@ def see_notebook(browser: Any, url: str, path: Path, *, shots: Path | None = Non
     open_notebook(page, f"{url}/doc/tree/{path.name}")
     wear(page, THEMES[0])
     page.evaluate(RUN_ALL)
-    page.wait_for_function(RAN, timeout=RUN_MS)
+    page.wait_for_function("window.__ran", timeout=RUN_MS)
     for theme in THEMES:
         wear(page, theme)
         looked = look(page, OUTPUTS, settle_s)
@@ -200,11 +199,11 @@ def tried(see: Callable[[], Page], path: Path) -> Page:
 
 
 def see_all(words: list[str], shots: Path | None) -> Iterator[Page]:
-    """See every notebook and dashboard whose name contains one of the words; all when there are none."""
+    """See every notebook and dashboard whose path contains one of the words; all when there are none."""
     from playwright.sync_api import sync_playwright
 
     def wanted(path: Path) -> bool:
-        return not words or any(word in path.stem for word in words)
+        return not words or any(word in str(path.relative_to(NOTEBOOKS)) for word in words)
 
     books, boards = [p for p in notebooks() if wanted(p)], [p for p in notebooks(DASHBOARDS) if wanted(p)]
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
@@ -226,7 +225,7 @@ def see_all(words: list[str], shots: Path | None) -> Iterator[Page]:
 def main(arguments: list[str]) -> int:
     """Browse and print the table. Returns 1 when anything was wrong."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drills browse", description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("words", nargs="*", help="see only those whose name contains one of these")
+    parser.add_argument("words", nargs="*", help="see only those whose path contains one of these")
     parser.add_argument("--shots", type=Path, help="keep screenshots in this folder")
     given = parser.parse_args(arguments)
     os.environ.setdefault("HFTLAB_ALERTS__ON", "false")  # each engine would start a process of alerts
