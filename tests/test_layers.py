@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -132,8 +133,14 @@ def clock_reads(tree: ast.AST, clocks: set[tuple[str, str]]) -> Iterator[tuple[i
             yield from ((node.lineno, f"{node.module}.{a.name}") for a in node.names if (node.module, a.name) in clocks)
 
 
+@cache
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imported(path: Path) -> list[tuple[int, str]]:
+    return list(imports(parsed(path), name_of(path), is_package=path.name == "__init__.py"))
 
 
 def test_there_is_something_to_read():
@@ -148,7 +155,7 @@ def test_imports_go_down_only(path):
     here = floor_of(module)
     assert here is not None, f"{module} has no floor yet: add it to FLOORS, and to the plan"
     up = []
-    for line, name in imports(parsed(path), module, is_package=path.name == "__init__.py"):
+    for line, name in imported(path):
         there = floor_of(name)
         if name == "hftlab" or (name.startswith("hftlab.") and there is None):
             up.append(f"{path}:{line} imports {name}, the façade: import the module itself")
@@ -163,7 +170,7 @@ def test_each_of_these_libraries_has_its_place(library):
         f"{path}:{line} imports {name}; only {ONLY[library]} may"
         for path in FILES
         if not under(path, ONLY[library])
-        for line, name in imports(parsed(path), name_of(path), is_package=path.name == "__init__.py")
+        for line, name in imported(path)
         if name.split(".")[0] == library
     ]
     assert not wrong, "\n".join(wrong)
@@ -185,8 +192,8 @@ def test_kernels_know_numbers_only(path):
     # No files, no text formats, no randomness that is not in a record. jit.py and core.py make the compiled functions.
     allowed = {"math", "numpy", "hftlab", "__future__"}
     if path.name in {"jit.py", "core.py"}:
-        allowed |= {"numba", "hashlib", "os", "pathlib", "collections", "functools", "typing"}
-    for line, name in imports(parsed(path), name_of(path), is_package=path.name == "__init__.py"):
+        allowed |= {"numba", "hashlib", "fcntl", "os", "pathlib", "collections", "functools", "typing"}
+    for line, name in imported(path):
         assert name.split(".")[0] in allowed, f"{path}:{line} imports {name}"
 
 
