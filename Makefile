@@ -10,6 +10,7 @@ WARM      := $(VENV)/.stamp-warm
 SOURCES   := $(shell find hftlab -name '*.py')
 LAB_ARGS  ?=
 TEST_ARGS ?=
+AGAIN     := $(MAKE) # named otherwise, `make -n test` only says what it would run
 
 # The laws and stories of the kernels, once more as plain Python and once more with every index checked: compiled code that writes
 # beside an array goes on as if nothing had happened.
@@ -42,9 +43,9 @@ lab: $(WARM)
 test:
 	@$(MAKE) $(INSTALLED)
 	@$(MAKE) -j2 --output-sync=target check $(WARM)
-	@nice -n 5 $(MAKE) checked > $(VENV)/checked.log 2>&1 & \
+	@nice -n 5 $(AGAIN) checked > $(VENV)/checked.log 2>&1 & checked=$$!; trap "kill $$checked" INT TERM; \
 	    $(BIN)/python -m pytest -n 3 --dist loadfile --nbval-lax $(TEST_ARGS) tests $(wildcard notebooks); tests=$$?; \
-	    wait $$!; checked=$$?; cat $(VENV)/checked.log; exit $$((tests + checked))
+	    wait $$checked; checked=$$?; cat $(VENV)/checked.log; exit $$((tests + checked))
 
 checked: interpreted bounded
 
