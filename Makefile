@@ -86,7 +86,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/uv pip check --quiet --python $(BIN)/python
+	$(BIN)/python -m pip check
 
 bench: $(WARM)
 	@$(BIN)/python -m benchmarks
