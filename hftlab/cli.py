@@ -52,15 +52,18 @@ def warm(options: argparse.Namespace) -> int:
     from hftlab.warm import GROUPS, warm_up
 
     print(f"compiled kernels: {cache_dir()}", flush=True)
-    width = max(map(len, GROUPS))
+    width, terminal = max(map(len, GROUPS)), sys.stdout.isatty()
+    back = "\r\x1b[K" if terminal else ""
     compiled: list[str] = []
+    begun: dict[str, int] = {}
 
     def tell(group: str, count: int) -> None:
-        if sys.stdout.isatty():
-            print(f"\r  {group:<{width}}  compiling, {count} so far …", end="", flush=True)
+        begun[group] = count
+        if terminal:
+            print(f"{back}  compiling {', '.join(f'{name} ({n})' for name, n in begun.items())} …", end="", flush=True)
 
-    back = "\r\x1b[K" if sys.stdout.isatty() else ""
-    for result in warm_up(tell):
+    for result in warm_up(tell, processes=1 if options.check else min(2, os.cpu_count() or 1)):
+        del begun[result.group]
         said = f"{len(result.compiled)} compiled" if result.compiled else "from the cache"
         print(f"{back}  {result.group:<{width}} {result.seconds:6.1f} s  {said}", flush=True)
         compiled += result.compiled

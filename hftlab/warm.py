@@ -7,10 +7,14 @@ in a second process fails when any of them still compiles.
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from multiprocessing.queues import SimpleQueue
+
     import numpy as np
 
     from hftlab.data.tape import Tape
@@ -49,15 +53,26 @@ def _desk() -> None:
     from hftlab.backtesting.grid import grid
     from hftlab.backtesting.run import backtest
     from hftlab.backtesting.sweep import sweep
-    from hftlab.params import AvellanedaStoikov, Limits, UserQuoter
+    from hftlab.data.samples import sample
+    from hftlab.params import AvellanedaStoikov, Limits
 
-    tape = _moment()
+    tape = sample().slice(0, 1)  # no moment of the simulated market: another process compiles that one meanwhile
     (btc,) = tape.instruments
     limits = Limits(position_qty_max=btc.lot_size * 10)
     backtest(tape, btc, AvellanedaStoikov(order_qty=btc.lot_size), limits)
-    # The loop that calls a user's decide through a pointer. Plain Python stands behind it here: that is never compiled.
-    backtest(tape, btc, UserQuoter(order_qty=btc.lot_size, decide=_no_wish), limits, jit=False)
     sweep(tape, btc, grid(AvellanedaStoikov(order_qty=btc.lot_size)), limits, workers=1).wait()
+
+
+def _own() -> None:
+    from hftlab.backtesting.run import backtest
+    from hftlab.data.samples import sample
+    from hftlab.params import Limits, UserQuoter
+
+    tape = sample().slice(0, 1)
+    (btc,) = tape.instruments
+    # The loop that calls a user's decide through a pointer. Plain Python stands behind it here: that is never compiled.
+    quoter = UserQuoter(order_qty=btc.lot_size, decide=_no_wish)
+    backtest(tape, btc, quoter, Limits(position_qty_max=btc.lot_size * 10), jit=False)
 
 
 def _no_wish(desk: Any, market: Any, params: Any, quote: Any) -> None:
@@ -170,6 +185,21 @@ GROUPS: dict[str, Callable[[], None]] = {
 }
 
 
+# Dearest first: whoever is free takes the next. What compiles the same kernels is far apart here, so that the later of two finds them.
+GROUPS: dict[str, Callable[[], None]] = {
+    "desk: book, orders, quotes, risk": _desk,
+    "matching engine and order flow": _market,
+    "tapes: merge and check": _tape,
+    "a venue's streams and fees": _live,
+    "flow estimators and signals": _flow,
+    "formulas": _pricing,
+    "a quoter of your own": _own,
+    "estimators": _estimators,
+    "the loopback exchange": _venue,
+    "queue truth and validation": _truth,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Warmed:
     """What one group cost: seconds, and the names of the kernels that had to be compiled (none when the cache had them)."""
@@ -179,28 +209,55 @@ class Warmed:
     compiled: tuple[str, ...]
 
 
-def warm_up(tell: Callable[[str, int], None] = lambda _group, _count: None) -> Iterator[Warmed]:
-    """Run every group in turn, yielding what it cost. `tell` hears the group and how many kernels it has begun to compile."""
+def warm_group(group: str, tell: Callable[[str, int], None]) -> Warmed:
+    """Run one group. `tell` hears how many kernels it has begun to compile."""
     from numba.core import event
+
+    compiled: list[str] = []
 
     class Counter(event.Listener):
         """Note the names of the kernels whose compilation begins."""
 
-        def __init__(self, group: str) -> None:
-            self.group, self.compiled = group, list[str]()
-
         def on_start(self, event: Any) -> None:
-            self.compiled.append(event.data["dispatcher"].py_func.__name__)
-            tell(self.group, len(self.compiled))
+            compiled.append(event.data["dispatcher"].py_func.__name__)
+            tell(group, len(compiled))
 
         def on_end(self, event: Any) -> None:
             """Nothing to note."""
 
-    for group, call in GROUPS.items():
-        tell(group, 0)
-        began = time.perf_counter()
-        counter = Counter(group)
-        # numba reports a compile only after it has looked into its cache in vain.
-        with event.install_listener("numba:compile", counter):
-            call()
-        yield Warmed(group, time.perf_counter() - began, tuple(counter.compiled))
+    tell(group, 0)
+    began = time.perf_counter()
+    # numba reports a compile only after it has looked into its cache in vain.
+    with event.install_listener("numba:compile", Counter()):
+        GROUPS[group]()
+    return Warmed(group, time.perf_counter() - began, tuple(compiled))
+
+
+def warm_up(tell: Callable[[str, int], None] = lambda _group, _count: None, *, processes: int = 1) -> Iterator[Warmed]:
+    """Run every group, yielding what it cost in the order in which they end. Two processes share the groups; more would wait for the desk."""
+    if processes < 2:
+        yield from (warm_group(group, tell) for group in GROUPS)
+        return
+    fresh = get_context("spawn")  # a forked child would keep the locks of threads that it does not have
+    said = fresh.SimpleQueue()
+    with ProcessPoolExecutor(processes, fresh, _listen, (said,)) as pool:
+        running = {pool.submit(_in_child, group) for group in GROUPS}
+        while running:
+            done, running = wait(running, timeout=0.1, return_when=FIRST_COMPLETED)
+            while not said.empty():
+                tell(*said.get())
+            for one in done:
+                yield one.result()
+
+
+_said: "SimpleQueue[tuple[str, int]] | None" = None
+
+
+def _listen(said: "SimpleQueue[tuple[str, int]]") -> None:
+    global _said
+    _said = said
+
+
+def _in_child(group: str) -> Warmed:
+    assert _said is not None
+    return warm_group(group, lambda *news: _said.put(news))
