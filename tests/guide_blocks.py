@@ -1,6 +1,6 @@
 """Types the commands of a guide beside its python blocks: what `doc_blocks` runs, with the shell's lines where they stand.
 
-    <!-- not typed: why -->      on the line before a ```sh block: it is not typed, and why
+<!-- not typed: why -->      on the line before a ```sh block: it is not typed, and why
 """
 
 import os
