@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.drills import estimator_truth as truth
-from hftlab.analytics.estimate_fills import FillIntensity
-from hftlab.analytics.estimate_flow import Spread, TradeRate, VolumeRate, Vpin
-from hftlab.analytics.estimate_intensity import Intensity
-from hftlab.analytics.estimate_profiles import BookDepth
-from hftlab.analytics.estimate_result import Estimate
-from hftlab.analytics.estimate_volatility import RealisedKernel, Volatility
+from hftlab.analytics.estimators.fills import FillIntensity
+from hftlab.analytics.estimators.flow import Spread, TradeRate, VolumeRate, Vpin
+from hftlab.analytics.estimators.intensity import Intensity
+from hftlab.analytics.estimators.profiles import BookDepth
+from hftlab.analytics.estimators.result import Estimate
+from hftlab.analytics.estimators.volatility import RealisedKernel, Volatility
 
 RUNS = 200
 BTC = truth.BTC

@@ -1,11 +1,11 @@
 """How good the chance of a fill is that the quoting decisions go by: against the matching engine's truth, over 20 seeds, plain and toxic.
 
-Forecasts at placement of a fill within 2 s, of the orders of `hl.calibrate_queue`; see `hftlab.analytics.fill_probability`.
+Forecasts at placement of a fill within 2 s, of the orders of `hl.calibrate_queue`; see `hftlab.analytics.queues.fill_probability`.
 """
 
 import time
 
-from hftlab.analytics.fill_probability import MODEL, FillForecasts, fill_forecasts
+from hftlab.analytics.queues.fill_probability import MODEL, FillForecasts, fill_forecasts
 
 SEEDS, MINUTES, HORIZON_S = 20, 10.0, 2.0
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks import flow_truth as ft
-from hftlab.analytics.estimate_result import Estimate
-from hftlab.analytics.hawkes import fit_hawkes, simulate_hawkes
-from hftlab.analytics.imbalance import OrderFlow, Steps
-from hftlab.analytics.impact_kyle import KyleLambda
-from hftlab.analytics.impact_square_root import fit_square_root
-from hftlab.analytics.microprice import MicroPrice
+from hftlab.analytics.estimators.result import Estimate
+from hftlab.analytics.signals.hawkes import fit_hawkes, simulate_hawkes
+from hftlab.analytics.signals.imbalance import OrderFlow, Steps
+from hftlab.analytics.signals.kyle import KyleLambda
+from hftlab.analytics.signals.microprice import MicroPrice
+from hftlab.analytics.signals.square_root import fit_square_root
 
 RUNS = 200
 MU, ALPHA, BETA, END_S = 0.5, 0.8, 1.5, 1000.0

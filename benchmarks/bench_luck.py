@@ -16,9 +16,9 @@ from unittest import mock
 import numpy as np
 
 import hftlab as hl
-from hftlab.analytics.overfit import deflated_sharpe, probabilistic_sharpe, probability_of_overfitting
-from hftlab.analytics.reality_check import reality_check
-from hftlab.analytics.sharpe import moments, per_period, sharpe
+from hftlab.analytics.luck.overfit import deflated_sharpe, probabilistic_sharpe, probability_of_overfitting
+from hftlab.analytics.luck.reality_check import reality_check
+from hftlab.analytics.returns.sharpe import moments, per_period, sharpe
 from hftlab.backtesting.counting import counted, rule_of
 from hftlab.data.synth import synth_rows
 from hftlab.data.tape import Tape

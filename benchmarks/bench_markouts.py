@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks import informed_flow as flow
-from hftlab.analytics.markouts_interval import interval
+from hftlab.analytics.stats.interval import interval
 
 RUNS = int(os.environ.get("HFTLAB_BENCH_RUNS", "1000"))
 HOUR_S = 3600.0

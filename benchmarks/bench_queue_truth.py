@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 import hftlab as hl
-from hftlab.analytics.calibrate_queue import calibrate_queue
-from hftlab.analytics.calibrate_queue_picture import markdown
-from hftlab.analytics.calibrate_queue_result import QueueCalibration
+from hftlab.analytics.queues.calibrate import calibrate_queue
+from hftlab.analytics.queues.picture import markdown
+from hftlab.analytics.queues.result import QueueCalibration
 from hftlab.data.state import build
 from hftlab.data.synth import SAMPLE_START_NS
 from hftlab.data.tape import Tape

@@ -5,7 +5,7 @@ with there (1.4 and 1.6 ticks a side), so that their inventories can be compared
 it stands here so that losses cannot hide. Where takers know more (`toxic`), every maker must lose: its edge, the half-spread at the match
 less what the mid took back within 5 s, is below zero. What holding inventory made on top is luck, and wide where nothing leans against it.
 
-Definitions: hftlab.analytics.quality. Up: 0.005 BTC and more live on both sides within five ticks of the touch. Requests a fill are counted up to
+Definitions: hftlab.analytics.costs.quality. Up: 0.005 BTC and more live on both sides within five ticks of the touch. Requests a fill are counted up to
 as many fills of each quoter as the one with the fewest had on that seed. Capture is pooled over seeds (Σ kept / Σ quoted), the rest are
 means over seeds; the inventory ratio is the geometric mean of the ratio on each seed. Intervals: 95 %, 10,000 bootstrap draws of seeds.
 
@@ -17,8 +17,8 @@ from collections.abc import Callable
 import numpy as np
 
 import hftlab as hl
-from hftlab.analytics import quality as q
-from hftlab.analytics.figures import inventory
+from hftlab.analytics.costs import quality as q
+from hftlab.analytics.facts.figures import inventory
 from hftlab.data.synth import synth_rows
 from hftlab.data.tape import Tape
 

@@ -8,9 +8,9 @@ autoregression with a memory of 20 s) instead. `planted_found`: a signal that is
 import numpy as np
 
 from benchmarks.timing import durations
-from hftlab.analytics import study_signal as ss
-from hftlab.analytics.flow_player import mid_ticks
-from hftlab.analytics.study_signal_stats import Blocks, blocks_for
+from hftlab.analytics.signals import study as ss
+from hftlab.analytics.signals.player import mid_ticks
+from hftlab.analytics.signals.study_stats import Blocks, blocks_for
 from hftlab.data.synth import synth_rows
 from hftlab.data.tape import Tape
 from hftlab.instrument import Instrument

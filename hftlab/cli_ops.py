@@ -58,7 +58,7 @@ def latency(options: argparse.Namespace) -> int:
     """Show where the time goes between the market and a run's orders, and what can be done about it."""
     import math
 
-    from hftlab.analytics.latency_advice import advise, this_machine
+    from hftlab.analytics.costs.advice import advise, this_machine
     from hftlab.engine.view import View
     from hftlab.errors import HftlabError
 

@@ -65,8 +65,8 @@ def _no_wish(desk: Any, market: Any, params: Any, quote: Any) -> None:
 
 
 def _truth() -> None:
-    from hftlab.analytics.calibrate_queue import calibrate_queue
-    from hftlab.analytics.fill_probability import fill_forecasts
+    from hftlab.analytics.queues.calibrate import calibrate_queue
+    from hftlab.analytics.queues.fill_probability import fill_forecasts
     from hftlab.data.validate import validate
 
     calibrate_queue(seeds=range(2), minutes=0.5, horizon_s=1.0)
@@ -75,8 +75,8 @@ def _truth() -> None:
 
 
 def _flow() -> None:
-    from hftlab.analytics.flow_player import Player
-    from hftlab.analytics.hawkes import fit_hawkes, simulate_hawkes
+    from hftlab.analytics.signals.hawkes import fit_hawkes, simulate_hawkes
+    from hftlab.analytics.signals.player import Player
 
     Player(every_s=1.0, joined_s=1.0).play(_moment().rows)
     fit_hawkes(simulate_hawkes(1.0, 0.5, 2.0, 100.0), 100.0)
@@ -107,9 +107,9 @@ def _live() -> None:
 
 
 def _estimators() -> None:
-    from hftlab.analytics.calibrate import calibrate
-    from hftlab.analytics.estimate import estimate
-    from hftlab.analytics.estimate_fills import FillIntensity
+    from hftlab.analytics.estimators.calibrate import calibrate
+    from hftlab.analytics.estimators.estimate import estimate
+    from hftlab.analytics.estimators.fills import FillIntensity
     from hftlab.data.samples import sample
     from hftlab.params import AvellanedaStoikov
 

@@ -5,7 +5,7 @@ import pytest
 from sessions import BTC, NEVER, START, quoter, run_session
 
 import hftlab as hl
-from hftlab.analytics.attribute_causes import (
+from hftlab.analytics.divergence.causes import (
     BOUNDARY,
     CAUSES,
     CHAIN,
@@ -21,9 +21,9 @@ from hftlab.analytics.attribute_causes import (
     Evidence,
     differences,
 )
-from hftlab.analytics.attribute_result import FUNDING
-from hftlab.analytics.attribute_twins import Run, sides, twins
-from hftlab.analytics.fit_fills_stays import STAY
+from hftlab.analytics.divergence.result import FUNDING
+from hftlab.analytics.divergence.twins import Run, sides, twins
+from hftlab.analytics.fit_fills.stays import STAY
 from hftlab.backtesting.attribute import attribute
 from hftlab.backtesting.replay import replay
 from hftlab.data.synth import synth_rows

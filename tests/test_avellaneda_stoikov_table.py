@@ -8,7 +8,7 @@ profit = x_T + q_T s_T. The symmetric maker quotes the inventory maker's time-av
 import numpy as np
 import pytest
 
-from hftlab.analytics.avellaneda_stoikov import PAPER, PaperMarket, paper_table, profits, simulate_paper
+from hftlab.analytics.theory.avellaneda_stoikov import PAPER, PaperMarket, paper_table, profits, simulate_paper
 from hftlab.errors import InputError, UnknownName
 
 PATHS = 20_000

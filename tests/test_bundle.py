@@ -9,7 +9,7 @@ import pytest
 from numba import njit
 
 import hftlab as hl
-from hftlab.analytics.compare import acts
+from hftlab.analytics.report.compare import acts
 from hftlab.backtesting.bundle import Bundle, bundle, check_bundle, tape_digest
 from hftlab.backtesting.codec import decode, encode
 from hftlab.data.tape import Tape

@@ -8,7 +8,7 @@ import sessions
 
 import hftlab as hl
 from benchmarks.drills import estimator_truth as truth
-from hftlab.analytics.calibrate import WIDEST
+from hftlab.analytics.estimators.calibrate import WIDEST
 from hftlab.data import journal as jn
 from hftlab.data.tape import Tape
 from hftlab.engine.commands import rows_of
@@ -78,7 +78,7 @@ def test_too_short_a_window_has_no_values(short):
 def test_a_band_wider_than_the_half_spread_is_not_usable_and_the_quoter_refuses_to_quote(tape):
     found = hl.calibrate(quoter(), tape)
     vague = dataclasses.replace(found.half_spread, low=0.0, high=4 * found.half_spread.value)
-    from hftlab.analytics.calibrate import _reasons
+    from hftlab.analytics.estimators.calibrate import _reasons
 
     assert "more than its" in _reasons([], vague)[0]
     unsure = dataclasses.replace(found, half_spread=vague)

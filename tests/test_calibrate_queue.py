@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from hftlab.analytics import calibrate_queue_scores as scores
-from hftlab.analytics.calibrate_queue import MODELS, calibrate_queue
-from hftlab.analytics.calibrate_queue_picture import markdown
-from hftlab.analytics.calibrate_queue_probes import LOOK, Probes, modelled, record
+from hftlab.analytics.queues import scores
+from hftlab.analytics.queues.calibrate import MODELS, calibrate_queue
+from hftlab.analytics.queues.picture import markdown
+from hftlab.analytics.queues.probes import LOOK, Probes, modelled, record
 from hftlab.assumptions import Queue
 from hftlab.data.synth import SAMPLE_START_NS
 from hftlab.errors import InputError, UnknownName

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hftlab.analytics import equity, market_state
-from hftlab.analytics.grade import CAPS, Grade, grade
+from hftlab.analytics.estimators import market_state
+from hftlab.analytics.portfolio.grade import CAPS, Grade, grade
+from hftlab.analytics.returns import equity
 from hftlab.data.frame import Gauge
 from hftlab.types import NO_PRICE, SAMPLE_ROW
 

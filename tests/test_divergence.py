@@ -8,7 +8,7 @@ from sessions import BTC, limits, quoter
 from tapes import STEP, A, B, build_tape
 
 import hftlab as hl
-from hftlab.analytics.divergence import NAMES, Divergence, _Same
+from hftlab.analytics.divergence.shadow import NAMES, Divergence, _Same
 from hftlab.backtesting.clock import with_timers
 from hftlab.data.synth import synth_rows
 from hftlab.data.tape import Tape

@@ -8,13 +8,13 @@ import pytest
 import hftlab as hl
 from benchmarks import bench_estimators as bench
 from benchmarks.drills import estimator_truth as truth
-from hftlab.analytics import estimate_tests as et
-from hftlab.analytics.estimate_fills import FillIntensity, _rests
-from hftlab.analytics.estimate_flow import Spread, TradeRate, VolumeRate, Vpin
-from hftlab.analytics.estimate_intensity import Intensity
-from hftlab.analytics.estimate_profiles import BookDepth, DayProfile, VolatilityMap
-from hftlab.analytics.estimate_volatility import RealisedKernel, Volatility, realised
-from hftlab.analytics.estimate_walk import Walk
+from hftlab.analytics.estimators.fills import FillIntensity, _rests
+from hftlab.analytics.estimators.flow import Spread, TradeRate, VolumeRate, Vpin
+from hftlab.analytics.estimators.intensity import Intensity
+from hftlab.analytics.estimators.profiles import BookDepth, DayProfile, VolatilityMap
+from hftlab.analytics.estimators.volatility import RealisedKernel, Volatility, realised
+from hftlab.analytics.estimators.walk import Walk
+from hftlab.analytics.stats import tests as et
 from hftlab.errors import InputError, UnknownName
 from hftlab.kernels import est_sums
 from hftlab.types import ACCEPTED, AMENDED, DEPTH, EVENT, FILL, GAP, LAST, TRADE

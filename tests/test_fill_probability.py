@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hftlab.analytics import calibrate_queue_scores as sc
-from hftlab.analytics.fill_probability import BASE, EXPONENTIAL, MODEL, NAMES, ORACLE, QUEUE, SCALED, fill_forecasts
+from hftlab.analytics.queues import scores as sc
+from hftlab.analytics.queues.fill_probability import BASE, EXPONENTIAL, MODEL, NAMES, ORACLE, QUEUE, SCALED, fill_forecasts
 from hftlab.errors import InputError, UnknownName
 
 

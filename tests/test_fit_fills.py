@@ -5,10 +5,10 @@ import pytest
 from sessions import BTC, NEVER, START, limits, quoter, run_session
 
 import hftlab as hl
-from hftlab.analytics.fit_fills_play import Stage, judge, order_rows, taker_rows
-from hftlab.analytics.fit_fills_queue import NOT_TRIED, RATES, fit_queue
-from hftlab.analytics.fit_fills_races import mid_ticks, races
-from hftlab.analytics.fit_fills_stays import CANCELLED, FILLED, MOVED, OPEN, PART, STAY, stays
+from hftlab.analytics.fit_fills.play import Stage, judge, order_rows, taker_rows
+from hftlab.analytics.fit_fills.queue import NOT_TRIED, RATES, fit_queue
+from hftlab.analytics.fit_fills.races import mid_ticks, races
+from hftlab.analytics.fit_fills.stays import CANCELLED, FILLED, MOVED, OPEN, PART, STAY, stays
 from hftlab.assumptions import QUEUES
 from hftlab.backtesting.fit_fills import fit_fills
 from hftlab.backtesting.replay import replay

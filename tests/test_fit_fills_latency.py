@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from sessions import BTC, NEVER, START, run_session
 
 import hftlab as hl
-from hftlab.analytics.fit_fills_latency import PARAMETERS, fit_latency, lognormal_above
-from hftlab.analytics.fit_fills_trips import TRIP, _mark_held, trips
-from hftlab.analytics.resample import Blocks
+from hftlab.analytics.fit_fills.latency import PARAMETERS, fit_latency, lognormal_above
+from hftlab.analytics.fit_fills.trips import TRIP, _mark_held, trips
+from hftlab.analytics.stats.resample import Blocks
 from hftlab.backtesting.replay import replay
 from hftlab.errors import InputError
 from hftlab.types import ACCEPTED, AMEND, BACKFILL, CANCEL, CANCELED, DEPTH, EVENT, FILL, LAST, MAKER, REJECTED, SUBMIT

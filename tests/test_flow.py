@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hftlab.analytics import stylized, stylized_facts
+from hftlab.analytics.theory import stylized, stylized_facts
 from hftlab.data.synth import make_sample, pack_rows, sample_rows, synth_rows, unpack_rows
 from hftlab.errors import InputError, UnknownName
 from hftlab.instrument import Instrument

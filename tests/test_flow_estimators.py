@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from benchmarks import bench_flow_estimators as bench
 from benchmarks import flow_truth as ft
-from hftlab.analytics.flow_player import Player, frame_of, imbalance, size_weighted
-from hftlab.analytics.hawkes import EVENTS_MIN, Hawkes, chi2_tail, exponential_p, fit_hawkes, log_likelihood, simulate_hawkes
-from hftlab.analytics.imbalance import OrderFlow, QueueImbalance, Steps
-from hftlab.analytics.impact_kyle import KyleLambda
-from hftlab.analytics.impact_regression import f_tail, line
-from hftlab.analytics.impact_square_root import SquareRootLaw, fit_square_root
-from hftlab.analytics.microprice import MicroPrice, adjustment, mirror
+from hftlab.analytics.signals.hawkes import EVENTS_MIN, Hawkes, chi2_tail, exponential_p, fit_hawkes, log_likelihood, simulate_hawkes
+from hftlab.analytics.signals.imbalance import OrderFlow, QueueImbalance, Steps
+from hftlab.analytics.signals.kyle import KyleLambda
+from hftlab.analytics.signals.microprice import MicroPrice, adjustment, mirror
+from hftlab.analytics.signals.player import Player, frame_of, imbalance, size_weighted
+from hftlab.analytics.signals.square_root import SquareRootLaw, fit_square_root
+from hftlab.analytics.stats.regression import f_tail, line
 from hftlab.data.samples import sample
 from hftlab.errors import InputError
 from hftlab.kernels.flow_est_hawkes import hawkes_likelihood

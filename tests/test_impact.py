@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tapes import MS, A, Writer
 
-from hftlab.analytics.impact import impact, kyle_equilibrium, kyle_lambda, square_root_bps
+from hftlab.analytics.signals.impact import impact, kyle_equilibrium, kyle_lambda, square_root_bps
 from hftlab.backtesting.run import backtest
 from hftlab.data.samples import sample
 from hftlab.data.tape import Tape

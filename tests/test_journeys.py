@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from written import LINEAR, MS, START_NS, row
 
-from hftlab.analytics import journeys as jn
+from hftlab.analytics.facts import journeys as jn
 from hftlab.errors import UnknownName
 from hftlab.types import (
     ACCEPTED,

@@ -7,7 +7,7 @@ import pytest
 from stories import Story
 
 from hftlab import cli
-from hftlab.analytics.latency_advice import NOTHING, Machine, advise, this_machine
+from hftlab.analytics.costs.advice import NOTHING, Machine, advise, this_machine
 from hftlab.types import BID
 
 IDLE = Machine(cores=4, load=0.2, real_time=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.bench_luck import best_of, random_rules
-from hftlab.analytics.overfit import probability_of_overfitting
+from hftlab.analytics.luck.overfit import probability_of_overfitting
 
 REPEATS = 20
 

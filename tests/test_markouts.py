@@ -11,11 +11,11 @@ from written import INVERSE, LINEAR, MS, START_NS, STORIES, Written, build, row
 
 from benchmarks import bench_markouts
 from benchmarks import informed_flow as flow
-from hftlab.analytics import markouts as mo
-from hftlab.analytics import markouts_buckets as mb
-from hftlab.analytics import markouts_interval as mi
-from hftlab.analytics.collector import Collector
-from hftlab.analytics.path import HORIZONS_NS
+from hftlab.analytics.facts.collector import Collector
+from hftlab.analytics.facts.path import HORIZONS_NS
+from hftlab.analytics.markouts import buckets as mb
+from hftlab.analytics.markouts import markouts as mo
+from hftlab.analytics.stats import interval as mi
 from hftlab.errors import InputError
 from hftlab.types import ACCEPTED, AMENDED
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hftlab.analytics.overfit import (
+from hftlab.analytics.luck.overfit import (
     deflated_sharpe,
     expected_max_sharpe,
     mean_of_sums,
@@ -15,7 +15,7 @@ from hftlab.analytics.overfit import (
     probabilistic_sharpe,
     probability_of_overfitting,
 )
-from hftlab.analytics.sharpe import per_period, sharpe
+from hftlab.analytics.returns.sharpe import per_period, sharpe
 from hftlab.errors import InputError
 
 YEAR = 250

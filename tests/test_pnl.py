@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from written import INVERSE, LINEAR, MS, START_NS, STORIES, Written, build, row, touch
 
-from hftlab.analytics.collector import Collector
 from hftlab.analytics.exact import product, total, value2
-from hftlab.analytics.path import HORIZONS_NS, HORIZONS_S
-from hftlab.analytics.pnl import WHOLE, identity
+from hftlab.analytics.facts.collector import Collector
+from hftlab.analytics.facts.path import HORIZONS_NS, HORIZONS_S
+from hftlab.analytics.facts.pnl import WHOLE, identity
 from hftlab.errors import AccountingError, InputError
 from hftlab.types import EVENT, FEE, FILL, NO_PRICE, TOUCH
 

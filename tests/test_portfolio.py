@@ -11,10 +11,10 @@ from hypothesis.extra.numpy import arrays
 from stories import Story, limits, quoter
 from tapes import A, B
 
-from hftlab.analytics import portfolio_math as pm
-from hftlab.analytics.portfolio import risk_metrics
-from hftlab.analytics.portfolio_book import Desk, Holding, desk_of, moves, summed
-from hftlab.analytics.portfolio_stress import liquidation_quote, shocked_quote, spread_quote
+from hftlab.analytics.portfolio import formulas as pm
+from hftlab.analytics.portfolio.book import Desk, Holding, desk_of, moves, summed
+from hftlab.analytics.portfolio.portfolio import risk_metrics
+from hftlab.analytics.portfolio.stress import liquidation_quote, shocked_quote, spread_quote
 from hftlab.backtesting.run import backtest
 from hftlab.data.samples import sample
 from hftlab.errors import InputError, UnknownName

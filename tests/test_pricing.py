@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hftlab.analytics.glft import exact_depths
+from hftlab.analytics.theory.glft import exact_depths
 from hftlab.errors import InputError
 from hftlab.kernels.pricing import (
     as_reservation_ticks,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hftlab.analytics.purged import combinatorial, folds, paths, spans, walk_forward
+from hftlab.analytics.luck.purged import combinatorial, folds, paths, spans, walk_forward
 from hftlab.errors import InputError
 
 samples = st.lists(st.integers(0, 300), min_size=12, max_size=60).map(lambda values: np.sort(np.array(values, np.int64)))

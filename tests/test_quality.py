@@ -8,10 +8,10 @@ from test_tca import BOTH, collect
 from written import LINEAR, MS, START_NS, STORIES, Written, build, row
 
 import hftlab as hl
-from hftlab.analytics import attribution, quality
-from hftlab.analytics.pnl import identity
-from hftlab.analytics.quality_stays import down_ns, live_lots, pieces, stay_of, stays
-from hftlab.analytics.report import Report
+from hftlab.analytics.costs import attribution, quality
+from hftlab.analytics.costs.stays import down_ns, live_lots, pieces, stay_of, stays
+from hftlab.analytics.facts.pnl import identity
+from hftlab.analytics.report.report import Report
 from hftlab.data.synth import synth_rows
 from hftlab.data.tape import Tape
 from hftlab.errors import InputError

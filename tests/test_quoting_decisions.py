@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from stories import Story, kinds, limits, quoter
 from tapes import A
 
-from hftlab.analytics.sizing import inventory_sizes
+from hftlab.analytics.portfolio.sizing import inventory_sizes
 from hftlab.engine.commands import rows_of
 from hftlab.engine.view import slider
 from hftlab.errors import InputError

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hftlab.analytics.reality_check import reality_check
-from hftlab.analytics.stationary import block_length, draws, mean_variances, weights
+from hftlab.analytics.luck.reality_check import reality_check
+from hftlab.analytics.stats.stationary import block_length, draws, mean_variances, weights
 from hftlab.errors import InputError
 
 

@@ -6,12 +6,12 @@ from tapes import A, B, build_tape
 from written import LINEAR, MS, START_NS, row, touch
 
 import hftlab as hl
-from hftlab.analytics.collector import Collector
-from hftlab.analytics.compare import first_difference
-from hftlab.analytics.figures import inventory, inventory_curve
+from hftlab.analytics.facts.collector import Collector
+from hftlab.analytics.facts.figures import inventory, inventory_curve
+from hftlab.analytics.facts.segments import covered_ns, quoted_s, segments, traded_at_our_prices
 from hftlab.analytics.grow import Grow
-from hftlab.analytics.origin import Origin
-from hftlab.analytics.segments import covered_ns, quoted_s, segments, traded_at_our_prices
+from hftlab.analytics.report.compare import first_difference
+from hftlab.analytics.report.origin import Origin
 from hftlab.data.tape import Tape
 from hftlab.errors import InputError, UnknownName
 from hftlab.types import (
@@ -275,7 +275,7 @@ def test_long_runs_spill_to_disk_and_samples_thin_out(monkeypatch):
         parts.append(part)
     assert isinstance(grown.rows, np.memmap)
     assert np.array_equal(grown.rows, np.concatenate(parts))
-    monkeypatch.setattr("hftlab.analytics.collector.SAMPLES_MAX", 100)
+    monkeypatch.setattr("hftlab.analytics.facts.collector.SAMPLES_MAX", 100)
     collector = Collector((LINEAR, LINEAR))
     for n in range(1001):
         ts = START_NS + n * MS

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 import hftlab as hl
 from benchmarks.peers.metrics import compared
-from hftlab.analytics import returns as rt
-from hftlab.analytics.benchmark import against
-from hftlab.analytics.sharpe import moments, per_period, sharpe
-from hftlab.analytics.trades import TRADE, trade_figures, trades
+from hftlab.analytics.returns import returns as rt
+from hftlab.analytics.returns.benchmark import against
+from hftlab.analytics.returns.sharpe import moments, per_period, sharpe
+from hftlab.analytics.returns.trades import TRADE, trade_figures, trades
 from hftlab.errors import InputError
 from hftlab.types import EVENT, SAMPLE
 
@@ -225,7 +225,7 @@ def test_trades_by_hand():
     # Bought 2 at 80: 20. Fees of 1 on each fill; of the fourth a third closes.
     one = hl.Instrument.bundled("sim:BTC/USDT")
     unit = one.ticklot_quote
-    from hftlab.analytics.collector import FILL_FACT
+    from hftlab.analytics.facts.collector import FILL_FACT
 
     fills = np.zeros(5, FILL_FACT)
     fills["ts_ns"] = np.arange(5)

@@ -13,10 +13,11 @@ import pytest
 from numba import njit
 
 import hftlab as hl
-from hftlab.analytics import luck as lk
-from hftlab.analytics import runs_file, runs_ledger
-from hftlab.analytics.overfit import deflated_sharpe
-from hftlab.analytics.runs_file import Place
+from hftlab.analytics.luck import ledger as runs_ledger
+from hftlab.analytics.luck import luck as lk
+from hftlab.analytics.luck import runs_file
+from hftlab.analytics.luck.overfit import deflated_sharpe
+from hftlab.analytics.luck.runs_file import Place
 from hftlab.backtesting.counting import RULE, rule_of, text
 from hftlab.errors import InputError
 
@@ -242,7 +243,7 @@ def test_a_line_that_was_cut_is_passed_over_and_the_next_stands_on_its_own(tape)
 MANY = """
 import sys
 from pathlib import Path
-from hftlab.analytics.runs_file import Place
+from hftlab.analytics.luck.runs_file import Place
 place = Place("x", (Path(sys.argv[1]),))
 for k in range(100):
     assert place.write([{"id": f"{sys.argv[2]} {k} {j}", "fill": "x" * 300} for j in range(3)]) == ""

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import hftlab as hl
-from hftlab.analytics.pictures import GAIN, LOSS, intervals
-from hftlab.analytics.sensitivity import interval, student_t
+from hftlab.analytics.drawing.pictures import GAIN, LOSS, intervals
+from hftlab.analytics.report.sensitivity import interval, student_t
 from hftlab.errors import InputError, UnknownName
 
 QUOTER = hl.FixedSpread(order_qty="0.01", half_spread_ticks=0.5, skew_ticks_per_order=0.5)

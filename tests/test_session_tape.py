@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sessions import BTC, START, quoter, run_session
 
 import hftlab as hl
-from hftlab.analytics.session_tape import own_rows, strip_own
+from hftlab.analytics.divergence.tape import own_rows, strip_own
 from hftlab.backtesting.replay import replay
 from hftlab.data.synth import synth_rows
 from hftlab.errors import DataError

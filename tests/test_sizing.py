@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tapes import A
 
-from hftlab.analytics.sizing import (
+from hftlab.analytics.portfolio.sizing import (
     inventory_sizes,
     kelly,
     kelly_continuous,

@@ -5,9 +5,9 @@ import pytest
 
 import hftlab as hl
 from benchmarks import flow_truth as ft
-from hftlab.analytics import study_signal as ss
-from hftlab.analytics.flow_player import Player, mid_ticks
-from hftlab.analytics.study_signal_stats import Blocks, correlation, deciles, ranks, sign_flips
+from hftlab.analytics.signals import study as ss
+from hftlab.analytics.signals.player import Player, mid_ticks
+from hftlab.analytics.signals.study_stats import Blocks, correlation, deciles, ranks, sign_flips
 from hftlab.errors import InputError, UnknownName
 from hftlab.types import ASK, BID, LAST, TRADE
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hftlab as hl
-from hftlab.analytics.heatmap import LESS, MORE, Square, heatmap
-from hftlab.analytics.report_returns import pnl_curve
-from hftlab.analytics.runs_file import Place
-from hftlab.analytics.runs_ledger import steps, trials
-from hftlab.analytics.sharpe import per_period
+from hftlab.analytics.drawing.heatmap import LESS, MORE, Square, heatmap
+from hftlab.analytics.luck.ledger import steps, trials
+from hftlab.analytics.luck.runs_file import Place
+from hftlab.analytics.report.returns import pnl_curve
+from hftlab.analytics.returns.sharpe import per_period
 from hftlab.backtesting.grid import Range
 from hftlab.backtesting.sweep_cell import DONE, FAILED, FIGURES, PRUNED
 from hftlab.backtesting.sweep_result import BINS, Places

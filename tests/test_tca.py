@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from written import INVERSE, LINEAR, MS, START_NS, STORIES, Written, build, row
 
 import hftlab as hl
-from hftlab.analytics import tca
-from hftlab.analytics import tca_shortfall as sf
-from hftlab.analytics.collector import Collector
-from hftlab.analytics.pnl import HALF, WHOLE, identity
-from hftlab.analytics.prices import best_at, mids2_at
+from hftlab.analytics.costs import shortfall as sf
+from hftlab.analytics.costs import tca
+from hftlab.analytics.facts.collector import Collector
+from hftlab.analytics.facts.pnl import HALF, WHOLE, identity
+from hftlab.analytics.facts.prices import best_at, mids2_at
 from hftlab.errors import InputError
 from hftlab.types import ACCEPTED, CANCELED, EVENT, NO_PRICE, POST_ONLY, SET_TARGET, SUBMIT, TOUCH
 

@@ -10,10 +10,10 @@ from test_tca import collect
 from written import MS
 
 import hftlab as hl
-from hftlab.analytics import latency_report
-from hftlab.analytics.latency_advice import NOTHING
-from hftlab.analytics.session_summary_grade import performance_grade, sure
-from hftlab.analytics.tear_sheet_sections import SECTIONS
+from hftlab.analytics.costs import latency as latency_report
+from hftlab.analytics.costs.advice import NOTHING
+from hftlab.analytics.sheets.grade import performance_grade, sure
+from hftlab.analytics.sheets.sections import SECTIONS
 from hftlab.engine.figures import Figures
 from hftlab.engine.session import Driver
 from hftlab.engine.spec import load_spec

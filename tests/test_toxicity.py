@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from written import LINEAR, MS, START_NS, Written, row
 
-from hftlab.analytics.collector import Collector
-from hftlab.analytics.prints import Prints
-from hftlab.analytics.toxicity import toxicity
+from hftlab.analytics.facts.collector import Collector
+from hftlab.analytics.facts.prints import Prints
+from hftlab.analytics.markouts.toxicity import toxicity
 from hftlab.types import AT_DESK, AT_EXCHANGE, EVENT, TRADE
 
 

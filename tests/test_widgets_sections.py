@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from fake_desk import SAMPLE_NS, Clock, FakeSession, FakeView, panel_of, until
 
-from hftlab.analytics import equity
+from hftlab.analytics.returns import equity
 from hftlab.data.frame import Gauge
 from hftlab.errors import UnknownName
 from hftlab.types import BID, HALTED, NO_PRICE, SAMPLE_ROW

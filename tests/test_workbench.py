@@ -9,8 +9,8 @@ from sessions import BTC, run_session
 
 import hftlab as hl
 from benchmarks import informed_flow as flow
-from hftlab.analytics import workbench as wb
-from hftlab.analytics import workbench_pictures as pictures
+from hftlab.analytics.markouts import workbench as wb
+from hftlab.analytics.markouts import workbench_pictures as pictures
 from hftlab.errors import InputError, UnknownName
 from hftlab.types import FILL
 from hftlab.widgets.page import STYLE, script

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from hftlab.analytics.pnl import WHOLE, Ledger
+from hftlab.analytics.facts.pnl import WHOLE, Ledger
 from hftlab.instrument import Instrument
 from hftlab.types import EVENT, FEE, FILL, MAKER, NO_PRICE, PAYMENT, SAMPLE, TOUCH
 

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hftlab.analytics import returns as rt
-from hftlab.analytics.benchmark import against
-from hftlab.analytics.equity import rolling_ratio
-from hftlab.analytics.overfit import probabilistic_sharpe
-from hftlab.analytics.portfolio_math import cvar_historical, var_historical
-from hftlab.analytics.sharpe import moments, per_period, sharpe
+from hftlab.analytics.luck.overfit import probabilistic_sharpe
+from hftlab.analytics.portfolio.formulas import cvar_historical, var_historical
+from hftlab.analytics.returns import returns as rt
+from hftlab.analytics.returns.benchmark import against
+from hftlab.analytics.returns.equity import rolling_ratio
+from hftlab.analytics.returns.sharpe import moments, per_period, sharpe
 
 YEAR = 365
 

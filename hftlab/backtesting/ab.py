@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.analytics.collector import Collector
-from hftlab.analytics.report import Report
-from hftlab.analytics.study_signal_stats import BLOCKS_MIN
+from hftlab.analytics.facts.collector import Collector
+from hftlab.analytics.report.report import Report
+from hftlab.analytics.signals.study_stats import BLOCKS_MIN
 from hftlab.assumptions import Latency, latency_rows
 from hftlab.backtesting.ab_result import AB, measures
 from hftlab.backtesting.clock import with_timers

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hftlab.analytics.impact_regression import Floats
-from hftlab.analytics.path import HORIZONS_S
-from hftlab.analytics.pictures import intervals
-from hftlab.analytics.report import Report
-from hftlab.analytics.sensitivity import student_t
-from hftlab.analytics.study_signal_stats import BLOCKS_MIN, sign_flips
+from hftlab.analytics.drawing.pictures import intervals
+from hftlab.analytics.facts.path import HORIZONS_S
+from hftlab.analytics.report.report import Report
+from hftlab.analytics.report.sensitivity import student_t
+from hftlab.analytics.signals.study_stats import BLOCKS_MIN, sign_flips
+from hftlab.analytics.stats.regression import Floats
 from hftlab.errors import InputError
 from hftlab.types import NO_PRICE
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.analytics.attribute_causes import Evidence, differences
-from hftlab.analytics.attribute_result import Attribution, MarketAttribution
-from hftlab.analytics.attribute_twins import Run, sides
-from hftlab.analytics.fit_fills_play import Stage, order_rows
-from hftlab.analytics.fit_fills_result import FillFit
-from hftlab.analytics.origin import Origin
+from hftlab.analytics.divergence.causes import Evidence, differences
+from hftlab.analytics.divergence.result import Attribution, MarketAttribution
+from hftlab.analytics.divergence.twins import Run, sides
+from hftlab.analytics.fit_fills.play import Stage, order_rows
+from hftlab.analytics.fit_fills.result import FillFit
+from hftlab.analytics.report.origin import Origin
 from hftlab.assumptions import Latency, Queue, latency_rows
 from hftlab.backtesting.clock import with_rows
 from hftlab.backtesting.fit_fills import fit_fills
@@ -44,7 +44,7 @@ def attribute(
 
     The same quoter, limits, fees, timers and commands run on the stripped tape with the fitted queue and latency models (`fit`, by
     default `fit_fills` of this session; `queue` and `latency` replace them, such as `fit.recorded`). An order has its twin in the order
-    of the same side and price that was decided nearest, within `window_ms`. The causes are those of `analytics.attribute_causes`; their
+    of the same side and price that was decided nearest, within `window_ms`. The causes are those of `analytics.divergence.causes`; their
     money adds up to the difference of the two P&Ls, marked at the same last mid, to the unit. `depth` levels of both books are shown at
     the first difference. Raises DataError, InputError, TapeError, and AccountingError where lots or money do not add up.
     """

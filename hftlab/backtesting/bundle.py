@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.analytics.compare import acts, diverge
-from hftlab.analytics.origin import pieces
-from hftlab.analytics.report import Report
+from hftlab.analytics.report.compare import acts, diverge
+from hftlab.analytics.report.origin import pieces
+from hftlab.analytics.report.report import Report
 from hftlab.backtesting.codec import decode, encode
 from hftlab.backtesting.run import backtest
 from hftlab.data.notes import Notes

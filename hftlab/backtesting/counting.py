@@ -14,10 +14,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from hftlab.analytics.report import Report
-from hftlab.analytics.report_returns import pnl_curve
-from hftlab.analytics.runs_file import Place, counting
-from hftlab.analytics.runs_ledger import Counted, Span, count_run, digest
+from hftlab.analytics.luck.ledger import Counted, Span, count_run, digest
+from hftlab.analytics.luck.runs_file import Place, counting
+from hftlab.analytics.report.report import Report
+from hftlab.analytics.report.returns import pnl_curve
 from hftlab.engine.clock import wall_now_ns
 from hftlab.kernels.jit import cache_dir
 from hftlab.limits import Limits

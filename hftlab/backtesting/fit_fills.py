@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from hftlab.analytics.fit_fills_latency import fit_latency
-from hftlab.analytics.fit_fills_play import Stage, order_rows
-from hftlab.analytics.fit_fills_queue import RATES, QueueFit, first_part, fit_queue, part, rates, trials
-from hftlab.analytics.fit_fills_races import races, takers, travelled
-from hftlab.analytics.fit_fills_result import FillFit, MarketFit
-from hftlab.analytics.fit_fills_stays import stays
-from hftlab.analytics.fit_fills_trips import trips
-from hftlab.analytics.resample import Blocks, interval_of
+from hftlab.analytics.fit_fills.latency import fit_latency
+from hftlab.analytics.fit_fills.play import Stage, order_rows
+from hftlab.analytics.fit_fills.queue import RATES, QueueFit, first_part, fit_queue, part, rates, trials
+from hftlab.analytics.fit_fills.races import races, takers, travelled
+from hftlab.analytics.fit_fills.result import FillFit, MarketFit
+from hftlab.analytics.fit_fills.stays import stays
+from hftlab.analytics.fit_fills.trips import trips
+from hftlab.analytics.stats.resample import Blocks, interval_of
 from hftlab.backtesting.replay import Replay, replay
 from hftlab.data.tape import Tape
 from hftlab.engine.view import View
@@ -28,7 +28,7 @@ def fit_fills(
     """Fit latencies and queue model to the fills of a session, and say how often they are wrong about orders not used for it.
 
     `journal` is a run's name or directory, its View, or its Replay. The queue is fitted to our orders at the times they truly came to
-    the venue, on the session's market data without them (see `analytics.session_tape`), so that it answers for the queue alone; the
+    the venue, on the session's market data without them (see `analytics.divergence.tape`), so that it answers for the queue alone; the
     model fitted to the first `train` of the orders is judged on the rest. A lot filled by the model alone or live alone is wrong as a
     whole, one filled in both by how far apart in time, whole from `grace_s` on. Intervals are 95 %, from `replicates` draws of blocks
     of the session; the same arguments give the same result.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.analytics.report import Report
+from hftlab.analytics.report.report import Report
 from hftlab.backtesting.codec import encode
 from hftlab.errors import FormatError, InputError
 

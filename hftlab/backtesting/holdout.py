@@ -5,8 +5,8 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from hftlab.analytics.runs_file import Place
-from hftlab.analytics.runs_ledger import Span, digest, runs
+from hftlab.analytics.luck.ledger import Span, digest, runs
+from hftlab.analytics.luck.runs_file import Place
 from hftlab.data.tape import Tape
 from hftlab.engine.clock import wall_now_ns
 from hftlab.errors import InputError
@@ -17,7 +17,7 @@ from hftlab.strict import keywords, number
 class Sealed:
     """The sealed part of a tape. It shows how long it is, and gives its rows to `open` only.
 
-    Each opening is written down beside the data (hftlab.analytics.runs_file says where): when, by whom, and why.
+    Each opening is written down beside the data (hftlab.analytics.luck.runs_file says where): when, by whom, and why.
     """
 
     place: Place

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.analytics.session_tape import own_rows, strip_own
+from hftlab.analytics.divergence.tape import own_rows, strip_own
 from hftlab.backtesting.run import play
 from hftlab.data import journal as jn
 from hftlab.data.frame import Frame

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hftlab.analytics.report import Report
+from hftlab.analytics.report.report import Report
 from hftlab.assumptions import Fees, Latency, Queue, latency_rows
 from hftlab.backtesting.clock import row_times, with_timers
 from hftlab.backtesting.risk_drill_result import DrillResult, Outcome

@@ -6,7 +6,7 @@ from html import escape
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from hftlab.analytics.report import Report
+from hftlab.analytics.report.report import Report
 from hftlab.errors import UnknownName, did_you_mean
 from hftlab.instrument import Instrument
 

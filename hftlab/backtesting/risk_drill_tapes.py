@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hftlab.analytics.origin import apply_levels
+from hftlab.analytics.report.origin import apply_levels
 from hftlab.data.rows import Rows
 from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, EVENT, FUNDING, L3_ORDER, LAST, NO_PRICE, SNAPSHOT, TRADE
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.analytics.collector import Collector
-from hftlab.analytics.origin import Origin
-from hftlab.analytics.report import Report
+from hftlab.analytics.facts.collector import Collector
+from hftlab.analytics.report.origin import Origin
+from hftlab.analytics.report.report import Report
 from hftlab.assumptions import Fees, Latency, Queue, latency_rows
 from hftlab.backtesting.clock import with_timers
 from hftlab.backtesting.counting import counted, rule_of

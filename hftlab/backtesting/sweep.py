@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hftlab.analytics.report import Report
+from hftlab.analytics.report.report import Report
 from hftlab.assumptions import Fees, Latency, Queue
 from hftlab.backtesting.grid import Grid, Point
 from hftlab.backtesting.run import TIMER_STARTS, backtest, instruments_of

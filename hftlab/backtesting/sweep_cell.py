@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.analytics.collector import Collector
 from hftlab.analytics.exact import value2
-from hftlab.analytics.figures import ratio
-from hftlab.analytics.pnl import HALF, WHOLE, Ledger
-from hftlab.analytics.report import Report
-from hftlab.analytics.sharpe import per_period
+from hftlab.analytics.facts.collector import Collector
+from hftlab.analytics.facts.figures import ratio
+from hftlab.analytics.facts.pnl import HALF, WHOLE, Ledger
+from hftlab.analytics.report.report import Report
+from hftlab.analytics.returns.sharpe import per_period
 from hftlab.assumptions import Fees, Latency, Queue
 from hftlab.backtesting.grid import PARTS, Point
 from hftlab.backtesting.sweep_shared import Shared, whole_steps
@@ -260,7 +260,7 @@ class _Sums:
 
 
 def _money(market: Any, instrument: Any, mid2: int) -> dict[str, float]:
-    """Return the account of one market: see `analytics.pnl` and `analytics.accounts`, whose order of operations it keeps."""
+    """Return the account of one market: see `analytics.facts.pnl` and `analytics.facts.accounts`, whose order of operations it keeps."""
     ledger, unit = Ledger.of(market), instrument.ticklot_quote
     worth2 = ledger.position_lots * int(value2(instrument, mid2))
     account = (WHOLE * ledger.cash_ticklots + HALF * worth2 - ledger.fees - ledger.funding) * unit / WHOLE

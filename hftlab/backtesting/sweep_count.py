@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.analytics.runs_file import Place
-from hftlab.analytics.runs_ledger import Span, count_runs, line_of, runs, trials
+from hftlab.analytics.luck.ledger import Span, count_runs, line_of, runs, trials
+from hftlab.analytics.luck.runs_file import Place
 from hftlab.backtesting.counting import fingerprint, rule_of
 from hftlab.backtesting.sweep_cell import DONE, FAILED, Cell
 from hftlab.backtesting.sweep_shared import Shared

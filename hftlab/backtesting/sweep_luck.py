@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hftlab.analytics.overfit import Overfitting, probability_of_overfitting
-from hftlab.analytics.reality_check import RealityCheck, reality_check
-from hftlab.analytics.sharpe import Sharpe, sharpe
+from hftlab.analytics.luck.overfit import Overfitting, probability_of_overfitting
+from hftlab.analytics.luck.reality_check import RealityCheck, reality_check
+from hftlab.analytics.returns.sharpe import Sharpe, sharpe
 from hftlab.backtesting.sweep_cell import DONE, FAILED, Cell
 from hftlab.backtesting.sweep_shared import whole_steps
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from hftlab.analytics.heatmap import Square, heatmap
-from hftlab.analytics.pictures import amount
+from hftlab.analytics.drawing.heatmap import Square, heatmap
+from hftlab.analytics.drawing.pictures import amount
 from hftlab.backtesting.grid import label
 from hftlab.backtesting.sweep_cell import FAILED, Cell
 from hftlab.backtesting.sweep_result import SMALLER_IS_BETTER, Places, cells_of_map, ranked, value_of

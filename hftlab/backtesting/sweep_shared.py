@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.analytics.runs_ledger import STEPS_MIN, STEPS_S
+from hftlab.analytics.luck.ledger import STEPS_MIN, STEPS_S
 from hftlab.assumptions import latency_rows
 from hftlab.backtesting.clock import with_timers
 from hftlab.backtesting.run import TAPE_ROWS

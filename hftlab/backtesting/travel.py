@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hftlab.analytics.report import Report
+from hftlab.analytics.report.report import Report
 from hftlab.assumptions import Latency, Queue
 from hftlab.backtesting import travel_tables as tables
 from hftlab.backtesting.replay import Replay

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hftlab.analytics.collector import Collector
+from hftlab.analytics.facts.collector import Collector
 from hftlab.assumptions import Latency, Queue, latency_rows
 from hftlab.backtesting.clock import row_times, with_rows
 from hftlab.backtesting.replay import replay

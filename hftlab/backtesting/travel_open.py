@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hftlab.analytics.origin import Origin
-from hftlab.analytics.report import Report
+from hftlab.analytics.report.origin import Origin
+from hftlab.analytics.report.report import Report
 from hftlab.backtesting.replay import Replay
 from hftlab.backtesting.run import play, prepare
 from hftlab.backtesting.strategist import Strategist

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.analytics.collector import Collector
-from hftlab.analytics.report import Report
+from hftlab.analytics.facts.collector import Collector
+from hftlab.analytics.report.report import Report
 from hftlab.assumptions import Latency, Queue
 from hftlab.backtesting.run import play
 from hftlab.backtesting.strategist import Strategist

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hftlab.analytics.frames import grid
+from hftlab.analytics.report.frames import grid
 from hftlab.data.frame import Frame
 from hftlab.instrument import Instrument
 from hftlab.types import (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from hftlab.analytics.report import Report
+from hftlab.analytics.report.report import Report
 from hftlab.backtesting.grid import Grid
 from hftlab.backtesting.sweep import BROKEN, CANCELLED, FINISHED, RUNNING, Progress, Sweep, sweep
 from hftlab.backtesting.sweep_cell import Cell

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hftlab.analytics.overfit import Overfitting, probability_of_overfitting
-from hftlab.analytics.pictures import amount
-from hftlab.analytics.resample import interval_of
-from hftlab.analytics.sensitivity import interval
-from hftlab.analytics.stationary import block_length, weights
+from hftlab.analytics.drawing.pictures import amount
+from hftlab.analytics.luck.overfit import Overfitting, probability_of_overfitting
+from hftlab.analytics.report.sensitivity import interval
+from hftlab.analytics.stats.resample import interval_of
+from hftlab.analytics.stats.stationary import block_length, weights
 from hftlab.backtesting.grid import label
 from hftlab.backtesting.sweep_cell import DONE, Cell
 from hftlab.backtesting.sweep_luck import BLOCKS

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.analytics.divergence import Divergence
+from hftlab.analytics.divergence.shadow import Divergence
 from hftlab.engine.clock import wall_now_ns
 from hftlab.engine.lines import place_of
 from hftlab.engine.spec import RunSpec

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from hftlab.analytics.report import Report
+from hftlab.analytics.report.report import Report
 from hftlab.data.frame import Frame
 from hftlab.data.snapshot import SnapshotReader
 from hftlab.engine.spec import read_instruments

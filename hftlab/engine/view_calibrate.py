@@ -17,7 +17,7 @@ from hftlab.tunable import TUNABLE, to_human, to_machine
 from hftlab.types import SET_PARAMS
 
 if TYPE_CHECKING:
-    from hftlab.analytics.calibrate import Calibration
+    from hftlab.analytics.estimators.calibrate import Calibration
 
 
 class CalibratesSession:

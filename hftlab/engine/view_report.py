@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.analytics.collector import Collector
-from hftlab.analytics.report import Report
+from hftlab.analytics.facts.collector import Collector
+from hftlab.analytics.report.report import Report
 from hftlab.data import journal as jn
 from hftlab.data.state import State
 from hftlab.data.tape import books_before

@@ -1,7 +1,7 @@
 """Risk over all markets: how close each is to its limits, and what the portfolio stands to lose."""
 
-from hftlab.analytics.grade import grade
-from hftlab.analytics.portfolio import risk_metrics
+from hftlab.analytics.portfolio.grade import grade
+from hftlab.analytics.portfolio.portfolio import risk_metrics
 from hftlab.data.frame import Frame, Gauge
 from hftlab.widgets.panel import HtmlPanel
 from hftlab.widgets.risk import decimals, gauge_html, grade_html, refusals_html, state_html

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from hftlab.analytics.equity import at_steps
+from hftlab.analytics.returns.equity import at_steps
 from hftlab.data.frame import Frame
 from hftlab.types_rows import SAMPLE_ROW
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import traitlets as t
 
-from hftlab.analytics import market_state as ms
+from hftlab.analytics.estimators import market_state as ms
 from hftlab.data.frame import Frame
 from hftlab.widgets.history import History
 from hftlab.widgets.page import Canvas, script

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from hftlab.analytics.latency_advice import NOTHING, advise, this_machine
+from hftlab.analytics.costs.advice import NOTHING, advise, this_machine
 from hftlab.data.frame import Frame
 from hftlab.widgets.health import figure
 from hftlab.widgets.panel import HtmlPanel

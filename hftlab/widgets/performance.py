@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from hftlab.analytics.equity import MOVES_MIN, drawdown, rolling_sharpe, sharpe_error
+from hftlab.analytics.returns.equity import MOVES_MIN, drawdown, rolling_sharpe, sharpe_error
 from hftlab.data.frame import Frame
 from hftlab.widgets.blotter import MARKOUT_S, markouts
 from hftlab.widgets.curves import AXIS_PX, Plot, thin

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hftlab.analytics.grade import SAID, Grade, grade
+from hftlab.analytics.portfolio.grade import SAID, Grade, grade
 from hftlab.data.frame import Frame, Gauge
 from hftlab.instrument import Instrument
 from hftlab.types import FILLS

@@ -7,8 +7,8 @@ import ipywidgets as w
 import numpy as np
 import traitlets as t
 
-from hftlab.analytics import workbench_pictures as pictures
-from hftlab.analytics.workbench import AXES, Cluster, Workbench
+from hftlab.analytics.markouts import workbench_pictures as pictures
+from hftlab.analytics.markouts.workbench import AXES, Cluster, Workbench
 from hftlab.errors import HftlabError
 from hftlab.widgets.page import STYLE, PageWidget, script
 from hftlab.widgets.text import esc
