@@ -24,4 +24,4 @@ VALUES = {"half_ticks": 1.0, "sigmas": 0.5, "lean": 0.2}
 
 if __name__ == "__main__":
     quoter = hl.UserQuoter(decide=decide, order_qty="0.01", values=VALUES)
-    print(hl.backtest(hl.sample(), None, quoter, hl.Limits(position_qty_max="0.05", loss_quote_max=200)))
+    print(hl.backtest(hl.sample().slice(0, 120), None, quoter, hl.Limits(position_qty_max="0.05", loss_quote_max=200)))

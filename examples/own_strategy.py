@@ -28,4 +28,4 @@ class Crossing(Described):
 
 if __name__ == "__main__":
     limits = hl.Limits(position_qty_max="0.05", loss_quote_max=200)
-    print(hl.backtest(hl.sample(), None, hl.WorkTarget(order_qty="0.01"), limits, strategy=Crossing(qty=0.02), bar_s=1.0))
+    print(hl.backtest(hl.sample().slice(0, 120), None, hl.WorkTarget(order_qty="0.01"), limits, strategy=Crossing(qty=0.02), bar_s=1.0))

@@ -1,7 +1,7 @@
 """Every file, test, command and name that CONTRIBUTING and the guides name is there."""
 
 import re
-import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -97,9 +97,7 @@ def test_the_readers_of_this_file_see_what_they_look_for():
 
 def test_the_markers_of_the_suite_are_those_of_pyproject():
     said = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    listed = subprocess.run(
-        ["sed", "-n", "/^markers = \\[/,/^\\]/p", str(ROOT / "pyproject.toml")], capture_output=True, text=True, check=True
-    ).stdout
-    markers = re.findall(r'^\s+"(\w+):', listed, re.MULTILINE)
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
+    markers = [one.partition(":")[0] for one in options["markers"]]
     assert markers
     assert all(re.search(rf'-m (?:"not )?{marker}', said) for marker in markers)

@@ -79,4 +79,4 @@ def test_a_decide_that_cannot_be_had_is_refused_in_words(named, said, tmp_path):
 
 def test_a_user_quoter_without_its_function_is_refused_and_does_not_quote_nothing_in_silence():
     with pytest.raises(UserCodeError, match="decide was None; wanted a function"):
-        hl.backtest(hl.sample(), None, hl.UserQuoter(decide=None, order_qty="0.001"), hl.Limits(position_qty_max="0.01"))
+        hl.backtest(hl.sample().slice(0, 1), None, hl.UserQuoter(decide=None, order_qty="0.001"), hl.Limits(position_qty_max="0.01"))

@@ -28,6 +28,16 @@ def test_a_page_can_be_followed(page, tmp_path, monkeypatch):
             sys.modules.pop(name, None)
 
 
+@pytest.mark.parametrize("page", STORIES, ids=lambda page: page.stem)
+def test_what_is_not_run_could_be(page):
+    # It asks a venue, so only its names are held: what it imports is there, and the rest is Python.
+    for block in blocks(page.read_text(encoding="utf-8")):
+        if block.not_run:
+            tree = ast.parse(block.code)
+            imports = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
+            exec(compile(imports, str(page), "exec"), {})
+
+
 def test_the_quoter_of_the_guide_is_that_of_the_example():
     def decide(text):
         (found,) = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef) and node.name == "decide")
