@@ -1,6 +1,7 @@
 """The guides work as they are written: each page is one small story, typed and run from top to bottom in an empty folder."""
 
 import ast
+import os
 import sys
 from pathlib import Path
 
@@ -8,12 +9,15 @@ import pytest
 from doc_blocks import DOCS, ROOT, blocks
 from guide_blocks import follow, typed
 
+from hftlab.cli import main
+
 GUIDES = sorted((DOCS / "guides").glob("*.md"))
 STORIES = [page for page in GUIDES if "```python" in (text := page.read_text(encoding="utf-8")) or "```sh" in text]
 
 
 @pytest.mark.parametrize("page", STORIES, ids=lambda page: page.stem)
 def test_a_page_can_be_followed(page, tmp_path, monkeypatch):
+    before = dict(os.environ)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))  # where one starts Python, it finds one's files
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
@@ -26,6 +30,10 @@ def test_a_page_can_be_followed(page, tmp_path, monkeypatch):
     finally:
         for name in ("own_quoter", "own_strategy"):  # modules of this folder, which goes away
             sys.modules.pop(name, None)
+        os.environ.clear()  # what a page that failed has not taken back would meet the next one
+        os.environ.update(before)
+        if Path("runs").is_dir():
+            main(["stop", "--all", "runs"])
 
 
 @pytest.mark.parametrize("page", STORIES, ids=lambda page: page.stem)
