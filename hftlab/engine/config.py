@@ -9,6 +9,10 @@
     limits: {position_qty_max: "0.01", order_qty_max: "0.002", notional_quote_max: 2000, loss_quote_max: 50}
     alerts: {quiet_s: 300}     # as pace, door and log: see hftlab.config; each may be left out
 
+A quoter of your own stands in a file beside this one, as FILE.py:FUNCTION:
+
+    quoter: {type: UserQuoter, decide: "own_quoter.py:decide", order_qty: "0.002", values: {half_ticks: 2}}
+
 Several instruments: a list under `feed.instrument`, and one quoter and one set of limits for all, or a list of each. A feed of
 `type: SynthFeed` or `type: ReplayFeed` takes the parameters of hl.SynthFeed or hl.ReplayFeed, and the venue those of hl.PaperVenue. What
 the environment and .env lay over a file, and in which order, is in `hftlab.config`. Keys of the venue are never in this file: they
@@ -29,6 +33,7 @@ from hftlab.engine.view import Session
 from hftlab.errors import FormatError, InputError, UnknownName, did_you_mean
 from hftlab.instrument import Instrument
 from hftlab.params import Limits, Quoter, quoter_from_dict
+from hftlab.usercode.from_file import decide_in
 from hftlab.venues.feeds import Feed, PaperVenue, Venue
 from hftlab.venues.live.spec import LiveFeed, LiveVenue
 
@@ -57,7 +62,7 @@ def read_config(path: str | Path, *, env_file: str | Path | None = ".env") -> di
     return {
         "feed": feed,
         "venue": _venue(settings.venue, settings.mode, settings.confirm, live=isinstance(feed, LiveFeed)),
-        "quoter": _each(each(settings.quoter), _quoter),
+        "quoter": _quoters(each(settings.quoter), Path(path).parent),
         "limits": _each(each(settings.limits), lambda one: Limits(**one)),
         "run": settings.run,
         "settings": settings.kept(),
@@ -98,10 +103,22 @@ def _venue(values: Mapping[str, Any], mode: str, confirm: str, *, live: bool) ->
     return PaperVenue(**made)
 
 
-def _quoter(values: Mapping[str, Any]) -> Quoter:
-    if "type" not in values:
-        raise InputError("the quoter lacks type; wanted e.g. type: AvellanedaStoikov.")
-    return quoter_from_dict(values)
+def _quoters(values: Any, folder: Path) -> Quoter | tuple[Quoter, ...]:
+    """Return what `quoter` describes; files that it names lie beside the session's file. One `decide` is read once: a desk has one."""
+    read: dict[Any, Any] = {}
+
+    def quoter(one: Mapping[str, Any]) -> Quoter:
+        if "type" not in one:
+            raise InputError("the quoter lacks type; wanted e.g. type: AvellanedaStoikov.")
+        if one["type"] != "UserQuoter":
+            return quoter_from_dict(one)
+        named = str(one.get("decide"))
+        if named not in read:
+            read[named] = decide_in(one.get("decide"), folder)
+        return quoter_from_dict(one, read[named])
+
+    made: Quoter | tuple[Quoter, ...] = _each(values, quoter)
+    return made
 
 
 def _each(values: Any, make: Any) -> Any:

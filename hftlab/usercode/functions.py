@@ -35,8 +35,10 @@ def python_function(decide: Any) -> FunctionType:
 
 
 def decide_of(quoters: Sequence[Quoter]) -> Any:
-    """Return the one `decide` of the quoters of a desk, None when they are built in. Raises InputError for a mix: a run has one."""
+    """Return the one `decide` of the quoters of a desk, None when they are built in. Raises InputError for a mix: a run has one; UserCodeError."""
     own = [quoter.decide for quoter in quoters if isinstance(quoter, UserQuoter)]
+    for decide in own:  # None would run, and quote nothing without a word
+        python_function(decide)
     if own and (len(own) < len(quoters) or any(decide is not own[0] for decide in own)):
         raise InputError(
             "the instruments were given different quoters, one of them a UserQuoter; wanted one decide for all of them. "
