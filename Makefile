@@ -34,7 +34,7 @@ lab: $(WARM)
 test:
 	@$(MAKE) $(INSTALLED)
 	@$(MAKE) -j2 --output-sync=target check $(WARM)
-	$(BIN)/python -m pytest -n 3 --dist loadfile --nbval-lax $(TEST_ARGS) tests $(wildcard notebooks)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --nbval-lax --nbval-sanitize-with notebooks/sanitize.cfg $(TEST_ARGS) tests $(wildcard notebooks)
 	@$(MAKE) checked
 
 # Neither keeps two cores busy by itself.

@@ -44,7 +44,7 @@ def main(paths: list[Path]) -> None:
     os.environ.setdefault("HFTLAB_COUNT_RUNS", "off")
     os.environ.setdefault("HFTLAB_ALERTS__ON", "false")
     for path in paths:
-        notebook = nbformat.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        notebook: Any = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
         NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}).execute()
         stored = keep_checked(json.loads(path.read_text(encoding="utf-8")), notebook)
         path.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
