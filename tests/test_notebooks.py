@@ -114,7 +114,7 @@ def test_a_cell_is_short_and_holds_no_machinery(path):
 def test_only_cells_that_are_compared_hold_outputs_and_only_text(path):
     for text, cell in cells(path, "code"):
         outputs = cell["outputs"]
-        assert cell["execution_count"] is None
+        assert cell["execution_count"] == (1 if CHECKED in tags(cell) else None)
         if CHECKED not in tags(cell):
             assert not outputs, text
             continue
@@ -156,4 +156,4 @@ def test_the_keeper_of_outputs_keeps_those_of_checked_cells_alone():
     kept = keep_checked(stored, {"cells": [code(CHECKED, text), code("exercise", text)]})["cells"]
     assert kept[0]["outputs"][0]["text"] == ["one\n", "two\n"]
     assert kept[1]["outputs"] == []
-    assert {cell["execution_count"] for cell in kept} == {None}
+    assert [cell["execution_count"] for cell in kept] == [1, None]
