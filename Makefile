@@ -46,7 +46,7 @@ test:
 	@$(MAKE) $(INSTALLED)
 	@$(MAKE) -j2 --output-sync=target check $(WARM)
 	@nice -n 5 $(AGAIN) checked > $(VENV)/checked.log 2>&1 & checked=$$!; trap "kill $$checked" INT TERM; \
-	    $(BIN)/python -m pytest -n 3 --dist loadfile --nbval-lax $(TEST_ARGS) tests $(wildcard notebooks); tests=$$?; \
+	    $(BIN)/python -m pytest -n 3 --dist loadfile --nbval-lax --nbval-sanitize-with notebooks/sanitize.cfg $(TEST_ARGS) tests $(wildcard notebooks); tests=$$?; \
 	    wait $$checked; checked=$$?; cat $(VENV)/checked.log; exit $$((tests + checked))
 
 checked: interpreted bounded
@@ -78,7 +78,7 @@ bounds: $(INSTALLED)
 # Engines and notebooks are processes of their own and are counted too; compiled code leaves no trace, so the kernels run again as Python.
 coverage: $(WARM)
 	rm -f .coverage .coverage.*
-	nice -n 15 $(BIN)/coverage run -m pytest -q -n 3 --dist loadfile --nbval-lax $(TEST_ARGS) tests $(wildcard notebooks)
+	nice -n 15 $(BIN)/coverage run -m pytest -q -n 3 --dist loadfile --nbval-lax --nbval-sanitize-with notebooks/sanitize.cfg $(TEST_ARGS) tests $(wildcard notebooks)
 	NUMBA_DISABLE_JIT=1 nice -n 15 $(BIN)/coverage run -m pytest -q -m "not many" $(CHECKED_TESTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage html --quiet

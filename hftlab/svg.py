@@ -32,14 +32,18 @@ def curve(seconds: np.ndarray, values: np.ndarray, title: str, *, steps: bool = 
 # --- charts of several layers ----------------------------------------------------------------------------------------
 # Text and axes take the page's own colour; data and marks have tones that can be read on white and on black.
 DATA, MARK = "#4c8dd6", "#e5534b"
+# What is told apart by colour is told apart by the colour-blind too (tests/test_colours.py): blue and orange, then green and rose.
+GAIN, LOSS = "#2470b0", "#c8681a"
+SERIES = (GAIN, LOSS, "#009e73", "#cc79a7", "currentColor")
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 8, 22, 20
+_LABEL = 13  # what the words beside an axis take
 
 
 class Chart:
     """One picture with axes, drawn layer by layer; `svg()` returns its text. Every array is float64, shape (n,).
 
-    `x` and `y` are (low, high) of the axes in data units; `x_log` and `y_log` draw an axis by its logarithm. `x_unit` and `y_unit` stand at
-    the last tick of the axes.
+    `x` and `y` are (low, high) of the axes in data units; `x_log` and `y_log` draw an axis by its logarithm. `x_label` and `y_label` say
+    what an axis shows, its unit behind them; without them `x_unit` and `y_unit` stand at the last tick.
     """
 
     def __init__(
@@ -52,17 +56,21 @@ class Chart:
         y_unit: str = "",
         x_log: bool = False,
         y_log: bool = False,
+        x_label: str = "",
+        y_label: str = "",
         width: int = 470,
         height: int = 170,
     ) -> None:
         self._width, self._height, self._x_log, self._y_log = width, height, x_log, y_log
+        self._foot = _BOTTOM + (_LABEL if x_label else 0)
         self._x = (np.log10(x[0]), np.log10(x[1])) if x_log else x
         y = (float(np.log10(y[0])), float(np.log10(y[1]))) if y_log else y
         self._y = (y[0], y[1] + 0.06 * (y[1] - y[0])) if y[1] > y[0] else (y[0] - 0.5, y[0] + 0.5)
         if not self._x[1] > self._x[0]:
             self._x = (self._x[0] - 0.5, self._x[0] + 0.5)
         self._parts = [f"<title>{html.escape(title)}</title><text x='2' y='12' font-weight='600'>{html.escape(title)}</text>"]
-        self._axes(x_unit, y_unit)
+        self._axes("" if x_label else x_unit, "" if y_label else y_unit)
+        self._labels(x_label and f"{x_label}{x_unit and f', {x_unit}'}", y_label and f"{y_label}{y_unit and f', {y_unit}'}")
 
     def band(self, x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str = DATA) -> "Chart":
         """Fill the area between `low` and `high`."""
@@ -88,7 +96,7 @@ class Chart:
         """Draw a histogram from the bottom up: `edges` has one more value than `heights`."""
         px, _ = self._at(edges, np.zeros(len(edges)))
         _, py = self._at(edges[:-1], heights)
-        floor = self._height - _BOTTOM
+        floor = self._height - self._foot
         path = f"M{px[0]:.1f},{floor}" + "".join(f"V{b:.1f}H{a:.1f}" for a, b in zip(px[1:], py, strict=True)) + f"V{floor}Z"
         self._parts.append(f"<path d='{path}' fill='{colour}' fill-opacity='.55'/>")
         return self
@@ -99,7 +107,7 @@ class Chart:
             px, _ = self._at(np.array([low, high]), np.zeros(2))
             width = max(1.5, px[1] - px[0])
             self._parts.append(
-                f"<rect x='{px[0]:.1f}' y='{_TOP}' width='{width:.1f}' height='{self._height - _TOP - _BOTTOM}' fill='{colour}' fill-opacity='.45'/>"
+                f"<rect x='{px[0]:.1f}' y='{_TOP}' width='{width:.1f}' height='{self._height - _TOP - self._foot}' fill='{colour}' fill-opacity='.45'/>"
             )
         return self
 
@@ -115,13 +123,13 @@ class Chart:
         y = np.log10(np.maximum(y, 1e-300)) if self._y_log else y
         fx = np.clip((x - self._x[0]) / (self._x[1] - self._x[0]), 0, 1)
         fy = np.clip((y - self._y[0]) / (self._y[1] - self._y[0]), 0, 1)
-        return _LEFT + fx * (self._width - _LEFT - _RIGHT), self._height - _BOTTOM - fy * (self._height - _TOP - _BOTTOM)
+        return _LEFT + fx * (self._width - _LEFT - _RIGHT), self._height - self._foot - fy * (self._height - _TOP - self._foot)
 
     def _points(self, x: np.ndarray, y: np.ndarray) -> str:
         return "L".join(f"{a:.1f},{b:.1f}" for a, b in zip(*self._at(x, y), strict=True))
 
     def _axes(self, x_unit: str, y_unit: str) -> None:
-        floor, right = self._height - _BOTTOM, self._width - _RIGHT
+        floor, right = self._height - self._foot, self._width - _RIGHT
         for i, value in enumerate(ticks := _log_ticks(*self._y) if self._y_log else _ticks(*self._y)):
             _, py = self._at(np.zeros(1), np.array([value]))
             unit = f" {y_unit}" if i == len(ticks) - 1 and y_unit else ""
@@ -135,6 +143,17 @@ class Chart:
             unit = f" {x_unit}" if i == len(marks) - 1 and x_unit else ""
             anchor = "end" if a > right - 20 else "middle"
             self._parts.append(f"<text x='{a:.1f}' y='{floor + 13}' text-anchor='{anchor}'>{value:,.10g}{html.escape(unit)}</text>")
+
+    def _labels(self, x: str, y: str) -> None:
+        """Write what the axes show: `x` under the ticks, `y` upright beside them."""
+        middle = (_TOP + self._height - self._foot) / 2
+        if x:
+            across = (_LEFT + self._width - _RIGHT) / 2
+            self._parts.append(f"<text x='{across}' y='{self._height - 4}' text-anchor='middle' opacity='.8'>{html.escape(x)}</text>")
+        if y:
+            self._parts.append(
+                f"<text transform='translate(10,{middle}) rotate(-90)' text-anchor='middle' opacity='.8'>{html.escape(y)}</text>"
+            )
 
 
 def _ticks(low: float, high: float, count: int = 4) -> list[float]:

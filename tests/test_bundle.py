@@ -77,6 +77,15 @@ def test_a_users_own_quoter_travels_as_text_and_comes_out_the_same(tape, tmp_pat
     assert made.check(tape).acts == len(acts(report.facts.own)) > 100
 
 
+def test_a_decide_without_a_decorator_travels_as_well(tape, tmp_path):
+    # As the README writes it. It was refused: only what @njit had wrapped was taken for a decide.
+    plain = hl.UserQuoter(decide=requote.py_func, order_qty="0.01", values={"lean": 0.05}, hysteresis_ticks=1, life_ms_min=0)
+    wrapped = hl.UserQuoter(decide=requote, order_qty="0.01", values={"lean": 0.05}, hysteresis_ticks=1, life_ms_min=0)
+    report = run(tape, plain)
+    assert report.digest == run(tape, wrapped).digest
+    assert Bundle.load(bundle(report, tmp_path / "plain.zip")).check(tape).report.digest == report.digest
+
+
 def test_one_flipped_bit_anywhere_is_said_in_words(sealed, tmp_path):
     whole = sealed.read_bytes()
     rng = np.random.default_rng(8)

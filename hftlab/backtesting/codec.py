@@ -8,6 +8,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from decimal import Decimal
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def encode(value: Any, what: str = "the call") -> Any:
         # A Latency may hold its recording as a table of any kind; its own plain values are the same for all of them.
         fields = value.to_dict() if isinstance(value, Latency) else {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         return {"type": type(value).__name__, "values": {name: encode(one, f"{what}, {name}") for name, one in fields.items()}}
-    if hasattr(value, "py_func"):
+    if isinstance(value, FunctionType) or hasattr(value, "py_func"):
         return {"code": capture(value)}
     if isinstance(value, Strategy):
         described = value.to_dict()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hftlab.svg import MARK, Chart
+from hftlab.svg import GAIN, LOSS, Chart
 from hftlab.types import ASK, BID
 
 if TYPE_CHECKING:
@@ -101,11 +101,18 @@ def _price(moment: "Travel", i: int) -> str:
         return ""
     one, seconds = moment.instruments[i], (rows["ts_ns"] - moment.now_ns) / 1e9
     fair = rows["fair_ticks"] * float(one.tick_size)
-    chart = Chart(f"fair ({one.quote}), fills marked", x=(-SECONDS, 0.0), y=(float(fair.min()), float(fair.max())), x_unit="s")
+    chart = Chart(
+        f"fair ({one.quote}), fills marked: bought blue, sold orange",
+        x=(-SECONDS, 0.0),
+        y=(float(fair.min()), float(fair.max())),
+        x_unit="s",
+        x_label="before the moment",
+        y_unit=one.quote,
+    )
     chart.line(seconds, fair)
     fills = moment.fills(i)
     fills = fills[fills["ts_ns"] > moment.now_ns - SECONDS * 1e9]
-    for side, colour in ((BID, "#2a9d6f"), (ASK, MARK)):
+    for side, colour in ((BID, GAIN), (ASK, LOSS)):
         mine = fills[fills["side"] == side]
         if len(mine):
             chart.dots((mine["ts_ns"] - moment.now_ns) / 1e9, mine["price_ticks"] * float(one.tick_size), colour)

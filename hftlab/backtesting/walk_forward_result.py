@@ -167,8 +167,11 @@ def picture(outcome: Outcome) -> str:
         x=(seconds[0], seconds[-1]),
         y=(low, high),
         x_unit="s",
+        x_label="time on the tape",
+        y_label="P&L",
+        y_unit=outcome.money,
         width=620,
-        height=200,
+        height=212,
     )
     for step in outcome.steps:
         chart.line(np.array([step.start_s, step.start_s]), np.array([low, high]), MARK, dashed=True)

@@ -9,11 +9,10 @@ import ipywidgets as w
 import numpy as np
 
 from hftlab.backtesting.gallery import SUFFIX, Kept, read_gallery
-from hftlab.svg import Chart
+from hftlab.svg import SERIES, Chart
 from hftlab.widgets.page import STYLE
 from hftlab.widgets.text import DASH, amount, esc, table
 
-COLOURS = ("#4c8dd6", "#d9822b", "#3f9d6b", "#8b74d6", "#e5534b")
 ROWS_MAX = 40
 FILTERS_MAX = 4
 ALL = "all"
@@ -122,7 +121,7 @@ class Gallery(w.VBox):
         pair = [next((one for one in self.entries if one.name == box.value), None) for box in (self.left, self.right)]
         parts = [
             f"<h2>Backtests</h2><div class='hft-dim'>{len(shown)} of {len(self.entries)}, ranked by {esc(FIGURES[name][0])}</div>",
-            f'<div class="hft-panel">{equity(shown[: len(COLOURS)])}</div>',
+            f'<div class="hft-panel">{equity(shown[: len(SERIES)])}</div>',
             f'<div class="hft-panel">{ranking(shown, name, list(self.varying)[:FILTERS_MAX])}</div>',
             f'<div class="hft-panel">{grid(shown, name, self.varying)}</div>',
         ]
@@ -139,12 +138,14 @@ def equity(entries: Sequence[Kept]) -> str:
     lows, highs = [float(one.pnl_quote.min()) for one in drawn], [float(one.pnl_quote.max()) for one in drawn]
     end = max(float(one.seconds[-1]) for one in drawn)
     low, high = min(0.0, *lows), max(0.0, *highs)
-    chart = Chart(f"P&L after fees ({drawn[0].settle})", x=(0.0, end), y=(low, high), x_unit="s", width=860, height=250)
-    for one, colour in zip(drawn, COLOURS, strict=False):
+    chart = Chart(
+        f"P&L after fees ({drawn[0].settle})", x=(0.0, end), y=(low, high), x_unit="s", x_label="since the start", width=860, height=250
+    )
+    for one, colour in zip(drawn, SERIES, strict=False):
         chart.line(one.seconds, one.pnl_quote, colour)
     keys = " ".join(
         f'<span style="white-space:nowrap;margin-right:12px"><b style="color:{colour}">━</b> {esc(one.name)}</span>'
-        for one, colour in zip(drawn, COLOURS, strict=False)
+        for one, colour in zip(drawn, SERIES, strict=False)
     )
     return f"{chart.svg()}<div>{keys}</div>"
 

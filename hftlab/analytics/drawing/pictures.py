@@ -4,9 +4,17 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-GAIN, LOSS = "#2a9d6f", "#d1495b"
-SERIES = ("#4c8bf5", "#e08a1e", "#2a9d6f", "#b565d6", "#d1495b")
+from hftlab.svg import GAIN, LOSS, SERIES
+
 _ROW, _LABEL, _BAR = 20, 190, 260
+# A series is told by its shape as well as by its colour: the sign of the legend, and the path around a point.
+_SHAPES = (
+    ("●", "m-3,0a3,3 0 1,0 6,0a3,3 0 1,0 -6,0z"),
+    ("■", "m-3,-3h6v6h-6z"),
+    ("▲", "m0,-4l4,7h-8z"),
+    ("◆", "m0,-4l4,4l-4,4l-4,-4z"),
+    ("▼", "m0,4l4,-7h-8z"),
+)
 
 
 def bars(values: Sequence[tuple[str, float]], unit: str = "") -> str:
@@ -94,7 +102,9 @@ def markouts(series: Mapping[str, Sequence[tuple[float, float, float, float]]], 
         parts.append(f"<text x='{left + (n + 0.5) * step:.1f}' y='{height - 18}' text-anchor='middle'>{seconds:g} s</text>")
     for number, (name, rows) in enumerate(series.items()):
         color, shift = SERIES[number % len(SERIES)], (number - (len(series) - 1) / 2) * 9
-        parts.append(f"<text x='{left + number * 150}' y='{height - 3}' fill='{color}'>● {escape(name)}</text>")
+        parts.append(
+            f"<text x='{left + number * 150}' y='{height - 3}' fill='{color}'>{_SHAPES[number % len(_SHAPES)][0]} {escape(name)}</text>"
+        )
         for seconds, mean, bottom, upper in rows:
             if not math.isfinite(mean):
                 continue
@@ -105,5 +115,5 @@ def markouts(series: Mapping[str, Sequence[tuple[float, float, float, float]]], 
                     f"stroke='{color}' stroke-width='1.3' fill='none'/>"
                 )
             filled = color if math.isfinite(bottom) else "none"
-            parts.append(f"<circle cx='{x:.1f}' cy='{at(mean):.1f}' r='3' fill='{filled}' stroke='{color}'/>")
+            parts.append(f"<path d='M{x:.1f},{at(mean):.1f}{_SHAPES[number % len(_SHAPES)][1]}' fill='{filled}' stroke='{color}'/>")
     return "".join(parts) + "</svg>"

@@ -118,9 +118,11 @@ def intensity(estimates: "Estimates", *, own: bool = False) -> str:
         f"How often {whose}",
         x=(low_x - 0.1, float(depths[-1]) + 0.1),
         y=(max(bottom, top * 1e-6), top),
-        x_unit="ticks from mid",
+        x_unit="ticks",
         y_unit="1/s",
         y_log=True,
+        x_label="distance from the mid",
+        y_label="how often",
     )
     chart.band(depths, low, high).line(depths, curve.per_s(depths))
     for one in counted.itertuples():
@@ -151,7 +153,9 @@ def _day(table: "pd.DataFrame", title: str) -> str:
     x = seconds / scale
     low, high = (np.where(np.isfinite(table[end]), table[end], table["value"]) for end in ("low", "high"))
     span = (min(0.0, float(np.min(low))), float(np.max(high)))
-    chart = Chart(title, x=(float(x[0]), float(x[-1])), y=span, x_unit=f"{unit} UTC", y_unit=str(table["unit"].iloc[0]))
+    chart = Chart(
+        title, x=(float(x[0]), float(x[-1])), y=span, x_unit=f"{unit} UTC", y_unit=str(table["unit"].iloc[0]), x_label="time of day"
+    )
     values = table["value"].to_numpy()
     return chart.band(x, low, high).line(x, values).dots(x, values).svg()
 
@@ -167,7 +171,8 @@ def _book(estimates: "Estimates") -> str:
         "Size by level of the book (bid blue, ask orange)",
         x=(0.7, x_max + 0.3),
         y=(0.0, y_max),
-        x_unit="level",
+        x_label="level, 1 is the best price",
+        y_label="size",
         y_unit=estimates.instrument.base,
     )
     for side, colour, shift in (("bid", DATA, -0.06), ("ask", _SECOND, 0.06)):

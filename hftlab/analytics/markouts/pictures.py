@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hftlab.analytics.drawing.pictures import SERIES, amount
-from hftlab.svg import Chart
+from hftlab.analytics.drawing.pictures import amount
+from hftlab.svg import GAIN, LOSS, SERIES, Chart
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CURVE_S = tuple(float(f"{one:.3g}") for one in np.geomspace(0.01, 60, 20))
-GAIN, LOSS = "#2470b0", "#c8681a"  # blue and orange: told apart by the colour-blind, readable on white and black
 _CELL, _ROW, _LEFT, _TOP = 118, 40, 200, 46
 
 HOW = (
@@ -39,7 +38,18 @@ class MarkoutCurve:
         x = shown["horizon_s"]
         bounds = (min(0.0, float(np.nanmin(ends))), max(0.0, float(np.nanmax(ends))))
         title = "Markout, ticks a lot, over the time since the fill" + ("" if self.by == "all" else f", by {self.by.replace('_', ' ')}")
-        chart = Chart(title, x=(float(x.min()), float(x.max())), y=bounds, x_unit="s", y_unit="ticks", x_log=True, width=620, height=250)
+        chart = Chart(
+            title,
+            x=(float(x.min()), float(x.max())),
+            y=bounds,
+            x_unit="s",
+            y_unit="ticks",
+            x_log=True,
+            x_label="time since the fill",
+            y_label="markout",
+            width=620,
+            height=262,
+        )
         chart.line(np.array([x.min(), x.max()]), np.zeros(2), "currentColor", dashed=True)
         keys = []
         for (name, rows), colour in zip(shown.groupby("bucket", sort=False), SERIES, strict=False):

@@ -8,9 +8,9 @@ import numpy as np
 from hftlab.analytics.drawing.pictures import amount
 from hftlab.analytics.drawing.words import utc
 from hftlab.analytics.markouts.workbench import Cluster, Workbench, start_ns
-from hftlab.svg import DATA, MARK, Chart
+from hftlab.svg import DATA, GAIN, LOSS, MARK, Chart
 
-BUY, SELL, OTHERS = "#2470b0", "#c8681a", "#8a8f98"
+BUY, SELL, OTHERS = GAIN, LOSS, "#8a8f98"
 STATIC_MAX = 3000
 BEFORE_S, AFTER_S_MIN = 5.0, 5.0
 STEPS_MAX = 1500
@@ -46,7 +46,7 @@ def scatter(bench: Workbench, x: str = "time") -> str:
         ", log10(1 + x)" if points.axis.kind == "log" else ", s since the first fill" if points.axis.kind == "time" else ""
     )
     title = f"Markout after {horizon_s:g} s, ticks, by {label}: {drawn(bench, len(shown), int(points.placed.sum()))}"
-    chart = Chart(title, x=(low, high), y=(bottom, top), y_unit="ticks", width=900, height=260)
+    chart = Chart(title, x=(low, high), y=(bottom, top), y_unit="ticks", x_label=label, y_label="markout", width=900, height=272)
     side = bench.report.fills["side"][shown]
     for which, colour in ((side > 0, BUY), (side < 0, SELL)):
         chart.dots(points.x[shown][which], points.y[shown][which], colour)
@@ -119,6 +119,7 @@ def histogram(bench: Workbench, chosen: Cluster) -> str:
         y=(0.0, top),
         x_unit="ticks",
         y_unit="%",
+        x_label="markout",
         width=430,
         height=170,
     )
@@ -140,7 +141,9 @@ def moment(bench: Workbench, fill: int, horizon_s: float) -> str:
     ends, colour = np.array([x[0], x[-1]]), BUY if one["side"] > 0 else SELL
     title = f"Mid less our price, ticks; the line: {horizon_s:g} s after the fill"
     bounds = (min(0.0, float(y.min())) - 1, max(0.0, float(y.max())) + 1)
-    chart = Chart(title, x=(float(x[0]), float(x[-1])), y=bounds, x_unit="s", y_unit="ticks", width=430, height=190)
+    chart = Chart(
+        title, x=(float(x[0]), float(x[-1])), y=bounds, x_unit="s", y_unit="ticks", x_label="since the fill", width=430, height=200
+    )
     chart.line(np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1], OTHERS).line(ends, np.zeros(2), colour, dashed=True)
     chart.dots(np.zeros(1), np.zeros(1), colour)
     return chart.spans([(horizon_s, horizon_s)] if horizon_s <= x[-1] else [], MARK).svg()

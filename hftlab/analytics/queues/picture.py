@@ -14,7 +14,7 @@ _WIDTH, _HEIGHT = 300, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 30, 36
 _COLOURS = {"risk_averse": "#3b82f6", "touch": "#ea7317", "through": "#a855f7"}
 _DASHES = {"through": "6 2"}  # it often lies on the risk-averse line
-_BEST = "#16a34a"
+_BEST = "#009e73"
 _COLUMNS = {
     "fill_share": ("filled", 100, "%"),
     "false_fills": ("false fills", 100, "%"),

@@ -125,7 +125,17 @@ class Sensitivity:
         x, low, high = (np.asarray(column, np.float64) for column in (table.index, table["low"], table["high"]))
         wide = bool(x[0] > 0 and x[-1] > _LOG_FROM * x[0])
         bounds = (min(0.0, float(low.min())), max(0.0, float(high.max())))
-        chart = Chart(title, x=(float(x[0]), float(x[-1])), y=bounds, x_log=wide, width=560, height=220)
+        chart = Chart(
+            title,
+            x=(float(x[0]), float(x[-1])),
+            y=bounds,
+            y_unit=self.unit,
+            x_log=wide,
+            x_label=self.name,
+            y_label="mean P&L",
+            width=560,
+            height=230,
+        )
         chart.line(x, np.zeros(len(x)), "currentColor", dashed=True).band(x, low, high)
         return chart.line(x, table["pnl_quote"].to_numpy()).dots(x, table["pnl_quote"].to_numpy()).svg()
 

@@ -17,7 +17,7 @@ from hftlab.analytics.returns.trades import Figure
 from hftlab.analytics.stats.bands import NOTHING, mostly_known_band
 from hftlab.analytics.stats.risk import cvar_historical, var_historical
 from hftlab.analytics.stats.stationary import block_length, draws
-from hftlab.svg import Chart
+from hftlab.svg import MARK, Chart
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,10 +95,12 @@ class Performance:
         x, y = self.seconds[keep] / scale, self.equity[keep]
         under = 1e4 * (self.equity / np.maximum.accumulate(self.equity) - 1)[keep]
         ends, flat = (float(x[0]), float(x[-1])), np.zeros(len(x))
-        first = Chart("Equity", x=ends, y=(float(y.min()), float(y.max())), x_unit=unit, y_unit=self.currency).line(x, y)
-        second = Chart("Below its peak", x=ends, y=(min(float(under.min()), -1e-9), 0.0), x_unit=unit, y_unit="bps").band(
-            x, under, flat, "#e5534b"
-        )
+        first = Chart(
+            "Equity", x=ends, y=(float(y.min()), float(y.max())), x_unit=unit, y_unit=self.currency, x_label="since the start"
+        ).line(x, y)
+        second = Chart(
+            "Below its peak", x=ends, y=(min(float(under.min()), -1e-9), 0.0), x_unit=unit, y_unit="bps", x_label="since the start"
+        ).band(x, under, flat, MARK)
         return first.svg() + second.svg()
 
 

@@ -37,7 +37,9 @@ def thinned(count: int) -> npt.NDArray[np.int64]:
 
 
 def _chart(title: str, x: Floats, low: float, high: float, units: tuple[str, str]) -> Chart:
-    return Chart(title, x=(float(x[0]), float(x[-1])), y=(min(low, 0.0), max(high, 0.0)), x_unit=units[0], y_unit=units[1])
+    return Chart(
+        title, x=(float(x[0]), float(x[-1])), y=(min(low, 0.0), max(high, 0.0)), x_unit=units[0], y_unit=units[1], x_label="since the start"
+    )
 
 
 def equity_and_drawdown(report: "Report") -> list[str]:
@@ -133,6 +135,7 @@ def lives(report: "Report", i: int) -> str:
         x_unit="s",
         y_unit="quotes",
         x_log=True,
+        x_label="life of a quote",
     )
     return chart.bars(edges, counts.astype(float)).svg()
 

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hftlab.analytics.drawing.pictures import SERIES
-from hftlab.svg import DATA, Chart
+from hftlab.svg import DATA, SERIES, Chart
 
 if TYPE_CHECKING:
     from hftlab.analytics.signals.study_result import SignalStudy
@@ -27,7 +26,15 @@ def row(study: "SignalStudy", s: int) -> str:
 def _decay(study: "SignalStudy", s: int) -> str:
     x, y, reach = np.array(study.horizons_s), study.ic[s], np.nan_to_num(study.ic_reach[s])
     chart = Chart(
-        "rank correlation with the next move", x=_wide(x), y=_span(y - reach, y + reach), x_unit="s", x_log=True, width=_WIDE, height=_HIGH
+        "rank correlation with the next move",
+        x=_wide(x),
+        y=_span(y - reach, y + reach),
+        x_unit="s",
+        x_log=True,
+        x_label="horizon",
+        y_label="rank correlation, -1 to 1",
+        width=_WIDE,
+        height=_HIGH,
     )
     chart.line(np.array(_wide(x)), np.zeros(2), "currentColor", dashed=True)
     return _whiskers(chart, x, y, reach).line(x, y).dots(x, y).svg()
@@ -43,14 +50,23 @@ def _touch(study: "SignalStudy", s: int, k: int, at: str) -> str:
     hit, queue = study.touch["hit"], study.touch["queue"]
     parts = [(hit.made[s, k], hit.reach[s, k], DATA, -0.12), (queue.made[s, k], queue.reach[s, k], _QUEUE, 0.12)]
     ends = [mean + sign * np.nan_to_num(reach) for mean, reach, _, _ in parts for sign in (-1, 1)]
-    chart = _by_tenth(f"joined at the touch: made {at} after it was met", *ends)
+    chart = _by_tenth(f"joined at the touch: met (blue), queue (orange), {at} after", *ends)
     for mean, reach, colour, shift in parts:
         _marks(chart, mean, reach, colour, shift)
     return chart.svg()
 
 
 def _by_tenth(title: str, *ends: np.ndarray) -> Chart:
-    chart = Chart(title, x=(0.5, 10.5), y=_span(*ends), x_unit="(tenth)", y_unit="ticks", width=_WIDE, height=_HIGH)
+    chart = Chart(
+        title,
+        x=(0.5, 10.5),
+        y=_span(*ends),
+        x_label="tenth of the signal, 1 to 10",
+        y_label="mean move",
+        y_unit="ticks",
+        width=_WIDE,
+        height=_HIGH,
+    )
     return chart.line(np.array([0.5, 10.5]), np.zeros(2), "currentColor", dashed=True)
 
 

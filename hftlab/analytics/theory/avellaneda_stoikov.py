@@ -24,6 +24,7 @@ PAPER = {
     (0.01, "symmetric"): (1.35, 68.8, 12.8, 0.09, 8.7),
 }
 """Of 1000 simulations each, as published: spread, profit, its standard deviation, final inventory, its standard deviation."""
+TIME = "time, from 0 to the paper's horizon T = 1"
 
 # The source of the kernels: the same formulas on whole arrays.
 _reservation = getattr(pricing.as_reservation_ticks, "py_func", pricing.as_reservation_ticks)
@@ -86,10 +87,18 @@ class PaperRun:
         x = np.arange(len(self.price)) * self.market.dt_s
         low, high = float(min(self.bid.min(), self.price.min())), float(max(self.ask.max(), self.price.max()))
         name = f"{self.strategy}, gamma {self.gamma:g}"
-        quotes = Chart(f"{name}: price, bid and ask", x=(0, x[-1]), y=(low, high), x_unit="s", y_unit="P", height=190)
+        quotes = Chart(
+            f"{name}: price (red) between bid and ask (blue band)",
+            x=(0, x[-1]),
+            y=(low, high),
+            x_label=TIME,
+            y_label="price, P",
+            width=620,
+            height=200,
+        )
         quotes.band(x, self.bid, self.ask).line(x, self.price, MARK)
         most = max(float(np.abs(self.held).max()), 1.0)
-        held = Chart(f"{name}: inventory", x=(0, x[-1]), y=(-most, most), x_unit="s", y_unit="units", height=110)
+        held = Chart(f"{name}: inventory", x=(0, x[-1]), y=(-most, most), x_label=TIME, y_label="held, units", width=620, height=130)
         return f"<div>{quotes.svg()}<br>{held.line(x, self.held).svg()}</div>"
 
 
@@ -154,7 +163,16 @@ def profits(runs: tuple[PaperRun, ...], bins: int = 60) -> str:
     edges = np.linspace(low, high, bins + 1)
     counts = [np.histogram(run.profit, edges)[0].astype(float) for run in runs]
     named = " and ".join(f"{run.strategy} ({colour})" for run, colour in zip(runs, ("blue", "red"), strict=False))
-    chart = Chart(f"Profit: {named}", x=(float(low), float(high)), y=(0, float(max(c.max() for c in counts))), x_unit="P", y_unit="lives")
+    most = float(max(count.max() for count in counts))
+    chart = Chart(
+        f"Profit: {named}",
+        x=(float(low), float(high)),
+        y=(0, most),
+        x_label="profit of one life, P",
+        y_label="lives",
+        width=620,
+        height=190,
+    )
     for count, colour in zip(counts, (DATA, MARK), strict=False):
         chart.bars(edges, count, colour)
     return chart.svg()

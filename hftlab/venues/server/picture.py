@@ -29,11 +29,13 @@ class Resting:
 
     def _repr_html_(self) -> str:
         chart = Chart(
-            "our orders at the venue",
+            "our orders at the venue; red: from a kill until nothing rests",
             x=(0.0, float(self.seconds[-1])),
             y=(0.0, max(2.0, float(self.orders.max()))),
             x_unit="s",
+            x_label="since the first order",
+            y_label="orders",
             width=720,
-            height=130,
+            height=140,
         )
         return chart.spans(self._spans).line(self.seconds, self.orders).svg()
