@@ -83,7 +83,7 @@ def take(folder: Path, given: argparse.Namespace) -> None:
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.set_default_timeout(WAIT_MS)
         open_notebook(page, url)
-        page.wait_for_selector(".hft-state:has-text('ACTIVE')")
+        page.wait_for_selector(".hft-state", state="attached")
         page.evaluate(ROOM)
         page.wait_for_timeout(1000 * given.settle)
         page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer')?.scrollTo(0, 0)")
