@@ -12,9 +12,8 @@ from typing import Any
 from hftlab.publish.confine import Cage, shut_in
 from hftlab.publish.gate import BYTES_MAX
 
-# What our widgets are drawn with. Other extensions of JupyterLab that are installed here expect all of JupyterLab around them: one fails
-# on every page, and each is code that a viewer does not need.
-EXTENSIONS = ["@jupyter-widgets/jupyterlab-manager", "anywidget", "bqplot", "bqscales"]
+# Extensions that want all of JupyterLab around them and throw on every page of Voila.
+LEFT_OUT = ["@jupyterhub/jupyter-server-proxy"]
 
 
 def settings_of(given: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +47,7 @@ def settings_of(given: dict[str, Any]) -> dict[str, Any]:
             "strip_sources": True,
             "show_tracebacks": False,
             "file_allowlist": [],
-            "extension_allowlist": EXTENSIONS,
+            "extension_denylist": LEFT_OUT,
             "preheat_kernel": given["ready"] > 0,
             "default_pool_size": given["ready"],
             "kernel_spec_manager_class": "hftlab.publish.kernels.OneKernel",
