@@ -168,7 +168,7 @@ def test_imports_go_down_only(path):
     here = floor_of(module)
     assert here is not None, f"{module} has no floor yet: add it to FLOORS, and to the plan"
     up = []
-    for line, name in imported(path):
+    for line, name in imports_of(path):
         there = floor_of(name)
         if name == "hftlab" or (name.startswith("hftlab.") and there is None):
             up.append(f"{path}:{line} imports {name}, the façade: import the module itself")
@@ -242,7 +242,7 @@ def test_kernels_know_numbers_only(path):
     allowed = {"math", "numpy", "hftlab", "__future__"}
     if path.name in {"jit.py", "core.py"}:
         allowed |= {"numba", "hashlib", "fcntl", "os", "pathlib", "collections", "functools", "typing"}
-    for line, name in imported(path):
+    for line, name in imports_of(path):
         assert name.split(".")[0] in allowed, f"{path}:{line} imports {name}"
 
 
