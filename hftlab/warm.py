@@ -172,19 +172,6 @@ def _moment() -> "Tape":
     return Tape(SimulatedMarket(btc, seed=1, start_ns=START_NS).snapshot(), (btc,))
 
 
-GROUPS: dict[str, Callable[[], None]] = {
-    "formulas": _pricing,
-    "matching engine and order flow": _market,
-    "tapes: merge and check": _tape,
-    "desk: book, orders, quotes, risk": _desk,
-    "queue truth and validation": _truth,
-    "flow estimators and signals": _flow,
-    "estimators": _estimators,
-    "a venue's streams and fees": _live,
-    "the loopback exchange": _venue,
-}
-
-
 # Dearest first: whoever is free takes the next. What compiles the same kernels is far apart here, so that the later of two finds them.
 GROUPS: dict[str, Callable[[], None]] = {
     "desk: book, orders, quotes, risk": _desk,
