@@ -53,7 +53,9 @@
       const output = area.model.get(k), node = area.widgets[k]?.node;
       if (output.type === 'error' && !(cell.model.getMetadata('tags') || []).includes('raises-exception'))
         fault(area.node, `${output.toJSON().ename}: ${String(output.toJSON().evalue).slice(0, 200)}`);
-      if ('application/vnd.jupyter.widget-view+json' in output.data && !node?.querySelector('.jupyter-widgets'))
+      // A widget of our own that stands alone carries no class of ipywidgets: it is known by having something on the page.
+      const body = node?.querySelector('.jp-OutputArea-output'), there = body && [...body.querySelectorAll('*')].some((one) => one.getClientRects().length);
+      if ('application/vnd.jupyter.widget-view+json' in output.data && !there)
         fault(area.node, `widget not shown: ${(node?.textContent || '').slice(0, 80)}`);
     }
   }

@@ -80,10 +80,10 @@ def figure(value: float) -> str:
 
 
 def _band(one: Estimate) -> str:
+    if not (one.value > 0 and math.isfinite(one.low) and math.isfinite(one.high)):
+        return ""
     look = f"width='{_WIDE}' height='16' role='img' style='display:block'"
     middle = f"<line x1='{_WIDE / 2}' x2='{_WIDE / 2}' y1='1' y2='15' stroke='currentColor' stroke-opacity='.35'/>"
-    if not (one.value > 0 and math.isfinite(one.low) and math.isfinite(one.high)):
-        return f"<svg {look}>{middle}</svg>"
     x1, x2 = (_WIDE * _share(end / one.value) for end in (one.low, one.high))
     colour = MARK if one.flag in ("wrong law", "too few") else DATA
     dash = " stroke-dasharray='4 3'" if one.flag in ("wrong law", "too few") else ""  # not told by colour alone
