@@ -41,12 +41,13 @@ lab: $(WARM)
 	@$(BIN)/python -m hftlab lab $(LAB_ARGS)
 
 # Types are checked while the kernels compile. Three workers on two cores, and the kernels once more beside them: many tests wait for a
-# clock or a socket.
+# clock or a socket. Notebooks first: a file that takes long must not be the last. All notebooks again in a browser: `make browse`.
 test:
 	@$(MAKE) $(INSTALLED)
 	@$(MAKE) -j2 --output-sync=target check $(WARM)
 	@nice -n 5 $(AGAIN) checked > $(VENV)/checked.log 2>&1 & checked=$$!; trap "kill $$checked" INT TERM; \
-	    $(BIN)/python -m pytest -n 3 --dist loadfile --nbval-lax --nbval-sanitize-with notebooks/sanitize.cfg $(TEST_ARGS) tests $(wildcard notebooks); tests=$$?; \
+	    $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-sanitize-with notebooks/sanitize.cfg \
+	        -m "not browse" $(TEST_ARGS) $(wildcard notebooks) tests; tests=$$?; \
 	    wait $$checked; checked=$$?; cat $(VENV)/checked.log; exit $$((tests + checked))
 
 checked: interpreted bounded

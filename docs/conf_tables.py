@@ -121,7 +121,8 @@ def notebooks() -> str:
     rows = []
     for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
         head, _, rest = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]).partition("\n")
-        sentence = re.split(r"(?<=[.?!]) ", " ".join(rest.strip().split("\n\n")[0].split()))[0]
+        prose = next(part for part in rest.strip().split("\n\n") if not part.startswith(("before: ", "![")))
+        sentence = re.split(r"(?<=[.?!:]) ", " ".join(prose.split()))[0]
         rows.append((path.stem[:2], f"[{head.lstrip('# ')}](../notebooks/{path.name})", sentence))
     return table(("", "notebook", "how it begins"), rows)
 
