@@ -188,7 +188,7 @@ def test_one_call_measures_a_tape_and_shows_it(tape):
     assert list(found.table().index) == list(found.names)
     assert found["spread"].low < found["spread"].value < found["spread"].high
     page = found._repr_html_()
-    assert "ticks from mid" in page
+    assert "distance from the mid, ticks" in page
     assert "horizon" in page
     assert "nan" not in page.lower()
     some = hl.estimate(tape, ["decay", "arrival"])

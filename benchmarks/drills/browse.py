@@ -79,6 +79,7 @@ def own_lab(folder: Path, found: list[Path]) -> Iterator[str]:
     (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
     for path in found:
         shutil.copy(path, folder / path.name)
+    shutil.copytree(found[0].parent / "pictures", folder / "pictures")
     try:
         with lab(folder) as url:
             yield url
