@@ -23,8 +23,12 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_sessionfinish(session, exitstatus):
-    """Stop what runs, from the process that leads the test session; an engine that will not stop fails it."""
-    if hasattr(session.config, "workerinput") or not NOTEBOOK_RUNS.is_dir():
+    """Stop what runs, from the process that leads the test session; an engine that will not stop fails it.
+
+    Not at the end of a session without notebooks: it may run beside one that has them, and would stop their engines.
+    """
+    notebooks = any(session.config.getoption(name, default=False) for name in ("nbval", "nbval_lax"))
+    if not notebooks or hasattr(session.config, "workerinput") or not NOTEBOOK_RUNS.is_dir():
         return
     from hftlab.cli import main
 
