@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import hftlab as hl
 from hftlab.analytics.drawing.heatmap import LESS, MORE, Square, heatmap
+from hftlab.analytics.luck import runs_file
 from hftlab.analytics.luck.ledger import steps, trials
 from hftlab.analytics.luck.runs_file import Place
 from hftlab.analytics.report.returns import pnl_curve
@@ -308,11 +309,12 @@ def best_ratio(report):
 def test_every_point_is_a_trial_that_the_lab_counts_once(tape, monkeypatch, tmp_path):
     monkeypatch.setenv("HFTLAB_COUNT_RUNS", "on")
     monkeypatch.setenv("HFTLAB_STATE_DIR", str(tmp_path))
+    runs_file.forget()  # what other tests of this process have counted on the same rows
     grid = hl.grid(QUOTER, half_spread_ticks=[0.5, 1.0, 2.0], latency_order_ms=[0, 20], order_qty=["0.01", "0.0005"])
     found = hl.sweep(tape, None, grid, LIMITS).wait(LONG_S)
     assert found.trouble == ""
     lines = Place.of(tape).read()
-    assert len(lines) == 6, "points that could not be run are no trials"
+    assert [line["kind"] for line in lines] == ["run"] * 6, "points that could not be run are no trials"
     assert len(trials(lines)) == 3, "nobody can choose the latency"
     wanted = hl.backtest(tape, None, **found.arguments(found.best))  # run again, counted again, and yet no new trial
     again = Place.of(tape).read()
