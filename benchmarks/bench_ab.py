@@ -9,8 +9,8 @@ arms that both run over ten minutes, 12 stretches, with another jitter of latenc
 import numpy as np
 
 from hftlab.assumptions import Latency
-from hftlab.backtesting.ab import Schedule, ab, of_switched
-from hftlab.backtesting.ab_result import AB, MEASURES, measures
+from hftlab.backtesting.ab_tests.ab import Schedule, ab, of_switched
+from hftlab.backtesting.ab_tests.result import AB, MEASURES, measures
 from hftlab.backtesting.run import backtest
 from hftlab.data.synth import synth_rows
 from hftlab.data.tape import Tape

@@ -18,7 +18,7 @@ def run() -> dict[str, object]:
     instrument = data.instruments[0]
     report = hl.backtest(data, instrument, quoter(), LIMITS)
 
-    from hftlab.backtesting.clock import with_timers
+    from hftlab.backtesting.timers import with_timers
     from hftlab.data.state import build
     from hftlab.kernels import core
 

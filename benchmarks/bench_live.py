@@ -31,7 +31,7 @@ def run() -> dict[str, object]:
 
 def _live_rows(data: Any) -> np.ndarray:
     """Return the tape as a live feed gives it: no marks of two clocks, with timers."""
-    from hftlab.backtesting.clock import with_timers
+    from hftlab.backtesting.timers import with_timers
     from hftlab.types import AT_DESK, AT_EXCHANGE
 
     return next(with_timers(iter((data.rows[data.rows["flags"] & (AT_DESK | AT_EXCHANGE) == 0],)), TIMER_NS))[: WARM_ROWS + ROWS]

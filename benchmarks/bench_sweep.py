@@ -17,8 +17,8 @@ import psutil
 
 import hftlab as hl
 from benchmarks.desk import LIMITS, quoter, tape
-from hftlab.backtesting.sweep_cell import state_of
-from hftlab.backtesting.sweep_shared import Shared
+from hftlab.backtesting.sweeps.cell import state_of
+from hftlab.backtesting.sweeps.shared import Shared
 
 POINTS = int(os.environ.get("SWEEP_POINTS", "1000"))
 WARM, ROUNDS = 8, 7

@@ -16,9 +16,9 @@ import numpy as np
 
 import hftlab as hl
 from benchmarks.desk import RECORDING
-from hftlab.backtesting.clock import with_timers
 from hftlab.backtesting.run import prepare
-from hftlab.backtesting.travel_open import course_of, forget
+from hftlab.backtesting.timers import with_timers
+from hftlab.backtesting.travels.open import course_of, forget
 from hftlab.data.journal import Journal
 from hftlab.data.synth import synth_rows
 from hftlab.engine.spec import RunSpec, load_spec

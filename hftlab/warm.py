@@ -50,9 +50,9 @@ def _tape() -> None:
 
 
 def _desk() -> None:
-    from hftlab.backtesting.grid import grid
     from hftlab.backtesting.run import backtest
-    from hftlab.backtesting.sweep import sweep
+    from hftlab.backtesting.sweeps.grid import grid
+    from hftlab.backtesting.sweeps.sweep import sweep
     from hftlab.data.samples import sample
     from hftlab.params import AvellanedaStoikov, Limits
 

@@ -8,9 +8,9 @@ import pytest
 from sessions import run_session
 
 import hftlab as hl
-from hftlab.backtesting.ab import Schedule, ab, of_switched
-from hftlab.backtesting.ab_live import LiveAB, result
-from hftlab.backtesting.ab_result import AB, MEASURES, measures
+from hftlab.backtesting.ab_tests.ab import Schedule, ab, of_switched
+from hftlab.backtesting.ab_tests.live import LiveAB, result
+from hftlab.backtesting.ab_tests.result import AB, MEASURES, measures
 from hftlab.engine.view import Session
 from hftlab.errors import CommandRefused, InputError, UnknownName
 

@@ -52,9 +52,10 @@ def url(tmp_path_factory):
     bad = nbformat.v4.new_notebook()
     bad.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     bad.cells = [nbformat.v4.new_code_cell(code) for code in (GOOD, *BAD)]
-    nbformat.write(bad, folder / "bad.ipynb")
-    with own_lab(folder, notebooks()) as address:
-        yield address, folder
+    (folder / "notebooks").mkdir()
+    nbformat.write(bad, folder / "notebooks" / "bad.ipynb")
+    with own_lab(folder) as address:
+        yield address, folder / "notebooks"
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapes import MS, START_NS
 
-from hftlab.backtesting.clock import with_timers
+from hftlab.backtesting.timers import with_timers
 from hftlab.types import AT_DESK, AT_EXCHANGE, EVENT, LAST, LATENCY, TIMER, TRADE
 
 

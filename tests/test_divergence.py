@@ -9,7 +9,7 @@ from tapes import STEP, A, B, build_tape
 
 import hftlab as hl
 from hftlab.analytics.divergence.shadow import NAMES, Divergence, _Same
-from hftlab.backtesting.clock import with_timers
+from hftlab.backtesting.timers import with_timers
 from hftlab.data.synth import synth_rows
 from hftlab.data.tape import Tape
 from hftlab.errors import InputError, UnknownName

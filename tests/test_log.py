@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from hftlab import secret
 from hftlab.config import LogSection
-from hftlab.engine import lines_file
-from hftlab.engine.lines_file import last_lines, last_objects
+from hftlab.engine import jsonl
+from hftlab.engine.jsonl import last_lines, last_objects
 from hftlab.engine.log import RunLog
 from hftlab.engine.view import View, log_tail
 from hftlab.venues.live.keys import Keys
@@ -185,11 +185,11 @@ raise RuntimeError("in the main thread: " + {PLANTED!r})
     st.sampled_from([3, 64, 65_536]),
 )
 def test_the_last_lines_are_those_of_the_whole_file(tmp_path_factory, texts, count, block):
-    lines_file._BLOCK = block
+    jsonl._BLOCK = block
     path = tmp_path_factory.mktemp("lines") / "x.jsonl"
     path.write_bytes(b"".join(text.encode() + b"\n" for text in texts) + b'{"torn')
     assert last_lines(path, count) == (texts[-count:] if count else [])
-    lines_file._BLOCK = 65_536
+    jsonl._BLOCK = 65_536
 
 
 def test_a_torn_line_is_left_out_and_no_file_is_no_lines(tmp_path):

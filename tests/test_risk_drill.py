@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hftlab.backtesting.risk_drill import risk_drill
-from hftlab.backtesting.risk_drill_scenarios import (
+from hftlab.backtesting.drills.risk_drill import risk_drill
+from hftlab.backtesting.drills.scenarios import (
     SCENARIOS,
     FarPrice,
     FatFinger,
@@ -19,7 +19,7 @@ from hftlab.backtesting.risk_drill_scenarios import (
     VenueHalt,
     VolatilityBurst,
 )
-from hftlab.backtesting.risk_drill_tapes import Step, held_back, moved, stopped
+from hftlab.backtesting.drills.tapes import Step, held_back, moved, stopped
 from hftlab.backtesting.run import backtest
 from hftlab.data.journal import Journal
 from hftlab.data.synth import synth_rows

@@ -13,7 +13,7 @@ from hftlab import cli
 from hftlab.config import SECTIONS
 from hftlab.config_names import ENVIRONMENT_ONLY, OLD_NAMES, TOP, variable
 from hftlab.engine.alert_channels import Channel
-from hftlab.engine.alerts import Follower
+from hftlab.engine.alerts import AlertFollower
 from hftlab.engine.settings import settings_from
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,7 +85,7 @@ def test_what_the_watchdog_did_is_told_too(words, level, says, tmp_path, monkeyp
     (tmp_path / "run" / "log.jsonl").write_text('{"level": "error", "text": "the disk is full"}\n')
     sink = Kept()
     channel = Channel("c", sink)
-    Follower(tmp_path / "run", settings_from(None, "test"), [channel]).ended(live=True)
+    AlertFollower(tmp_path / "run", settings_from(None, "test"), [channel]).ended(live=True)
     assert channel.close(30)
     assert sink.got[0] == ("error", "the engine of run ended without a clean stop. Its last error: the disk is full")
     assert sink.got[1][0] == level

@@ -8,7 +8,7 @@ import pytest
 from tapes import A, moves_and_prints
 
 import hftlab as hl
-from hftlab.backtesting import travel_open
+from hftlab.backtesting.travels import open as travel_open
 from hftlab.errors import InputError
 from hftlab.types import DESK_STATE_NAMES
 from hftlab.widgets.scrubber import Scrubber

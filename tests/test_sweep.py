@@ -18,9 +18,9 @@ from hftlab.analytics.luck.ledger import steps, trials
 from hftlab.analytics.luck.runs_file import Place
 from hftlab.analytics.report.returns import pnl_curve
 from hftlab.analytics.returns.sharpe import per_period
-from hftlab.backtesting.grid import Range
-from hftlab.backtesting.sweep_cell import DONE, FAILED, FIGURES, PRUNED
-from hftlab.backtesting.sweep_result import BINS, Places
+from hftlab.backtesting.sweeps.cell import DONE, FAILED, FIGURES, PRUNED
+from hftlab.backtesting.sweeps.grid import Range
+from hftlab.backtesting.sweeps.result import BINS, Places
 from hftlab.data.synth import synth_rows
 from hftlab.data.tape import Tape
 from hftlab.errors import InputError, UnknownName, UserCodeError

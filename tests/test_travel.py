@@ -7,10 +7,10 @@ from sessions import BTC, close, quoter, run_session
 from tapes import A, moves_and_prints
 
 import hftlab as hl
-from hftlab.backtesting import travel_open
-from hftlab.backtesting.clock import row_times
 from hftlab.backtesting.run import prepare
-from hftlab.backtesting.travel_marks import KINDS
+from hftlab.backtesting.timers import row_times
+from hftlab.backtesting.travels import open as travel_open
+from hftlab.backtesting.travels.marks import KINDS
 from hftlab.data import journal as jn
 from hftlab.data.frame import Frame
 from hftlab.data.snapshot import SnapshotReader

@@ -72,14 +72,16 @@ def code_cells(path: Path) -> int:
 
 
 @contextmanager
-def own_lab(folder: Path, found: list[Path]) -> Iterator[str]:
+def own_lab(folder: Path) -> Iterator[str]:
     """Run a JupyterLab over copies of the notebooks, all cells of which are on the page, in sight or not; give its address."""
+    beside, folder = folder, folder / "notebooks"
     settings = folder / "config/lab/user-settings/@jupyterlab/notebook-extension"
     settings.mkdir(parents=True)
     (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
-    for path in found:
-        shutil.copy(path, folder / path.name)
-    shutil.copytree(found[0].parent / "pictures", folder / "pictures")
+    # All of them with what stands beside: the map checks that each of its links leads somewhere.
+    shutil.copytree(NOTEBOOKS, folder, ignore=shutil.ignore_patterns("runs", ".*"), dirs_exist_ok=True)
+    for name in ("README.md", "CONTRIBUTING.md", "docs", "examples"):
+        (beside / name).symlink_to(NOTEBOOKS.parent / name)
     try:
         with lab(folder) as url:
             yield url
@@ -212,7 +214,7 @@ def see_all(words: list[str], shots: Path | None) -> Iterator[Page]:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), headless=True, args=BROWSER_ARGS)
         if books:
             (folder / "lab").mkdir()
-            with own_lab(folder / "lab", books) as url:
+            with own_lab(folder / "lab") as url:
                 context = browser.new_context()
                 yield from (tried(lambda path=path: see_notebook(context, url, path, shots=shots), path) for path in books)
         if boards:

@@ -12,7 +12,7 @@ import hftlab as hl
 from benchmarks.peers.compare import FILL as FILL_ROW
 from benchmarks.peers.compare import ORDER as ORDER_ROW
 from benchmarks.peers.compare import Run
-from hftlab.backtesting.clock import with_timers
+from hftlab.backtesting.timers import with_timers
 from hftlab.data.state import State, build
 from hftlab.types import CANCEL, EVENT, FILL, SUBMIT
 from hftlab.usercode.run import runner

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hftlab.assumptions import Fees, Latency, latency_rows
-from hftlab.backtesting.clock import with_timers
 from hftlab.backtesting.run import play
+from hftlab.backtesting.timers import with_timers
 from hftlab.data.frame import Frame
 from hftlab.data.state import build
 from hftlab.data.tape import Tape

@@ -13,10 +13,10 @@ from hftlab.analytics.fit_fills.play import Stage, order_rows
 from hftlab.analytics.fit_fills.result import FillFit
 from hftlab.analytics.report.origin import Origin
 from hftlab.assumptions import Latency, Queue, latency_rows
-from hftlab.backtesting.clock import with_rows
 from hftlab.backtesting.fit_fills import fit_fills
 from hftlab.backtesting.replay import Replay, kept, replay
 from hftlab.backtesting.run import play
+from hftlab.backtesting.timers import with_rows
 from hftlab.data.merging import merge_rows
 from hftlab.data.tape import Tape
 from hftlab.engine.view import View

@@ -14,9 +14,9 @@ import numpy as np
 
 from hftlab.assumptions import Fees, Latency, Queue, latency_rows
 from hftlab.backtesting.attempt import quoters_of, small_order, wide_limits
-from hftlab.backtesting.clock import row_starts, with_timers
 from hftlab.backtesting.run import instruments_of, play
 from hftlab.backtesting.strategist import Strategist
+from hftlab.backtesting.timers import row_starts, with_timers
 from hftlab.data.state import build
 from hftlab.data.tape import Tape
 from hftlab.errors import InputError, UserCodeError

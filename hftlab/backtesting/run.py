@@ -11,9 +11,9 @@ from hftlab.analytics.facts.collector import Collector
 from hftlab.analytics.report.origin import Origin
 from hftlab.analytics.report.report import Report
 from hftlab.assumptions import Fees, Latency, Queue, latency_rows
-from hftlab.backtesting.clock import with_timers
 from hftlab.backtesting.counting import counted, rule_of
 from hftlab.backtesting.strategist import Strategist
+from hftlab.backtesting.timers import with_timers
 from hftlab.data.merging import merged_chunks
 from hftlab.data.state import State, build
 from hftlab.data.streaming import Stream

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.backtesting.clock import row_times
+from hftlab.backtesting.timers import row_times
 from hftlab.data.state import State
 from hftlab.engine.commands import rows_of
 from hftlab.errors import UserCodeError

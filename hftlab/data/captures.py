@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from hftlab.data.lines import Lines
+from hftlab.data.capture_lines import Lines
 from hftlab.data.notes import Notes
 from hftlab.data.reading import Reading
 from hftlab.data.recordings_binance import BinanceReader

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from hftlab.data import recordings_archive, recordings_bybit, recordings_tardis
+from hftlab.data.capture_lines import SHOWN
 from hftlab.data.captures import read_captures
 from hftlab.data.chunking import by_receive_time
 from hftlab.data.files import beginning, file_kind
-from hftlab.data.lines import SHOWN
 from hftlab.data.mapped import open_mapped
 from hftlab.data.npz import read_npz
 from hftlab.data.reading import Reading, ReadOne, one_after_another

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from hftlab.data.lines import ns_per_unit
+from hftlab.data.capture_lines import ns_per_unit
 from hftlab.data.notes import Notes
 from hftlab.data.rows import OFF_FRAC_MAX
 from hftlab.errors import FormatError, OffGridPrice, OffGridQuantity

@@ -13,7 +13,7 @@ import msgspec
 
 from hftlab.data.binance_chain import BEGINS, GAPPED, INSIDE, REPEATED, Chain
 from hftlab.data.binance_messages import Diff, Envelope, Level, Mark, Print, Ticker
-from hftlab.data.lines import ns_per_unit
+from hftlab.data.capture_lines import ns_per_unit
 from hftlab.data.markets import Markets
 from hftlab.data.notes import Notes, say_rounded
 from hftlab.data.rows import Grid, RowBuilder, SizeGrid, funding_rate, nearest_ticks, price_grid

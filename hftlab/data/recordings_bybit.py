@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from hftlab.data.lines import SHOWN
+from hftlab.data.capture_lines import SHOWN
 from hftlab.data.notes import say_rounded
 from hftlab.data.reading import Reading
 from hftlab.data.rows import Grid, RowBuilder, Rows, SizeGrid, price_grid, same_kind_of_error

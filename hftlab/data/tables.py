@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hftlab.data.capture_lines import SHOWN
 from hftlab.data.files import Progress, pieces
-from hftlab.data.lines import SHOWN
 from hftlab.data.notes import Notes
 from hftlab.errors import FormatError, TruncatedFile
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hftlab.data.capture_lines import Lines
 from hftlab.data.files import file_kind
-from hftlab.data.lines import Lines
 from hftlab.data.markets import Wanted
 from hftlab.data.notes import Notes
 from hftlab.data.npz import EXCH_EVENT, HFTBACKTEST, LOCAL_EVENT, read_npz

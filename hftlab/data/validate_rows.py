@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from hftlab.data.lines import ns_per_unit
+from hftlab.data.capture_lines import ns_per_unit
 from hftlab.data.rows import Rows
 from hftlab.data.validate_report import ERROR, INFO, Finding
 from hftlab.instrument import Instrument

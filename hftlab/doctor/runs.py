@@ -7,7 +7,7 @@ from pathlib import Path
 from hftlab.data.run_files import CLEAN, FILE, read_values
 from hftlab.doctor.finding import OK, WARN, Finding
 from hftlab.doctor.world import World
-from hftlab.engine.lines_file import last_objects
+from hftlab.engine.jsonl import last_objects
 from hftlab.errors import DataError
 
 

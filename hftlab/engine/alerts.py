@@ -21,7 +21,7 @@ from hftlab.engine.alert_book import Alert, Book
 from hftlab.engine.alert_channels import Channel, Message, channels_of
 from hftlab.engine.alert_rules import Condition, Rules
 from hftlab.engine.clock import wall_now_ns
-from hftlab.engine.lines_file import last_objects
+from hftlab.engine.jsonl import last_objects
 from hftlab.engine.log import JsonLines
 from hftlab.engine.settings import settings_of
 from hftlab.errors import DataError, HftlabError
@@ -35,7 +35,7 @@ _SWEEP_S = 200.0  # as long as a watchdog tries
 _NICE = 10
 
 
-class Follower:
+class AlertFollower:
     """Follows one run: frames in, alerts out."""
 
     def __init__(self, directory: Path, settings: Settings, channels: list[Channel]) -> None:
@@ -116,7 +116,7 @@ def follow(directory: Path, settings: Settings) -> int:
     channels, wrong = channels_of(settings.alert_urls)
     for text in wrong:
         logging.getLogger("hftlab.alerts").error("%s", text)
-    follower = Follower(directory, settings, channels)
+    follower = AlertFollower(directory, settings, channels)
     follower.tell([Condition(text.split(":")[0], "health", "error", text) for text in wrong], wall_now_ns())
     while not select.select([sys.stdin], [], [], LOOK_S)[0]:
         follower.look()

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from hftlab.engine.lines_file import last_objects
+from hftlab.engine.jsonl import last_objects
 
 
 class LogsOfView:

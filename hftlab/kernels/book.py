@@ -6,7 +6,7 @@ the touch walks out of the window and levels that were far become near.
 """
 
 from hftlab.kernels.jit import inlined, kernel
-from hftlab.types import BID, FAR, LADDER, NO_PRICE
+from hftlab.types import BID, CLEAR, DEPTH, FAR, GAP, LADDER, NO_PRICE
 
 _EDGE = LADDER // 8
 # 2**32 / golden ratio: neighbouring prices land far apart (Knuth, vol. 3, 6.4). On 31 bits of the price no product passes 2**63.
@@ -47,6 +47,22 @@ def clear(book, side):
     for i in range(FAR):
         if kept[i].lots != 0 and (kept[i].lots > 0) != (side == BID):
             _far_put(book, kept[i].ticks, kept[i].lots)
+
+
+@kernel
+def follow(book, row, trusted):
+    """Apply a DEPTH, CLEAR or GAP row; return whether the book may be trusted now: 1 from a CLEAR on, 0 from a GAP on, else `trusted`.
+
+    Rows of other kinds change nothing. `settle` is left to the caller, at the end of the message.
+    """
+    if row.kind == DEPTH:
+        apply_level(book, row.side, row.price_ticks, row.qty_lots)
+    elif row.kind == CLEAR:
+        clear(book, row.side)
+        return 1
+    elif row.kind == GAP:
+        return 0
+    return trusted
 
 
 @kernel

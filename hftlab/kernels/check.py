@@ -1,6 +1,6 @@
 """Walk a tape with the compiled book: whether it is ever crossed, and whether it agrees with the venue's own best prices."""
 
-from hftlab.kernels.book import apply_level, clear, lots_at, reset, settle
+from hftlab.kernels.book import follow, lots_at, reset, settle
 from hftlab.kernels.jit import kernel
 from hftlab.types import ASK, BID, CLEAR, DEPTH, GAP, LAST, NO_PRICE
 
@@ -23,16 +23,8 @@ def check_books(rows, books, ready, bbo, bbo_first, result):
         kind = rows[k].kind
         i = rows[k].instrument
         book = books[i]
-        if kind == CLEAR:
-            clear(book, rows[k].side)
-            ready[i] = 1
-        elif kind == GAP:
-            ready[i] = 0
-        elif kind == DEPTH:
-            apply_level(book, rows[k].side, rows[k].price_ticks, rows[k].qty_lots)
-        else:
-            continue
-        if (rows[k]["flags"] & LAST) == 0:
+        ready[i] = follow(book, rows[k], ready[i])
+        if kind not in (CLEAR, GAP, DEPTH) or (rows[k]["flags"] & LAST) == 0:
             continue
         settle(book)
         bid, ask = book.best_bid_ticks, book.best_ask_ticks

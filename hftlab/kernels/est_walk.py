@@ -3,7 +3,7 @@
 Nothing here depends on where a call begins or ends: all memory is in `state` and `book`, so any partition of the rows writes the same.
 """
 
-from hftlab.kernels.book import apply_level, clear, lots_at, next_level, reset, settle
+from hftlab.kernels.book import follow, lots_at, next_level, reset, settle
 from hftlab.kernels.jit import kernel
 from hftlab.kernels.quote import SAMPLING_NS
 from hftlab.types import ASK, BID, CLEAR, DEPTH, GAP, LAST, NO_PRICE, TRADE
@@ -46,13 +46,8 @@ def walk(rows, market, book, state, touches, samples, orders):
         kind = row.kind
         if kind == TRADE:
             _on_print(head, row, orders)
-        elif kind == DEPTH:
-            apply_level(book, row.side, row.price_ticks, row.qty_lots)
-        elif kind == CLEAR:
-            clear(book, row.side)
-            head.ready = 1
-        elif kind == GAP:
-            head.ready = 0
+        elif kind in (DEPTH, CLEAR, GAP):
+            head.ready = follow(book, row, head.ready)
         else:
             continue
         head.now_recv_ns = max(head.now_recv_ns, row.ts_recv_ns)

@@ -1,6 +1,6 @@
 """Play market rows and sample what was known at fixed times: the one source of features for estimators and signal studies."""
 
-from hftlab.kernels.book import apply_level, clear, lots_at, next_level, settle
+from hftlab.kernels.book import follow, lots_at, next_level, settle
 from hftlab.kernels.flow_est_types import DEEP
 from hftlab.kernels.jit import kernel
 from hftlab.types import ASK, BID, CLEAR, DEPTH, GAP, LAST, NO_PRICE, TRADE
@@ -35,15 +35,9 @@ def play_rows(rows, instrument, book, player, waiting, samples, joined, touches)
         if kind == TRADE:
             _print(one, row, waiting)
             continue
-        if kind == DEPTH:
-            apply_level(levels, row.side, row.price_ticks, row.qty_lots)
-        elif kind == CLEAR:
-            clear(levels, row.side)
-            one.trusted = 1
-        elif kind == GAP:
-            one.trusted = 0
-        else:
+        if kind not in (DEPTH, CLEAR, GAP):
             continue
+        one.trusted = follow(levels, row, one.trusted)
         if row["flags"] & LAST != 0:
             settle(levels)
             moved = _message(one, levels, now, touches, moved)

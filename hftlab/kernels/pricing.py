@@ -68,7 +68,7 @@ def glft_depths(q, gamma, sigma, k, A, size):
 
     bid = c1 + (2q + size)/2 c2, ask = c1 - (2q - size)/2 c2 (Guéant, Lehalle & Fernandez-Tapia 2013, section 4). A depth may be
     negative: that order crosses the fair price, and the caller decides what it may do. The closed form comes from an expansion
-    around q = 0; at large inventories `hftlab.analytics.glft.exact_depths` is right and this is not.
+    around q = 0; at large inventories `hftlab.analytics.theory.glft.exact_depths` is right and this is not.
     """
     c1 = glft_c1(gamma, k, size)
     c2 = glft_c2(gamma, sigma, k, A, size)

@@ -17,7 +17,7 @@ from hftlab.types import LIVE, NO_PRICE, ORDERS
 # Cancels slower than this share of all else are taken to be so fast: the formula is a ratio of gamma functions of mu/theta.
 CANCEL_SHARE_MIN = 1e-4
 # A fair price so far beyond ours has taken everything that stood there; the distance that forecasts best, of 0, 1/2 and 1, in simulated
-# markets: see `analytics.fill_probability`.
+# markets: see `analytics.queues.fill_probability`.
 THROUGH_TICKS = 1.0
 # Pieces of the horizon in which the price can come to an order that stands behind the best one.
 PIECES = 8

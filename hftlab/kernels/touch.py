@@ -1,6 +1,6 @@
 """The touch after every message of a stream of rows, for statistics over whole tapes."""
 
-from hftlab.kernels.book import apply_level, clear, reset, settle
+from hftlab.kernels.book import follow, reset, settle
 from hftlab.kernels.jit import kernel
 from hftlab.types import ASK, BID, CLEAR, DEPTH, GAP, LAST, NO_PRICE
 
@@ -73,13 +73,7 @@ def walk_touch(rows, books, ready, touch):
         kind = rows[k].kind
         i = rows[k].instrument
         book = books[i]
-        if kind == CLEAR:
-            clear(book, rows[k].side)
-            ready[i, 0] = 1
-        elif kind == GAP:
-            ready[i, 0] = 0
-        elif kind == DEPTH:
-            apply_level(book, rows[k].side, rows[k].price_ticks, rows[k].qty_lots)
+        ready[i, 0] = follow(book, rows[k], ready[i, 0])
         if kind in (CLEAR, GAP, DEPTH) and rows[k]["flags"] & LAST != 0:
             settle(book)
             ready[i, 1] = book.best_bid_ticks if ready[i, 0] == 1 else NO_PRICE

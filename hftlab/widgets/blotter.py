@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hftlab.data.frame import Frame
+from hftlab.data.frame import Frame, OrderRow
 from hftlab.types import BID
 from hftlab.widgets.panel import HtmlPanel
 from hftlab.widgets.text import DASH, clock, number, table
@@ -95,7 +95,10 @@ class Orders(HtmlPanel):
     title = "Working orders"
 
     def render(self, frame: Frame) -> str:
-        """Return a table of our orders, asks above bids as in the ladder: why each stays or goes, and its worth where a decision asks for it."""
+        """Return a table of our orders, asks above bids as in the ladder: what becomes of each, and its worth where a decision asks for it.
+
+        The column is narrow, so one cell says the last decision of an order that is live and the status of any other; pointing at it says both.
+        """
         i, instrument = self.market, frame.instruments[self.market]
         orders = sorted(frame.orders(i), key=lambda order: -order.price)
         self.heading(str(len(orders)))
@@ -103,7 +106,7 @@ class Orders(HtmlPanel):
             return '<div class="hft-none">no order rests</div>'
         valued = any(order.value_ticks == order.value_ticks for order in orders)
         worth = [("fills", ""), ("worth, ticks", "")] if valued else []
-        heads = [("side", "l"), ("price", ""), ("left", ""), ("ahead", ""), *worth, ("status", ""), ("last decision", "l")]
+        heads = [("side", "l"), ("price", ""), ("left", ""), ("ahead", ""), *worth, ("now", "l")]
         rows = [
             [
                 side_cell(order.side),
@@ -115,10 +118,18 @@ class Orders(HtmlPanel):
                     if valued
                     else []
                 ),
-                (order.status, "hft-dim" if order.status != "unknown" else "hft-level-warn"),
-                (order.decision or DASH, "l hft-dim"),
+                _now(order),
             ]
             for order in orders[:ORDER_ROWS]
         ]
         more = f'<div class="hft-dim">and {len(orders) - ORDER_ROWS} more</div>' if len(orders) > ORDER_ROWS else ""
         return table(heads, rows) + more
+
+
+def _now(order: OrderRow) -> tuple[str, str, str]:
+    text = order.decision.partition(":")[0] if order.status == "live" and order.decision else order.status
+    return (
+        text,
+        "l hft-level-warn" if order.status == "unknown" else "l hft-dim",
+        f"{order.status}; {order.decision or 'not decided on yet'}",
+    )

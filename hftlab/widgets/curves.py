@@ -12,7 +12,7 @@ from hftlab.data.frame import Frame
 from hftlab.types import NO_PRICE
 from hftlab.widgets.panel import Panel
 from hftlab.widgets.strip import window_ns
-from hftlab.widgets.text import number
+from hftlab.widgets.text import money, number
 
 AXIS_PX = 66  # as in strip.js: the three time axes lie exactly under each other
 POINTS_MAX = 300
@@ -191,4 +191,4 @@ class PnlCurve(Curve):
 
     def right(self, frame: Frame) -> str:
         """Return the P&L and its unit."""
-        return f"{number(self.now(frame), 2, sign=True)} {frame.instruments[self.market].settle}"
+        return money(self.now(frame), frame.instruments[self.market].settle)

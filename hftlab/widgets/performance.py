@@ -11,7 +11,7 @@ from hftlab.widgets.blotter import MARKOUT_S, markouts
 from hftlab.widgets.curves import AXIS_PX, Plot, thin
 from hftlab.widgets.history import History
 from hftlab.widgets.panel import HtmlPanel
-from hftlab.widgets.text import DASH, clock, number, table
+from hftlab.widgets.text import DASH, clock, money, number, places, table
 
 Floats = npt.NDArray[np.float64]
 
@@ -63,7 +63,7 @@ class Equity(Long):
         """Return the P&L, and the time that is shown."""
         ts_ns, _ = self.history.pnl(STEP_NS)
         since = f" · since {clock(int(ts_ns[0]))} UTC" if len(ts_ns) else ""
-        return f"{number(float(frame.desk['pnl_quote']), 2, sign=True)} {frame.instruments[0].settle}{since}"
+        return f"{money(float(frame.desk['pnl_quote']), frame.instruments[0].settle)}{since}"
 
 
 class Drawdown(Long):
@@ -81,7 +81,7 @@ class Drawdown(Long):
         capital = float(frame.desk["limits"]["capital_quote"])
         amount = float(frame.desk["drawdown_quote"])
         share = f" · {number(100 * amount / capital, 2)}% of capital" if capital > 0 else ""
-        return f"now {number(amount, 2)} {frame.instruments[0].settle}{share}"
+        return f"now {number(amount, places(amount))} {frame.instruments[0].settle}{share}"
 
 
 class Sharpe(Long):
@@ -168,7 +168,7 @@ def figures(frame: Frame, i: int) -> list[tuple[str, str]]:
         *((f"after {seconds} s, mean", _bps(values, fair)) for seconds, values in zip(MARKOUT_S, after, strict=True)),
         ("traded", number(traded, instrument.qty_decimals, unit=instrument.base)),
         ("fees", number(fees, 4, unit=instrument.settle)),
-        ("P&L after fees", number(float(market["pnl_quote"]), 2, sign=True, unit=instrument.settle)),
+        ("P&L after fees", money(float(market["pnl_quote"]), instrument.settle)),
     ]
 
 

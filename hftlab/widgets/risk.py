@@ -10,7 +10,7 @@ from hftlab.data.frame import Frame, Gauge
 from hftlab.instrument import Instrument
 from hftlab.types import FILLS
 from hftlab.widgets.panel import HtmlPanel
-from hftlab.widgets.text import STATE_LEVELS, esc, number
+from hftlab.widgets.text import STATE_LEVELS, esc, number, places
 
 AMBER, RED = 0.7, 0.9
 
@@ -145,17 +145,16 @@ class PnlIdentity(HtmlPanel):
         self.heading(f"{esc(quote)} · {'since start' if parts.complete else f'last {FILLS} fills'}")
         lines = [("earned vs fair", parts.spread), ("moves while held", parts.carry), ("fees and rebates", -parts.fees)]
         edges = np.concatenate([[0.0], np.cumsum([value for _, value in lines])])
+        digits = places(parts.account, *(value for _, value in lines))
         low, span = float(edges.min()), float(np.ptp(edges)) or 1.0
         rows = ""
         for (name, value), start in zip(lines, edges, strict=False):
             left, wide = 100 * (min(start, start + value) - low) / span, 100 * abs(value) / span
             bar = f'<i style="display:block;height:7px;margin-left:{left:.1f}%;width:{wide:.1f}%;background:var(--hft-{"ok" if value >= 0 else "bad"})"></i>'
-            rows += (
-                f'<tr><td class="l">{name}</td><td class="hft-n">{number(value, 2, sign=True)}</td><td style="width:26%">{bar}</td></tr>'
-            )
-        residual = f"resid. {number(parts.residual, 2)}" if parts.complete else ""
+            rows += f'<tr><td class="l">{name}</td><td class="hft-n">{number(value, digits, sign=True)}</td><td style="width:26%">{bar}</td></tr>'
+        residual = f"resid. {number(parts.residual, digits)}" if parts.complete else ""
         rows += (
-            f'<tr class="sum"><td class="l">account P&amp;L</td><td class="hft-n">{number(parts.account, 2, sign=True)}</td>'
+            f'<tr class="sum"><td class="l">account P&amp;L</td><td class="hft-n">{number(parts.account, digits, sign=True)}</td>'
             f'<td class="hft-dim" style="font-weight:400">{residual}</td></tr>'
         )
         return f"<table>{rows}</table>"

@@ -10,10 +10,10 @@ from typing import Any
 
 import traitlets as t
 
-from hftlab.backtesting.travel import Travel, at, moment
-from hftlab.backtesting.travel_frames import by_event, by_time
-from hftlab.backtesting.travel_marks import KINDS
-from hftlab.backtesting.travel_page import facts, facts_html, frame_html, rows_html
+from hftlab.backtesting.travels.frames import by_event, by_time
+from hftlab.backtesting.travels.marks import KINDS
+from hftlab.backtesting.travels.page import facts, facts_html, frame_html, rows_html
+from hftlab.backtesting.travels.travel import Travel, at, moment
 from hftlab.errors import InputError
 from hftlab.types import DESK_STATE_NAMES
 from hftlab.widgets import scrubber_pack as sp

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hftlab.backtesting.travel_course import Course
+from hftlab.backtesting.travels.course import Course
 from hftlab.data.state import State
 from hftlab.types import DESK_STATE_NAMES, FREE, HALTED, NO_PRICE, PAUSED
 from hftlab.widgets.ladder import pack

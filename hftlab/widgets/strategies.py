@@ -10,7 +10,7 @@ from hftlab.widgets.commands import ORDERLY, Outcome
 from hftlab.widgets.health import quoting_share
 from hftlab.widgets.page import PageWidget, script
 from hftlab.widgets.panel import Panel
-from hftlab.widgets.text import DASH, number
+from hftlab.widgets.text import DASH, money, number
 
 NAMES = {QUOTER_NONE: "works a target", QUOTER_FIXED: "fixed spread", QUOTER_AS: "Avellaneda-Stoikov", QUOTER_USER: "own decide()"}
 SWITCHES = ("activate", "deactivate")
@@ -50,7 +50,7 @@ def row(frame: Frame, i: int) -> list[Cell]:
         (f"{best[0]} · {best[1]}", ""),
         (wish, ""),
         (number(frame.position(i), instrument.qty_decimals, sign=True, unit=instrument.base), ""),
-        (number(float(market["pnl_quote"]), 2, sign=True, unit=instrument.settle), ""),
+        (money(float(market["pnl_quote"]), instrument.settle), ""),
         (str(int(market["fills_count"])), ""),
         (number(None if share is None else 100 * share, 1, unit="%"), ""),
     ]

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 import traitlets as t
 
-from hftlab.backtesting import sweep_page as page
+from hftlab.backtesting.sweeps import page
 from hftlab.widgets.page import STYLE, PageWidget, script
 from hftlab.widgets.text import esc
 
 if TYPE_CHECKING:
-    from hftlab.backtesting.sweep import Sweep
-    from hftlab.backtesting.walk_forward import WalkForward
+    from hftlab.backtesting.sweeps.sweep import Sweep
+    from hftlab.backtesting.sweeps.walk_forward import WalkForward
 
 TICK_S = 0.25
 _COLOURS = {"finished": "success", "cancelled": "warning", "broken": "danger"}

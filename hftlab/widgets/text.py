@@ -33,6 +33,20 @@ def amount(value: float, unit: str = "") -> str:
     return number(value, decimals, unit=unit)
 
 
+def places(*amounts: float) -> int:
+    """Return with how many decimals amounts of money are shown together: the largest has three digits, 2 to 6 behind the point.
+
+    A P&L of 0.0014 shown as +0.00 says nothing, and on a market of small ticks every P&L is of that size.
+    """
+    largest = max((abs(value) for value in amounts if math.isfinite(value)), default=0.0)
+    return min(max(2 - math.floor(math.log10(largest)), 2), 6) if largest > 0 else 2
+
+
+def money(value: float, unit: str = "") -> str:
+    """Return an amount of money with its sign, and no fewer than three digits that say something (`places`)."""
+    return number(value, places(value), sign=True, unit=unit)
+
+
 def clock(ts_ns: int, decimals: int = 0) -> str:
     """Return HH:MM:SS UTC, with milliseconds when `decimals` is 3."""
     seconds, rest = divmod(int(ts_ns), 1_000_000_000)
@@ -53,11 +67,18 @@ def head(title: str, right: str = "") -> str:
     return f'<div class="hft-head"><span>{esc(title)}</span><span class="hft-n">{right}</span></div>'
 
 
-def table(headings: Sequence[tuple[str, str]], rows: Sequence[Sequence[tuple[str, str]]]) -> str:
-    """Return a table. A heading is (text, class); a cell is (text, class), its text escaped here. A row of one cell goes over all columns."""
+def table(headings: Sequence[tuple[str, str]], rows: Sequence[Sequence[tuple[str, ...]]]) -> str:
+    """Return a table. A heading is (text, class); a cell too, or (text, class, what pointing at it says), its text escaped here.
+
+    A row of one cell goes over all columns.
+    """
     top = "".join(f'<th class="{css}">{esc(text)}</th>' for text, css in headings)
     body = ""
     for row in rows:
         over = f' colspan="{len(headings)}"' if len(row) == 1 and len(headings) > 1 else ""
-        body += "<tr>" + "".join(f'<td class="{css}"{over}>{esc(text)}</td>' for text, css in row) + "</tr>"
+        body += "<tr>" + "".join(f'<td class="{css}"{over}{_said(*said)}>{esc(text)}</td>' for text, css, *said in row) + "</tr>"
     return f"<table>{'<tr>' + top + '</tr>' if top else ''}{body}</table>"
+
+
+def _said(text: str = "") -> str:
+    return f' title="{esc(text)}"' if text else ""

@@ -7,7 +7,7 @@ from hftlab.data.frame import Frame
 from hftlab.instrument import Instrument
 from hftlab.widgets.panel import HtmlPanel
 from hftlab.widgets.risk import level
-from hftlab.widgets.text import DASH, esc, number, table
+from hftlab.widgets.text import DASH, esc, money, number, table
 
 QUIET_S = 5.0  # a stream that said nothing for so long is worth a colour
 OLD_S = 120.0  # so is a comparison with the venue that is so old
@@ -137,7 +137,7 @@ def _divergence(figures: Mapping[str, Any], instruments: tuple[Instrument, ...])
             (name, "l"),
             (str(figures[name]["fills"]), "hft-n"),
             (number(figures[name]["filled_lots"] * size, places), "hft-n"),
-            (number(figures[name]["pnl_quote"], 2, sign=True), "hft-n"),
+            (money(figures[name]["pnl_quote"]), "hft-n"),
         ]
         for name in NAMES
     ]

@@ -14,7 +14,7 @@ from hftlab.widgets.page import STYLE, PageWidget, script
 from hftlab.widgets.text import esc
 
 if TYPE_CHECKING:
-    from hftlab.backtesting.travel import Travel
+    from hftlab.backtesting.travels.travel import Travel
 
 ORDERS = ("in order of time", "worst first")
 HEIGHT_PX = 330
@@ -227,7 +227,7 @@ class Bench(w.VBox):
         Reports on their way are told with the first row that comes when they are due, so that is not a time but the next fill from it.
         Raises InputError for a run that cannot be replayed.
         """
-        from hftlab.backtesting.travel import at
+        from hftlab.backtesting.travels.travel import at
 
         learned_ns = int(self.work.report.fills["learned_ns"][fill])
         return at(self.work.run, ts_ns=learned_ns - 1).next("fill")

@@ -147,7 +147,7 @@ class BinanceReader:
         """Return the line with the book of a market."""
         return next(line for line in self.lines if market in line.members)
 
-    # --- what a line tells (line.Follower) -----------------------------------------------------------------------------
+    # --- what a line tells (line.Listener) -----------------------------------------------------------------------------
     def heard(self, connection: int, payload: bytes) -> None:
         """Take a frame."""
         recv_ns = self._recv_ns = max(self._clock_ns(), self._recv_ns)

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from hftlab.data.binance_messages import Diff, Envelope, Level, Mark, Print, Ticker
-from hftlab.data.lines import ns_per_unit
+from hftlab.data.capture_lines import ns_per_unit
 from hftlab.data.markets import native_symbol
 from hftlab.data.rows import Grid, RowBuilder, SizeGrid, funding_rate, nearest_ticks, price_grid
 from hftlab.errors import InputError

@@ -17,7 +17,7 @@ STREAMS_MAX = 1024  # of one connection, by the venue
 IN_URL, BATCH, PACE = 100, 100, (4, 1.1)  # streams named in the address, in one SUBSCRIBE; SUBSCRIBEs per seconds
 
 
-class Follower(Protocol):
+class Listener(Protocol):
     """What hears of a line's connections."""
 
     def heard(self, connection: int, payload: bytes) -> None:
@@ -54,7 +54,7 @@ class Line:
         streams: Sequence[str],
         members: Sequence[int],
         endpoint: Endpoint,
-        follower: Follower,
+        listener: Listener,
         numbers: Callable[[], int],
         *,
         seed: int,
@@ -63,7 +63,7 @@ class Line:
         in_url: int = IN_URL,
     ) -> None:
         self.base, self.streams, self.members = base, tuple(streams), tuple(members)
-        self._endpoint, self._follower, self._numbers = endpoint, follower, numbers
+        self._endpoint, self._listener, self._numbers = endpoint, listener, numbers
         self._backoff, self._pace = Backoff(seed), Budget(*PACE)
         self._life_s, self._overlap_s, self._in_url = life_s, overlap_s, in_url
         self._roll, self._wait_s = asyncio.Event(), overlap_s
@@ -103,7 +103,7 @@ class Line:
         named = "/".join(self.streams[: self._in_url])
         url = f"{self.base}/stream" + (f"?streams={named}" if named else "")
         number = self._numbers()
-        socket = await dial(url, self._endpoint, lambda: Socket(number, self._follower.heard, self._follower.failed))
+        socket = await dial(url, self._endpoint, lambda: Socket(number, self._listener.heard, self._listener.failed))
         self.sockets[number] = socket
         try:
             await socket.subscribe(self.streams[self._in_url :], BATCH, self._pace)
@@ -111,7 +111,7 @@ class Line:
             del self.sockets[number]
             socket.drop("not subscribed")
             raise
-        self._follower.up(self, number)
+        self._listener.up(self, number)
         return socket
 
     async def _lived(self, socket: Socket) -> Socket | None:
@@ -151,12 +151,12 @@ class Line:
         loop = asyncio.get_running_loop()
         until_s = loop.time() + self._wait_s
         self._wait_s = self._overlap_s
-        while self._follower.waiting(self, fresh.number) and loop.time() < until_s and not (old.ended.done() or fresh.ended.done()):
+        while self._listener.waiting(self, fresh.number) and loop.time() < until_s and not (old.ended.done() or fresh.ended.done()):
             await asyncio.wait({old.ended, fresh.ended}, timeout=0.02, return_when=asyncio.FIRST_COMPLETED)
         if fresh.ended.done():
             self._fell(fresh)
             return None
-        self._follower.promote(self, fresh.number)
+        self._listener.promote(self, fresh.number)
         self.rollovers += 1
         old.drop("replaced by a younger one")
         self._fell(old)
@@ -168,4 +168,4 @@ class Line:
             self._backoff.reset()
         if self.current is socket:
             self.current = None
-        self._follower.down(self, socket.number, socket.ended.result())
+        self._listener.down(self, socket.number, socket.ended.result())

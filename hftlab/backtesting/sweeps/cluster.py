@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from hftlab.assumptions import Latency
-from hftlab.backtesting.grid import Grid, Point
-from hftlab.backtesting.sweep_cell import FAILED, Cell, Lane, Score, Stopped
-from hftlab.backtesting.sweep_points import GridPoints, Points, several
-from hftlab.backtesting.sweep_shared import PIECE_ROWS, Shared
+from hftlab.backtesting.sweeps.cell import FAILED, Cell, Lane, Score, Stopped
+from hftlab.backtesting.sweeps.grid import Grid, Point
+from hftlab.backtesting.sweeps.points import GridPoints, Points, several
+from hftlab.backtesting.sweeps.shared import PIECE_ROWS, Shared
 from hftlab.errors import InputError
 from hftlab.kernels import core
 from hftlab.params import Quoter, UserQuoter

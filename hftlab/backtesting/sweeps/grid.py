@@ -16,7 +16,7 @@ from hftlab.params import Limits, Quoter, UserQuoter
 from hftlab.strict import number
 
 if TYPE_CHECKING:
-    from hftlab.backtesting.sweep_search import Search
+    from hftlab.backtesting.sweeps.search import Search
 
 PARTS: Mapping[str, type] = {"limits": Limits, "queue": Queue, "latency": Latency, "fees": Fees}
 """What else of a backtest may vary: as a whole (`queue=["power", "risk_averse"]`), or one field of it (`latency_order_ms=[1, 20]`)."""
@@ -92,9 +92,9 @@ class Grid:
     def search(self, trials: int = 100, seed: int = 0, *, prune: bool = True, study: Any = None) -> "Search":
         """Return a search (optuna) of `trials` points that chooses each next one by the results so far, from `seed` on.
 
-        See `hftlab.backtesting.sweep_search.Search`. Raises InputError.
+        See `hftlab.backtesting.sweeps.search.Search`. Raises InputError.
         """
-        from hftlab.backtesting.sweep_search import Search
+        from hftlab.backtesting.sweeps.search import Search
 
         return Search(self, trials=_count(trials, POINTS_MAX), seed=seed, prune=prune, study=study)
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from hftlab.backtesting.ab import Schedule, of_switched
-from hftlab.backtesting.ab_result import AB
+from hftlab.backtesting.ab_tests.ab import Schedule, of_switched
+from hftlab.backtesting.ab_tests.result import AB
 from hftlab.data import journal as jn
 from hftlab.engine.view import Session, View
 from hftlab.errors import CommandRefused, DataError, EngineDied, EngineUnreachable, InputError

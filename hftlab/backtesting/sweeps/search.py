@@ -5,9 +5,9 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hftlab.backtesting.grid import Grid, Point, Range
-from hftlab.backtesting.sweep_cell import DONE, PRUNED, Cell, Pruned
-from hftlab.backtesting.sweep_result import SMALLER_IS_BETTER, value_of
+from hftlab.backtesting.sweeps.cell import DONE, PRUNED, Cell, Pruned
+from hftlab.backtesting.sweeps.grid import Grid, Point, Range
+from hftlab.backtesting.sweeps.result import SMALLER_IS_BETTER, value_of
 from hftlab.errors import InputError
 
 STARTS = 10

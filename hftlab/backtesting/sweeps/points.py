@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from hftlab.backtesting.grid import Grid, Point
-from hftlab.backtesting.sweep_cell import Cell, Lane, Score, Stopped
-from hftlab.backtesting.sweep_shared import Shared
+from hftlab.backtesting.sweeps.cell import Cell, Lane, Score, Stopped
+from hftlab.backtesting.sweeps.grid import Grid, Point
+from hftlab.backtesting.sweeps.shared import Shared
 from hftlab.kernels import core
 from hftlab.usercode.functions import decide_of
 from hftlab.usercode.run import runner

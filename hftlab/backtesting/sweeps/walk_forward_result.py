@@ -12,10 +12,10 @@ from hftlab.analytics.drawing.pictures import amount
 from hftlab.analytics.luck.overfit import Overfitting, probability_of_overfitting
 from hftlab.analytics.stats.bands import drawn_band, mean_bands
 from hftlab.analytics.stats.stationary import block_length, weights
-from hftlab.backtesting.grid import label
-from hftlab.backtesting.sweep_cell import DONE, Cell
-from hftlab.backtesting.sweep_luck import BLOCKS
-from hftlab.backtesting.sweep_result import SMALLER_IS_BETTER, value_of
+from hftlab.backtesting.sweeps.cell import DONE, Cell
+from hftlab.backtesting.sweeps.grid import label
+from hftlab.backtesting.sweeps.luck import BLOCKS
+from hftlab.backtesting.sweeps.result import SMALLER_IS_BETTER, value_of
 from hftlab.svg import MARK, Chart
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hftlab.backtesting.grid import Range, label
-from hftlab.backtesting.sweep_cell import DONE, FIGURES, Cell
+from hftlab.backtesting.sweeps.cell import DONE, FIGURES, Cell
+from hftlab.backtesting.sweeps.grid import Range, label
 from hftlab.errors import UnknownName, did_you_mean
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from hftlab.backtesting.risk_drill_tapes import Step, held_back, moved, stopped
+from hftlab.backtesting.drills.tapes import Step, held_back, moved, stopped
 from hftlab.data.rows import Rows
 from hftlab.data.state import State
 from hftlab.errors import UnknownName, did_you_mean

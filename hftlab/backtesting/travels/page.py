@@ -11,7 +11,7 @@ from hftlab.types import ASK, BID
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hftlab.backtesting.travel import Travel
+    from hftlab.backtesting.travels.travel import Travel
 
 _HEADS = {"order_id": "order", "ahead_qty": "ahead, we believe", "exchange_ahead_qty": "ahead, modelled", "ts": "UTC"}
 SECONDS = 60.0  # of price before the moment

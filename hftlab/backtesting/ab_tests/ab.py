@@ -1,4 +1,4 @@
-"""Two parameter sets against each other, paired in time, on recorded markets; `ab_live` does it in a running session.
+"""Two parameter sets against each other, paired in time, on recorded markets; `live` does it in a running session.
 
 Two designs. "both": each arm runs over the whole tape, and every stretch of it is a pair: the same market, the most power, and fills as
 the model has them. "switched": one run in which the arms take turns as they would live, by the same command rows: what a live test of
@@ -17,10 +17,10 @@ from hftlab.analytics.facts.collector import Collector
 from hftlab.analytics.report.report import Report
 from hftlab.analytics.signals.study_stats import BLOCKS_MIN
 from hftlab.assumptions import Latency, latency_rows
-from hftlab.backtesting.ab_result import AB, measures
-from hftlab.backtesting.clock import with_timers
+from hftlab.backtesting.ab_tests.result import AB, measures
 from hftlab.backtesting.replay import Replay, replay
 from hftlab.backtesting.run import TAPE_ROWS, backtest, instruments_of, play
+from hftlab.backtesting.timers import with_timers
 from hftlab.data.merging import merged_chunks
 from hftlab.data.state import build
 from hftlab.engine.commands import rows_of

@@ -2,7 +2,7 @@
 
 Where a modelled exchange filled the orders, our orders never were in the market rows: the rows that follow are the same whatever we do,
 and the run goes on from the very state. Where a venue, or the simulated market's own matching engine, filled them, the rows that follow
-show our orders and hold answers to them; see `travel_graft`.
+show our orders and hold answers to them; see `graft`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from hftlab.analytics.report.report import Report
 from hftlab.assumptions import Latency, Queue
 from hftlab.backtesting.run import play
 from hftlab.backtesting.strategist import Strategist
-from hftlab.backtesting.travel_course import Course
+from hftlab.backtesting.travels.course import Course
 from hftlab.data.state import State
 from hftlab.engine.view_report import written_of
 from hftlab.errors import InputError
@@ -103,7 +103,7 @@ def run_on(course: Course, row: int, end: int, change: Change) -> Report:
         raise InputError(f"the end was event {end:,}, before the moment, event {row:,}; wanted a later one.")
     state, collector = past(course, row)
     if not state.exchanges["active"].any():
-        from hftlab.backtesting.travel_graft import graft
+        from hftlab.backtesting.travels.graft import graft
 
         rows, said = graft(course, state, row, end, collector, change)
     else:

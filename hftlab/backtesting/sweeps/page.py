@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from hftlab.analytics.drawing.heatmap import Square, heatmap
 from hftlab.analytics.drawing.pictures import amount
-from hftlab.backtesting.grid import label
-from hftlab.backtesting.sweep_cell import FAILED, Cell
-from hftlab.backtesting.sweep_result import SMALLER_IS_BETTER, Places, cells_of_map, ranked, value_of
+from hftlab.backtesting.sweeps.cell import FAILED, Cell
+from hftlab.backtesting.sweeps.grid import label
+from hftlab.backtesting.sweeps.result import SMALLER_IS_BETTER, Places, cells_of_map, ranked, value_of
 from hftlab.errors import UnknownName, did_you_mean
 from hftlab.show import mimebundle
 
 if TYPE_CHECKING:
-    from hftlab.backtesting.sweep import Sweep
+    from hftlab.backtesting.sweeps.sweep import Sweep
 
 SHOWN = ("pnl_quote", "drawdown_quote_max", "fills", "order_to_trade", "sharpe_block")
 ROWS = 8

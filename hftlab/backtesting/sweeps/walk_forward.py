@@ -7,10 +7,10 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from hftlab.analytics.report.report import Report
-from hftlab.backtesting.grid import Grid
-from hftlab.backtesting.sweep import BROKEN, CANCELLED, FINISHED, RUNNING, Progress, Sweep, sweep
-from hftlab.backtesting.sweep_cell import Cell
-from hftlab.backtesting.walk_forward_result import Outcome, Step, outcome_of, page, step_of, table
+from hftlab.backtesting.sweeps.cell import Cell
+from hftlab.backtesting.sweeps.grid import Grid
+from hftlab.backtesting.sweeps.sweep import BROKEN, CANCELLED, FINISHED, RUNNING, Progress, Sweep, sweep
+from hftlab.backtesting.sweeps.walk_forward_result import Outcome, Step, outcome_of, page, step_of, table
 from hftlab.data.tape import Tape
 from hftlab.errors import InputError
 from hftlab.instrument import Instrument

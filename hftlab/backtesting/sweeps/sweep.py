@@ -9,15 +9,15 @@ from typing import Any
 
 from hftlab.analytics.report.report import Report
 from hftlab.assumptions import Fees, Latency, Queue
-from hftlab.backtesting.grid import Grid, Point
 from hftlab.backtesting.run import TIMER_STARTS, backtest, instruments_of
-from hftlab.backtesting.sweep_cell import DONE, FAILED, FIGURES, PRUNED, Cell, Score, state_of
-from hftlab.backtesting.sweep_cluster import Cluster
-from hftlab.backtesting.sweep_count import count_points, counted_trials
-from hftlab.backtesting.sweep_found import Found, by_of
-from hftlab.backtesting.sweep_points import GridPoints, Points, Threads, cores, several
-from hftlab.backtesting.sweep_search import Search, probe
-from hftlab.backtesting.sweep_shared import Shared
+from hftlab.backtesting.sweeps.cell import DONE, FAILED, FIGURES, PRUNED, Cell, Score, state_of
+from hftlab.backtesting.sweeps.cluster import Cluster
+from hftlab.backtesting.sweeps.count import count_points, counted_trials
+from hftlab.backtesting.sweeps.found import Found, by_of
+from hftlab.backtesting.sweeps.grid import Grid, Point
+from hftlab.backtesting.sweeps.points import GridPoints, Points, Threads, cores, several
+from hftlab.backtesting.sweeps.search import Search, probe
+from hftlab.backtesting.sweeps.shared import Shared
 from hftlab.data.tape import Tape
 from hftlab.errors import HftlabError, InputError
 from hftlab.instrument import Instrument

@@ -10,8 +10,8 @@ import numpy as np
 
 from hftlab.analytics.luck.ledger import STEPS_MIN, STEPS_S
 from hftlab.assumptions import latency_rows
-from hftlab.backtesting.clock import with_timers
 from hftlab.backtesting.run import TAPE_ROWS
+from hftlab.backtesting.timers import with_timers
 from hftlab.data.merging import merged_chunks
 from hftlab.data.tape import Tape
 from hftlab.errors import InputError

@@ -10,12 +10,12 @@ import numpy as np
 
 from hftlab.analytics.report.report import Report
 from hftlab.assumptions import Latency, Queue
-from hftlab.backtesting import travel_tables as tables
 from hftlab.backtesting.replay import Replay
-from hftlab.backtesting.travel_course import Course
-from hftlab.backtesting.travel_marks import KINDS
-from hftlab.backtesting.travel_open import course_of
-from hftlab.backtesting.travel_run import Change, happened, run_on
+from hftlab.backtesting.travels import tables
+from hftlab.backtesting.travels.course import Course
+from hftlab.backtesting.travels.marks import KINDS
+from hftlab.backtesting.travels.open import course_of
+from hftlab.backtesting.travels.run import Change, happened, run_on
 from hftlab.data.frame import Frame
 from hftlab.data.state import digest_of
 from hftlab.engine.view import View
@@ -178,7 +178,7 @@ class Travel(Frame):
         )
 
     def _repr_html_(self) -> str:
-        from hftlab.backtesting.travel_page import page
+        from hftlab.backtesting.travels.page import page
 
         return page(self)
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from hftlab.analytics.facts.collector import Collector
 from hftlab.assumptions import Latency, Queue, latency_rows
-from hftlab.backtesting.clock import row_times, with_rows
 from hftlab.backtesting.replay import replay
-from hftlab.backtesting.travel_course import Course
-from hftlab.backtesting.travel_run import Change
+from hftlab.backtesting.timers import row_times, with_rows
+from hftlab.backtesting.travels.course import Course
+from hftlab.backtesting.travels.run import Change
 from hftlab.data.merging import merge_rows
 from hftlab.data.state import State
 from hftlab.errors import InputError

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from hftlab.analytics.grow import Grow
-from hftlab.backtesting.clock import row_times
-from hftlab.backtesting.travel_marks import KINDS, WRITTEN, Marks, wrote
+from hftlab.backtesting.timers import row_times
+from hftlab.backtesting.travels.marks import KINDS, WRITTEN, Marks, wrote
 from hftlab.data.checkpoints import Checkpoints, pack, unpack
 from hftlab.data.state import State
 from hftlab.errors import DataError

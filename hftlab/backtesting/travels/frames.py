@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hftlab.backtesting.travel_course import Course
+from hftlab.backtesting.travels.course import Course
 from hftlab.data.state import State
 
 Read = Callable[[State, int], np.ndarray]

@@ -21,8 +21,8 @@ from hftlab.analytics.report.frames import one_base
 from hftlab.analytics.report.report import Report
 from hftlab.analytics.returns.sharpe import per_period
 from hftlab.assumptions import Fees, Latency, Queue
-from hftlab.backtesting.grid import PARTS, Point
-from hftlab.backtesting.sweep_shared import Shared, whole_steps
+from hftlab.backtesting.sweeps.grid import PARTS, Point
+from hftlab.backtesting.sweeps.shared import Shared, whole_steps
 from hftlab.data.state import OUT_ROWS, State, build
 from hftlab.errors import AccountingError
 from hftlab.kernels.jit import records

@@ -13,10 +13,10 @@ import numpy as np
 
 from hftlab.analytics.report.report import Report
 from hftlab.assumptions import Fees, Latency, Queue, latency_rows
-from hftlab.backtesting.clock import row_times, with_timers
-from hftlab.backtesting.risk_drill_result import DrillResult, Outcome
-from hftlab.backtesting.risk_drill_scenarios import SCENARIOS, Scenario, Scene, scenario_of
-from hftlab.backtesting.risk_drill_watch import Watch
+from hftlab.backtesting.drills.result import DrillResult, Outcome
+from hftlab.backtesting.drills.scenarios import SCENARIOS, Scenario, Scene, scenario_of
+from hftlab.backtesting.drills.watch import Watch
+from hftlab.backtesting.timers import row_times, with_timers
 from hftlab.data.recordings import load
 from hftlab.data.state import State, build
 from hftlab.data.synth import synth_rows
@@ -58,7 +58,7 @@ def risk_drill(
     `source` is an Instrument (then `seconds` of a simulated market are made from `seed`), a Tape, or a Session, View or run directory,
     whose recording, quoter, limits and venue (queue, latency, fees) are taken where none are given; else the queue is "power". The shock comes `shock_s` after the first row; by default at the
     moment when the undisturbed run holds its largest position, and against it. `scenarios` are names or Scenario objects with other
-    sizes: `risk_drill_scenarios.Gap(jump_frac=0.2)`. Raises InputError, UnknownName, TapeError.
+    sizes: `scenarios.Gap(jump_frac=0.2)`. Raises InputError, UnknownName, TapeError.
     """
     chosen = [scenario_of(one) for one in scenarios]
     if isinstance(source, Instrument):

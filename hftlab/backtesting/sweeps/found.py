@@ -3,11 +3,11 @@
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from hftlab.backtesting import sweep_page as page
-from hftlab.backtesting.grid import Grid, label
-from hftlab.backtesting.sweep_cell import Cell, Score
-from hftlab.backtesting.sweep_luck import Luck, luck_of
-from hftlab.backtesting.sweep_result import RANKED, check_name, ranked, table
+from hftlab.backtesting.sweeps import page
+from hftlab.backtesting.sweeps.cell import Cell, Score
+from hftlab.backtesting.sweeps.grid import Grid, label
+from hftlab.backtesting.sweeps.luck import Luck, luck_of
+from hftlab.backtesting.sweeps.result import RANKED, check_name, ranked, table
 from hftlab.errors import InputError
 from hftlab.show import mimebundle
 
@@ -46,7 +46,7 @@ class Found(ABC):
         return by_of(self.score)
 
     def table(self) -> "pd.DataFrame":
-        """Return one row a point: its axes, its figures (see sweep_cell.FIGURES), `outcome`, `error` and `took_s`."""
+        """Return one row a point: its axes, its figures (see cell.FIGURES), `outcome`, `error` and `took_s`."""
         return table(self.cells, list(self.grid.axes))
 
     def ranking(self, by: str | None = None, n: int | None = 10) -> "pd.DataFrame":

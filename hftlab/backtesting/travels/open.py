@@ -11,7 +11,7 @@ from hftlab.analytics.report.report import Report
 from hftlab.backtesting.replay import Replay
 from hftlab.backtesting.run import play, prepare
 from hftlab.backtesting.strategist import Strategist
-from hftlab.backtesting.travel_course import Course
+from hftlab.backtesting.travels.course import Course
 from hftlab.data.checkpoints import Checkpoints, cache_key
 from hftlab.data.journal_rows import JournalRows
 from hftlab.data.state import State

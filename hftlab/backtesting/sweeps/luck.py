@@ -9,8 +9,8 @@ import numpy as np
 from hftlab.analytics.luck.overfit import Overfitting, probability_of_overfitting
 from hftlab.analytics.luck.reality_check import RealityCheck, reality_check
 from hftlab.analytics.returns.sharpe import Sharpe, sharpe
-from hftlab.backtesting.sweep_cell import DONE, FAILED, Cell
-from hftlab.backtesting.sweep_shared import whole_steps
+from hftlab.backtesting.sweeps.cell import DONE, FAILED, Cell
+from hftlab.backtesting.sweeps.shared import whole_steps
 
 STEPS_MIN = 8  # of a reality check
 BLOCKS = 12

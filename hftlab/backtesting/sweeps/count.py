@@ -8,8 +8,8 @@ import numpy as np
 from hftlab.analytics.luck.ledger import Span, count_runs, line_of, runs, trials
 from hftlab.analytics.luck.runs_file import Place
 from hftlab.backtesting.counting import fingerprint, rule_of
-from hftlab.backtesting.sweep_cell import DONE, FAILED, Cell
-from hftlab.backtesting.sweep_shared import Shared
+from hftlab.backtesting.sweeps.cell import DONE, FAILED, Cell
+from hftlab.backtesting.sweeps.shared import Shared
 from hftlab.engine.clock import wall_now_ns
 
 _FIXED: Mapping[str, Any] = {"strategy": None, "strategy_ms": 0.0, "jit": True}

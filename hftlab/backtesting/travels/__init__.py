@@ -1,0 +1,1 @@
+"""Any moment of a run again: from a backtest, a journal or a recording."""
