@@ -103,6 +103,11 @@ class Instrument:
         return f"{self.venue}:{self.symbol}"
 
     @property
+    def qty_unit(self) -> str:
+        """Return what quantities count: the base currency, or contracts where one of them is worth something else."""
+        return "contracts" if self.inverse or self.multiplier != 1 else self.base
+
+    @property
     def settle(self) -> str:
         """Return the currency in which profit and loss are booked."""
         return self.base if self.inverse else self.quote

@@ -1,5 +1,6 @@
 """The one place where human units become integers: exact, or refused."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hftlab.analytics.report.frames import one_base
 from hftlab.errors import InputError, OffGridPrice, OffGridQuantity, UnknownInstrument
 from hftlab.instrument import Instrument, bundled_names, decimal
 from hftlab.types import ASK, BID
@@ -109,6 +111,13 @@ def test_one_ticklot_is_tick_times_lot_times_multiplier():
     assert make().ticklot_quote == 0.0001
     assert make().money_quote(3) == Decimal("0.0003")
     assert make(multiplier="100").money_quote(3) == Decimal("0.03")
+
+
+def test_quantities_are_of_the_base_currency_only_where_one_of_them_is():
+    spot = Instrument(venue="test", symbol="B/USD", base="B", quote="USD", tick_size="0.1", lot_size="1")
+    coin, mini = replace(spot, multiplier="100", inverse=True), replace(spot, multiplier="0.001")
+    assert [one.qty_unit for one in (spot, coin, mini)] == ["B", "contracts", "contracts"]
+    assert [one_base(pair) for pair in ((spot, spot), (spot, coin), (coin, mini), (mini, mini))] == [True, False, False, True]
 
 
 def test_price_text_keeps_the_decimals_of_the_tick():

@@ -56,7 +56,7 @@ def _always(desk: Any, market: Any, instrument: Instrument) -> Iterator[Gauge]:
     rate, burst = float(whole["requests_per_s_max"]), float(whole["requests_burst"])
     used = max(0.0, burst - float(desk["request_tokens"][int(market["spec"]["venue"])]))
     fall = float(whole["drawdown_frac_max"]) * (float(whole["capital_quote"]) + max(float(desk["peak_pnl_quote"]), 0.0))
-    yield Gauge("position", float(instrument.qty(position)), float(limits["position_lots_max"]) * lot, instrument.base)
+    yield Gauge("position", float(instrument.qty(position)), float(limits["position_lots_max"]) * lot, instrument.qty_unit)
     yield Gauge("notional", abs(position) * worth * unit, float(limits["notional_ticklots_max"]) * unit, money)
     yield Gauge("daily loss", day_loss_quote(desk), float(whole["loss_quote_max"]), money)
     yield Gauge("drawdown", float(desk["drawdown_quote"]), fall, money)

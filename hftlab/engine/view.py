@@ -258,7 +258,7 @@ def slider(name: str, value: float, instrument: Instrument) -> dict[str, Any]:
         low, high = step, max(10 * value, step)
     if rule.whole:
         low, high = rule.low, min(rule.high, max(10.0, value))
-    unit = rule.unit.replace("base", instrument.base).replace("quote", instrument.quote).replace("price", instrument.quote)
+    unit = rule.unit.replace("base", instrument.qty_unit).replace("quote", instrument.quote).replace("price", instrument.quote)
     return {
         "name": name,
         "label": name.replace("_", " "),

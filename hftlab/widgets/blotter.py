@@ -8,7 +8,7 @@ import numpy.typing as npt
 from hftlab.data.frame import Frame, OrderRow
 from hftlab.types import BID
 from hftlab.widgets.panel import HtmlPanel
-from hftlab.widgets.text import DASH, clock, number, table
+from hftlab.widgets.text import DASH, clock, esc, number, table
 
 FILL_ROWS = 7
 ORDER_ROWS = 8
@@ -53,7 +53,7 @@ class Fills(HtmlPanel):
         after = {s: markouts(fills, samples, s) * float(instrument.tick_size) for s in MARKOUT_S}
         known = after[MARKOUT_S[-1]][np.isfinite(after[MARKOUT_S[-1]])]
         mean = (
-            f" · mean {MARKOUT_S[-1]} s markout {number(float(known.mean()), instrument.price_decimals + 1, sign=True)}"
+            f" · mean {MARKOUT_S[-1]} s markout {number(float(known.mean()), instrument.price_decimals + 1, sign=True, unit=instrument.quote)}"
             if len(known)
             else ""
         )
@@ -62,11 +62,11 @@ class Fills(HtmlPanel):
             ("time", "l"),
             ("side", "l"),
             ("", "l"),
-            ("price", ""),
-            ("qty", ""),
-            ("vs fair", ""),
-            *((f"{s} s", "") for s in MARKOUT_S),
-            ("fee", ""),
+            (f"price, {instrument.quote}", ""),
+            (f"qty, {instrument.qty_unit}", ""),
+            (f"vs fair, {instrument.quote}", ""),
+            *((f"{s} s later", "") for s in MARKOUT_S),
+            (f"fee, {instrument.settle}", ""),
         ]
         rows = []
         for k in range(len(fills) - 1, max(-1, len(fills) - 1 - FILL_ROWS), -1):
@@ -101,7 +101,7 @@ class Orders(HtmlPanel):
         """
         i, instrument = self.market, frame.instruments[self.market]
         orders = sorted(frame.orders(i), key=lambda order: -order.price)
-        self.heading(str(len(orders)))
+        self.heading(f"{len(orders)} · {esc(instrument.quote)}, {esc(instrument.qty_unit)}")
         if not orders:
             return '<div class="hft-none">no order rests</div>'
         valued = any(order.value_ticks == order.value_ticks for order in orders)

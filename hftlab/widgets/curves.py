@@ -159,7 +159,7 @@ class PositionCurve(Curve):
         instrument = frame.instruments[self.market]
         decimals, limit = instrument.qty_decimals, self._limit(frame)
         of = f" of {number(limit, decimals)}" if limit > 0 else ""
-        return f"{number(frame.position(self.market), decimals, sign=True)}{of} {instrument.base}"
+        return f"{number(frame.position(self.market), decimals, sign=True)}{of} {instrument.qty_unit}"
 
     def _limit(self, frame: Frame) -> float:
         return float(frame.markets[self.market]["limits"]["position_lots_max"]) * float(frame.instruments[self.market].lot_size)

@@ -166,7 +166,7 @@ def figures(frame: Frame, i: int) -> list[tuple[str, str]]:
         ("bought · sold", f"{int((fills['side'] > 0).sum())} · {int((fills['side'] < 0).sum())}"),
         ("earned against fair, mean", _bps(edge, fair)),
         *((f"after {seconds} s, mean", _bps(values, fair)) for seconds, values in zip(MARKOUT_S, after, strict=True)),
-        ("traded", number(traded, instrument.qty_decimals, unit=instrument.base)),
+        ("traded", number(traded, instrument.qty_decimals, unit=instrument.qty_unit)),
         ("fees", number(fees, 4, unit=instrument.settle)),
         ("P&L after fees", money(float(market["pnl_quote"]), instrument.settle)),
     ]

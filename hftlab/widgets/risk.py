@@ -25,7 +25,7 @@ UNIT_CHARS = 6  # a longer unit is an explanation, and is read by pointing at th
 
 def decimals(gauge: Gauge, instrument: Instrument) -> int:
     """Return the fixed decimals of a gauge, so that nothing jumps as it changes."""
-    if gauge.unit == instrument.base:
+    if gauge.unit == instrument.qty_unit:
         return instrument.qty_decimals
     if gauge.unit == instrument.settle:
         return 0 if gauge.limit >= 5000 else 2

@@ -123,7 +123,7 @@ class Scrubber(PageWidget):
         instruments = [
             {
                 "name": one.symbol,
-                "base": one.base,
+                "base": one.qty_unit,
                 "quote": one.quote,
                 "settle": one.settle,
                 "price_decimals": one.price_decimals,

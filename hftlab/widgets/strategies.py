@@ -49,7 +49,7 @@ def row(frame: Frame, i: int) -> list[Cell]:
         quote_state(frame, i),
         (f"{best[0]} · {best[1]}", ""),
         (wish, ""),
-        (number(frame.position(i), instrument.qty_decimals, sign=True, unit=instrument.base), ""),
+        (number(frame.position(i), instrument.qty_decimals, sign=True, unit=instrument.qty_unit), ""),
         (money(float(market["pnl_quote"]), instrument.settle), ""),
         (str(int(market["fills_count"])), ""),
         (number(None if share is None else 100 * share, 1, unit="%"), ""),

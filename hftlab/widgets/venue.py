@@ -131,7 +131,7 @@ def _divergence(figures: Mapping[str, Any], instruments: tuple[Instrument, ...])
     """Return the meter: what each model filled, and how sure the modelled fills are."""
     one = instruments[0] if len(instruments) == 1 else None
     size = float(one.lot_size) if one is not None else 1.0
-    places, unit = (one.qty_decimals, one.base) if one is not None else (0, "lots")
+    places, unit = (one.qty_decimals, one.qty_unit) if one is not None else (0, "lots")
     rows = [
         [
             (name, "l"),

@@ -173,7 +173,7 @@ def _book(estimates: "Estimates") -> str:
         y=(0.0, y_max),
         x_label="level, 1 is the best price",
         y_label="size",
-        y_unit=estimates.instrument.base,
+        y_unit=estimates.instrument.qty_unit,
     )
     for side, colour, shift in (("bid", DATA, -0.06), ("ask", _SECOND, 0.06)):
         mine = table[table["side"] == side]

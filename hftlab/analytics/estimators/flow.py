@@ -70,7 +70,7 @@ class VolumeRate(_Flow):
     def estimate(self, level: float = 0.90) -> Estimate:
         """Return the volume per minute."""
         orders, place, span_s = self._places()
-        unit = f"{self.instrument.base}/min"
+        unit = f"{self.instrument.qty_unit}/min"
         lots = orders["qty_lots"][np.argsort(orders["exch_ns"], kind="stable")]
         blocks = int(min(BLOCKS, len(orders) // 10))
         said = "prints of both sides; Student's band of blocks of time"
@@ -111,7 +111,7 @@ class Vpin(_Flow):
     def estimate(self, level: float = 0.90) -> Estimate:
         """Return VPIN, NaN until 50 buckets are full."""
         shares, bucket = self.shares()
-        size = f"{self.instrument.qty(bucket)} {self.instrument.base}"
+        size = f"{self.instrument.qty(bucket)} {self.instrument.qty_unit}"
         said = f"50 buckets of {size}; moving-block bootstrap"
         if len(shares) < VPIN_BUCKETS:
             return Estimate("vpin", math.nan, math.nan, math.nan, "", len(shares), math.nan, level, said)

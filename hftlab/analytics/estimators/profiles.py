@@ -57,7 +57,7 @@ class BookDepth(Watching):
         return pd.DataFrame(rows, columns=["side", "level", "value", "low", "high", "samples"])
 
     def _of(self, lots: np.ndarray, name: str, level: float) -> Estimate:
-        unit, said = self.instrument.base, "looked at every 0.1 s; Student's band of blocks of time"
+        unit, said = self.instrument.qty_unit, "looked at every 0.1 s; Student's band of blocks of time"
         blocks = min(BLOCKS, len(lots) // 5)
         if blocks < 5:
             return Estimate(name, math.nan, math.nan, math.nan, unit, len(lots), math.nan, level, said)
@@ -106,8 +106,8 @@ class DayProfile(Watching):
         parts = self._parts()
         if parts is None:
             return pd.DataFrame(columns=columns)
-        base, width_s = self.instrument.base, self.bucket_s()
-        units = {"spread": "ticks", "volume": f"{base}/min", "trades": "1/s"}
+        unit_qty, width_s = self.instrument.qty_unit, self.bucket_s()
+        units = {"spread": "ticks", "volume": f"{unit_qty}/min", "trades": "1/s"}
         rows = []
         for figure, sums in parts.columns.items():
             rates = sums / parts.seconds * (60.0 * float(self.instrument.lot_size) if figure == "volume" else 1.0)

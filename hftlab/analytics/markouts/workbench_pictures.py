@@ -159,7 +159,7 @@ def said(bench: Workbench, fill: int, horizon_s: float) -> str:
     what = "bought" if one["side"] > 0 else "sold"
     qty, price = int(one["qty_lots"]) * float(instrument.lot_size), int(one["price_ticks"]) * float(instrument.tick_size)
     return (
-        f"{when} UTC: {what} {qty:,.{instrument.qty_decimals}f} {instrument.base} at {price:,.{instrument.price_decimals}f} as "
+        f"{when} UTC: {what} {qty:,.{instrument.qty_decimals}f} {instrument.qty_unit} at {price:,.{instrument.price_decimals}f} as "
         f"{'maker' if one['maker'] else 'taker'}, order {int(one['order_id'])}: {after}"
     )
 

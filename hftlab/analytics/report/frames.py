@@ -133,8 +133,8 @@ def summary(report: "Report") -> dict[str, Any]:
 
 
 def one_base(instruments: Sequence[Instrument]) -> bool:
-    """Return whether quantities of these markets can be added up: they are of one base currency."""
-    return len({one.base for one in instruments}) == 1
+    """Return whether quantities of these markets can be added up: they are of one base currency, or contracts worth the same of it."""
+    return len({(one.base, one.qty_unit, one.multiplier) for one in instruments}) == 1
 
 
 def figures(report: "Report") -> "pd.DataFrame":

@@ -161,7 +161,9 @@ def _curves(report: "Report") -> str:
         one = table[table["instrument"] == instrument.symbol]
         if len(one):
             since = (one.index - total.index[0]).total_seconds().to_numpy()
-            pictures.append(curve(since, one["position_base"].to_numpy(), f"Position, {instrument.symbol} ({instrument.base})", steps=True))
+            pictures.append(
+                curve(since, one["position_base"].to_numpy(), f"Position, {instrument.symbol} ({instrument.qty_unit})", steps=True)
+            )
     return f"<div class='row'>{''.join(f'<div>{p}</div>' for p in pictures)}</div>"
 
 
@@ -221,7 +223,7 @@ def text(name: str, value: Any, instrument: Instrument) -> str:
         sign = "+" if name in _SIGNED else ""
         return f"{value:{sign},.{2 if abs(value) >= 1 else 4}f} {instrument.settle}"
     if name.endswith("_base"):
-        return f"{value:,.{instrument.qty_decimals}f} {instrument.base}"
+        return f"{value:,.{instrument.qty_decimals}f} {instrument.qty_unit}"
     if name.endswith("_share"):
         return f"{value:.1%}"
     if name == "span_s":

@@ -99,7 +99,7 @@ def inventory(report: "Report", i: int) -> str:
     x = x[keep]
     low, high, last = (table[name].to_numpy()[keep] for name in ("low_base", "high_base", "position_base"))
     one = report.instruments[i]
-    chart = _chart(f"Position, {one.symbol} ({one.base})", x, float(low.min()), float(high.max()), (unit, one.base))
+    chart = _chart(f"Position, {one.symbol} ({one.qty_unit})", x, float(low.min()), float(high.max()), (unit, one.qty_unit))
     return chart.band(x, low, high).line(x, last).svg()
 
 

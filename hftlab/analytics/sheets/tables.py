@@ -47,7 +47,7 @@ def quality_table(found: "pd.Series", instrument: Instrument) -> str:
             if f"{key}_low" in found.index
             else ""
         )
-        written = instrument.base if unit == "base" else "" if unit == "%" else unit
+        written = instrument.qty_unit if unit == "base" else "" if unit == "%" else unit
         rows.append(
             f"<tr><th>{escape(name)}</th><td>{_value(found[key], unit)}</td><td class='w'>{escape(written)}</td>"
             f"<td class='w'>{between}</td></tr>"

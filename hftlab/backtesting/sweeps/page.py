@@ -68,7 +68,7 @@ def drawn(cells: Sequence[Cell], of: Heatmap) -> str:
 def unit_of(figure: str, sweep: "Sweep") -> str:
     """Return the unit of a figure in brackets, where its name stands for one that depends on the instrument."""
     one = sweep.instruments[0]
-    return f" ({one.settle})" if "_quote" in figure else f" ({one.base})" if figure.endswith("_base") else ""
+    return f" ({one.settle})" if "_quote" in figure else f" ({one.qty_unit})" if figure.endswith("_base") else ""
 
 
 def best_rows(cells: Sequence[Cell], axes: Sequence[str], by: str, n: int = ROWS) -> str:

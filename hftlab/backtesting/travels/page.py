@@ -47,7 +47,7 @@ def facts(moment: "Travel", i: int) -> dict[str, str]:
         "book": f"{_number(bid, digits)} / {_number(ask, digits)}, {moment.validity(i)}",
         "fair": _number(moment.fair(i), digits + 1),
         "wished": f"{_number(quote['bid'], digits)} / {_number(quote['ask'], digits)} round {_number(quote['reservation'], digits + 1)}",
-        "position": f"{moment.position(i):g} {one.base}",
+        "position": f"{moment.position(i):g} {one.qty_unit}",
         "P&L of the desk": f"{moment.pnl_quote:+,.2f} {one.settle}",
     }
     estimates = {name.replace("_", " "): f"{value:.4g}" for name, value in moment.estimates(i).items() if np.isfinite(value)}

@@ -89,7 +89,7 @@ def says(row: Any, instruments: tuple[Instrument, ...]) -> str:
         value = np.int64(row["price_ticks"]).view(np.float64)
         return f"{names[int(row['order_id'])]} = {value:g}" if 0 <= int(row["order_id"]) < len(names) else ""
     if kind == SET_TARGET:
-        return f"position {float(one.qty(int(row['qty_lots']))):g} {one.base}" if int(row["side"]) else "no wish"
+        return f"position {float(one.qty(int(row['qty_lots']))):g} {one.qty_unit}" if int(row["side"]) else "no wish"
     if kind == STATE:
         what = "desk" if int(row["seq"]) else one.symbol
         why = f": {VERDICT_NAMES[int(row['order_id'])]}" if int(row["order_id"]) else ""

@@ -169,7 +169,7 @@ class Travel(Frame):
 
     # --- pages -----------------------------------------------------------------------------------------------------------------
     def __repr__(self) -> str:
-        position = ", ".join(f"{self.position(i):g} {one.base}" for i, one in enumerate(self.instruments))
+        position = ", ".join(f"{self.position(i):g} {one.qty_unit}" for i, one in enumerate(self.instruments))
         orders = sum(len(self.orders(i)) for i in range(len(self.instruments)))
         money = self.instruments[0].settle
         return (
