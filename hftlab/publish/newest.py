@@ -6,11 +6,14 @@ from pathlib import Path
 
 import psutil
 
+from hftlab.engine.view import engine_alive
+
 
 def newest_run(folder: Path, but: Path) -> Path | None:
     """Return the directory of the engine of ours that was started last under `folder`, `but` apart; None when none runs.
 
-    Engines are looked for among the processes, so a run is found wherever under `folder` its notebook lies.
+    Engines are looked for among the processes, so a run is found wherever under `folder` its notebook lies. One that has let go of its
+    run has ended, though its process may take a moment to be gone.
     """
     found: list[tuple[float, Path]] = []
     for process in psutil.process_iter():
@@ -19,7 +22,7 @@ def newest_run(folder: Path, but: Path) -> Path | None:
             if command[1:3] != ["-m", "hftlab.engine"] or process.uids().effective != os.geteuid():
                 continue
             run = Path(command[3])
-            if run != but and run.is_relative_to(folder) and (run / "snapshot.bin").exists():
+            if run != but and run.is_relative_to(folder) and (run / "snapshot.bin").exists() and engine_alive(run):
                 found.append((process.create_time(), run))
         except (psutil.Error, IndexError):
             continue  # why: it ended while it was looked at, is another user's, or is a zombie without a command
