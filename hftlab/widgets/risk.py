@@ -152,7 +152,8 @@ class PnlIdentity(HtmlPanel):
             left, wide = 100 * (min(start, start + value) - low) / span, 100 * abs(value) / span
             bar = f'<i style="display:block;height:7px;margin-left:{left:.1f}%;width:{wide:.1f}%;background:var(--hft-{"ok" if value >= 0 else "bad"})"></i>'
             rows += f'<tr><td class="l">{name}</td><td class="hft-n">{number(value, digits, sign=True)}</td><td style="width:26%">{bar}</td></tr>'
-        residual = f"resid. {number(parts.residual, digits)}" if parts.complete else ""
+        none = abs(parts.residual) < 0.5 * 10.0**-digits  # not one digit of what is shown
+        residual = f"resid. {'0' if none else number(parts.residual, digits)}" if parts.complete else ""
         rows += (
             f'<tr class="sum"><td class="l">account P&amp;L</td><td class="hft-n">{number(parts.account, digits, sign=True)}</td>'
             f'<td class="hft-dim" style="font-weight:400">{residual}</td></tr>'
