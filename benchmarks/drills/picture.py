@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import hftlab as hl
-from benchmarks.drills.browser import lab, open_notebook
+from benchmarks.drills.browser import desk, open_and_run
+from benchmarks.drills.lab import BROWSER_ARGS
 from hftlab.engine.view import engine_alive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +31,7 @@ import hftlab as hl
 btc = hl.Instrument.bundled("binance:BTC/USDT")
 quoter = hl.AvellanedaStoikov(risk_aversion=0.1, order_qty="0.01")
 limits = hl.Limits(position_qty_max="0.05", loss_quote_max=200)
-session = hl.start(hl.SynthFeed(btc, seed=7, options={"activity": 3.0}), hl.PaperVenue(btc), quoter, limits, run="runs/desk")
+session = hl.start(hl.SynthFeed(btc, seed=7), hl.PaperVenue(btc), quoter, limits, run="runs/desk")
 hl.dashboard(session)
 """.strip()
 
@@ -76,13 +77,11 @@ def take(folder: Path, given: argparse.Namespace) -> None:
     from playwright.sync_api import sync_playwright
 
     given.to.mkdir(parents=True, exist_ok=True)
-    with lab(folder, "desk", START) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), headless=True, args=["--no-sandbox", "--disable-gpu"]
-        )
+    with desk(folder, "desk", START) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), headless=True, args=[*BROWSER_ARGS])
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.set_default_timeout(WAIT_MS)
-        open_notebook(page, url)
+        open_and_run(page, url)
         page.wait_for_selector(".hft-state", state="attached")
         page.evaluate(ROOM)
         page.wait_for_timeout(1000 * given.settle)
