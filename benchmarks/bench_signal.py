@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.timing import durations
 from hftlab.analytics.signals import study as ss
-from hftlab.analytics.signals.player import mid_ticks
-from hftlab.analytics.signals.study_stats import Blocks, blocks_for
+from hftlab.analytics.signals.player import frame_of, mid_ticks
+from hftlab.analytics.signals.study_stats import Blocks, blocks_for, sign_flips
 from hftlab.data.synth import synth_rows
 from hftlab.data.tape import Tape
 from hftlab.instrument import Instrument
@@ -25,7 +25,7 @@ def _called(study: ss._Study, signals: list[np.ndarray]) -> bool:
     """Say whether anything is called at 5 % among several signals: the part of `study_signal` after the rows were played."""
     parts = [study.one(str(n), one) for n, one in enumerate(signals)]
     scores = np.stack([one.scores for part in parts for one in part.rank], axis=1)
-    return bool((ss.sign_flips(scores, seed=int(abs(signals[0][0]) * 1e9))[1] <= 0.05).any())
+    return bool((sign_flips(scores, seed=int(abs(signals[0][0]) * 1e9))[1] <= 0.05).any())
 
 
 def _persistent(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -51,7 +51,7 @@ def run(repetitions: int = REPETITIONS, seconds: int = SECONDS) -> dict[str, obj
     blocks = Blocks.of(int(ts_ns[0]), market.end_ns, blocks_for(market.end_ns - int(ts_ns[0]), int(HORIZONS_S[-1] * 1e9)))
     study = ss._Study(market, blocks, HORIZONS_S, 0.95)
     study._made = {}  # the markouts are not judged here
-    frame = ss.frame_of(market.samples)
+    frame = frame_of(market.samples)
     real = [np.nan_to_num(frame[name].to_numpy()) for name in ss.SIGNALS]
     rng = np.random.default_rng(11)
     shuffled = [_called(study, [rng.permutation(one) for one in real]) for _ in range(repetitions)]

@@ -15,8 +15,8 @@ from typing import Any
 import hftlab as hl
 from hftlab.data.frame import side_levels
 from hftlab.engine.__main__ import figures_of
+from hftlab.engine.inbox import Command
 from hftlab.engine.live import LiveDriver
-from hftlab.engine.session import Command
 from hftlab.engine.spec import RunSpec
 from hftlab.types import ASK, BID, FREE, LOST, VALID
 from hftlab.venues.live.ids import Ids, new_tag
