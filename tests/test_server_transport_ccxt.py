@@ -1,8 +1,10 @@
 """Unmodified ccxt.pro on the whole venue, by URL and by proxy; and a venue that is killed and comes back with its orders and fills."""
 
 import asyncio
+import json
 import os
 import time
+import urllib.request
 from dataclasses import replace
 from decimal import Decimal
 
@@ -14,6 +16,7 @@ from hftlab.data.synth import synth_rows
 from hftlab.data.tape import Tape
 from hftlab.errors import CommandRefused, DataError, EngineDied, EngineUnreachable, InputError, UnknownName
 from hftlab.instrument import Instrument
+from hftlab.venues.server import transport
 from hftlab.venues.server.command import config_of
 from hftlab.venues.server.config import VenueConfig
 from hftlab.venues.server.hashing import hash_texts
@@ -260,6 +263,15 @@ def test_a_memory_torn_by_a_kill_goes_on_behind_its_last_whole_line(tmp_path):
     built, memory = remember(config, clock)
     memory.close()
     assert [order.client_id for order in built.cores["binance"].open_orders(account)] == ["first", "second"]
+
+
+def test_what_the_venues_own_door_answers_is_in_the_memory_already(tmp_path, monkeypatch):
+    monkeypatch.setattr(transport, "TICK_S", 600.0)  # a kill may come before the next turn
+    with LoopbackVenue(skins=("binance",), market="still", tls=False, state=str(tmp_path)) as venue:
+        with urllib.request.urlopen(f"{venue.control_url}/deposit?skin=binance&asset=BTC&amount=%222.5%22", timeout=WAIT_S) as answer:
+            assert answer.status == 200
+        *_, last = (tmp_path / "memory.jsonl").read_text().splitlines()
+        assert json.loads(last)["line"]["what"] == "deposit"
 
 
 def test_a_disk_that_takes_a_part_of_a_line_is_given_the_rest(tmp_path, monkeypatch):
