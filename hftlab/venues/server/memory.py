@@ -97,7 +97,9 @@ def _live_again(core: Exchange, lines: list[Line], built: Built) -> None:
         except Refused as refused:
             if line["what"] == "amend":
                 continue  # it ended its order, as it did then
-            raise DataError(f"the memory of {core.venue}: its line {line['n']} ({line['what']}) is refused now ({refused}): {_OTHER}") from refused
+            raise DataError(
+                f"the memory of {core.venue}: its line {line['n']} ({line['what']}) is refused now ({refused}): {_OTHER}"
+            ) from refused
     built.clock.held_ns = max(built.clock.held_ns, max((line["ts_ns"] for line in lines), default=0))
     core.advance()
     wanted = [line["fill"] for line in lines if line["what"] == "TRADE"]
