@@ -84,6 +84,17 @@ def test_best_prices_of_binances_archive_and_prints_by_time(tmp_path):
     assert ((tape.rows["ts_recv_ns"] - tape.rows["ts_exch_ns"])[[0, 1, 4]] // 1_000_000).tolist() == [0, 2, 1]
 
 
+def test_files_with_a_header_line_and_files_without_are_one_tape(tmp_path):
+    """Each is read by its own first line: Binance's tables got a header line one day, and no first trade is taken for one."""
+    header, _, lines = USDM_TRADES.partition("\n")
+    later = lines.replace(f"{MS},", f"{MS + 20},").replace(f"{MS + 7},", f"{MS + 27},").replace("100", "200")
+    for name, first, second in (("a", lines, f"{header}\n{later}"), ("b", f"{header}\n{lines}", later)):
+        days = [tmp_path / f"{name}{n}.csv" for n in (1, 2)]
+        for path, text in zip(days, (first, second), strict=True):
+            path.write_text(text)
+        assert load(days, USDM).rows["seq"].tolist() == [1001, 1002, 2001, 2002]
+
+
 def test_an_archive_does_not_say_what_was_traded(tmp_path):
     path = zipped(tmp_path / "a.zip", SPOT_TRADES)
     for wanted in (None, [SPOT, USDM]):
@@ -219,4 +230,6 @@ def test_a_cut_book_of_bybit(tmp_path):
     path.write_text("\n".join(books())[:-20])
     with pytest.raises(TruncatedFile, match=r"last line is incomplete\) after 2 good lines"):
         load(path, BYBIT)
-    assert len(load(path, BYBIT, partial=True)) == 6
+    tape = load(path, BYBIT, partial=True)
+    assert len(tape) == 6
+    assert any("its first 2 lines were read" in finding.text for finding in tape.report.findings)

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,6 +86,23 @@ def test_reopening_goes_on_in_the_last_segment(tmp_path):
 def test_no_journal_is_no_rows(tmp_path):
     assert jn.read(tmp_path / "nothing").dtype == EVENT
     assert len(jn.read(tmp_path / "nothing")) == 0
+
+
+def test_the_name_of_a_segment_is_on_the_disk_before_rows_are_in_it(tmp_path, monkeypatch):
+    """What was synced into a file whose name a power cut takes is lost too, and a missing segment stops every replay."""
+    synced, fsync = [], os.fsync
+
+    def seen(fd):
+        fsync(fd)
+        synced.append((Path(f"/proc/self/fd/{fd}").readlink(), sorted(path.stem for path in jn.segments(tmp_path))))
+
+    monkeypatch.setattr(os, "fsync", seen)
+    journal = jn.Journal(tmp_path, segment_rows=2)
+    journal.append(rows(0, 2), sync=True)
+    journal.close()
+    assert synced == [(tmp_path, ["000000"]), (tmp_path, ["000000", "000001"])]
+    jn.Journal(tmp_path, segment_rows=2).close()
+    assert len(synced) == 2  # it has been there
 
 
 def test_a_segment_that_ends_while_the_disk_is_asked_for_stops_nobody(tmp_path, monkeypatch):

@@ -170,6 +170,12 @@ def test_files_that_are_no_tapes(tmp_path):
     path.write_bytes(save(tmp_path / "b.npz", SOUND).read_bytes()[:200])
     with pytest.raises(FormatError, match="no npz of a tape"):
         load(path)
+    whole = bytearray(save(tmp_path / "b.npz", np.tile(SOUND, 50)).read_bytes())
+    begin = whole.index(b"data.npy") + len("data.npy") + int.from_bytes(whole[28:30], "little")
+    whole[begin : begin + 4] = b"\xff\xff\xff\xff"  # no beginning of a deflated stream
+    path.write_bytes(whole)
+    with pytest.raises(FormatError, match="no npz of a tape"):
+        load(path, USDM)
     with pytest.raises(FormatError, match="given together"):
         load([tmp_path / "b.npz", write(tmp_path / "c.gz", a_session())])
 

@@ -162,9 +162,10 @@ def test_prints_that_are_no_market_trades_are_left_out_and_counted(tmp_path):
 
 def test_other_streams_are_ignored_by_name(tmp_path):
     mark = {"e": "markPriceUpdate", "E": ms(9), "s": "BTCUSDT", "p": "60000.1"}
-    lines = [*a_session(), line(9, stream("btcusdt@markPrice@1s", mark)), line(9, {"result": None, "id": 1})]
+    everybody = stream("!markPrice@arr@1s", [mark])  # an array: it is not read as the mark price of one
+    lines = [*a_session(), line(9, stream("btcusdt@markPrice@1s", mark)), line(9, {"result": None, "id": 1}), line(9, everybody)]
     report = load(write(tmp_path / "a.gz", lines)).report
-    assert report.ignored == {"markPrice": 1, "(no stream name)": 1}
+    assert report.ignored == {"markPrice": 1, "(no stream name)": 1, "!markPrice": 1}
 
 
 def test_best_prices_are_kept_on_request_and_checked_against_the_book(tmp_path):

@@ -122,6 +122,17 @@ def test_a_batch_is_the_sum_of_its_changes(spot):
 
 
 @VENUES
+def test_a_stream_goes_on_when_another_name_of_its_pace_ends(spot):
+    desk, named = Desk(spot), "btcusdt@depth@1000ms" if spot else "btcusdt@depth@250ms"
+    socket = stream(desk, "btcusdt@depth", named)
+    desk.wait(1000)
+    desk.say(socket, method="UNSUBSCRIBE", params=[named], id=1)
+    desk.place(price=59_000)
+    desk.wait(1000)
+    assert [event["e"] for event in socket.heard()] == ["depthUpdate"]
+
+
+@VENUES
 def test_the_pace_of_each_depth_stream(spot):
     desk = Desk(spot)
     names = {"btcusdt@depth": 1000 if spot else 250, "btcusdt@depth@100ms": 100, **({} if spot else {"btcusdt@depth@500ms": 500})}

@@ -146,6 +146,7 @@ def test_batches_stand_or_fall_one_by_one(desk):
     assert (gone["status"], unknown) == ("CANCELED", {"code": -2011, "msg": "Unknown order sent."})
     assert desk.denied(desk.ask, "POST", "batchOrders", batchOrders=json.dumps([wish] * 6))[1] == -4082
     assert desk.denied(desk.ask, "POST", "batchOrders", batchOrders="{}")[1] == -1102
+    assert desk.denied(desk.ask, "POST", "batchOrders", batchOrders=json.dumps([None, wish]))[1] == -1102
     done = {"code": 200, "msg": "The operation of cancel all open order is done."}
     assert desk.ask("DELETE", "allOpenOrders", symbol="BTCUSDT") == done
     assert desk.get("openOrders") == []

@@ -1,7 +1,12 @@
 """Unmodified ccxt.pro on the whole venue, by URL and by proxy; and a venue that is killed and comes back with its orders and fills."""
 
 import asyncio
+import json
+import os
 import time
+import urllib.request
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from tiny_client import WAIT_S, until
@@ -9,8 +14,9 @@ from tiny_client import WAIT_S, until
 from hftlab.cli import parser
 from hftlab.data.synth import synth_rows
 from hftlab.data.tape import Tape
-from hftlab.errors import CommandRefused, EngineDied, EngineUnreachable, InputError, UnknownName
+from hftlab.errors import CommandRefused, DataError, EngineDied, EngineUnreachable, InputError, UnknownName
 from hftlab.instrument import Instrument
+from hftlab.venues.server import transport
 from hftlab.venues.server.command import config_of
 from hftlab.venues.server.config import VenueConfig
 from hftlab.venues.server.hashing import hash_texts
@@ -230,6 +236,91 @@ def test_a_venue_lives_through_its_memory_and_is_what_it_was(tmp_path):
     assert {name: core.truth() for name, core in again.cores.items()} == wanted
     assert [core.filters(next(iter(core.instruments))).orders_max for core in again.cores.values()] == [77, 77]
     assert all(len(truth["fills"]) > 5 for truth in wanted.values())
+
+
+def test_a_memory_torn_by_a_kill_goes_on_behind_its_last_whole_line(tmp_path):
+    """A line without its end was told to nobody; what is written next must not be glued to it, or the venue never comes back again."""
+    clock, config = _Clock(), VenueConfig(skins=("binance",), market="still", state=str(tmp_path))
+    account = config.account("binance")
+
+    def place(built, client_id):
+        clock.turn(1)
+        core = built.cores["binance"]
+        core.place(account, NewOrder("BTCUSDT", 1, 1000, core.touch("BTCUSDT").bid_ticks, client_id=client_id))
+
+    built, memory = remember(config, clock)
+    place(built, "first")
+    memory.keep()
+    memory.close()
+    path = tmp_path / "memory.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"venue":"binance","line":{"n":')
+    built, memory = remember(config, clock)
+    place(built, "second")
+    memory.keep()
+    memory.close()
+    assert path.read_bytes().startswith(whole)
+    built, memory = remember(config, clock)
+    memory.close()
+    assert [order.client_id for order in built.cores["binance"].open_orders(account)] == ["first", "second"]
+
+
+def test_what_the_venues_own_door_answers_is_in_the_memory_already(tmp_path, monkeypatch):
+    monkeypatch.setattr(transport, "TICK_S", 600.0)  # a kill may come before the next turn
+    with LoopbackVenue(skins=("binance",), market="still", tls=False, state=str(tmp_path)) as venue:
+        with urllib.request.urlopen(f"{venue.control_url}/deposit?skin=binance&asset=BTC&amount=%222.5%22", timeout=WAIT_S) as answer:
+            assert answer.status == 200
+        *_, last = (tmp_path / "memory.jsonl").read_text().splitlines()
+        assert json.loads(last)["line"]["what"] == "deposit"
+
+
+def test_a_disk_that_takes_a_part_of_a_line_is_given_the_rest(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "write", lambda file, data, write=os.write: write(file, data[:100]))
+    clock, config = _Clock(), VenueConfig(skins=("binance",), market="still", state=str(tmp_path))
+    built, memory = remember(config, clock)
+    clock.turn(1)
+    core = built.cores["binance"]
+    core.place(config.account("binance"), NewOrder("BTCUSDT", 1, 1000, core.touch("BTCUSDT").bid_ticks))
+    memory.keep()
+    memory.close()
+    built, memory = remember(config, clock)
+    memory.close()
+    assert len(built.cores["binance"].open_orders(config.account("binance"))) == 1
+
+
+def test_a_memory_knows_the_leverage_that_an_order_needed_and_money_in_the_rules(tmp_path):
+    clock = _Clock()
+    config = VenueConfig(skins=("hyperliquid",), market="still", balances={"hyperliquid": {"USDC": "1000"}}, state=str(tmp_path))
+    account = config.account("hyperliquid")
+    built, memory = remember(config, clock)
+    core = built.cores["hyperliquid"]
+    bid, one = core.touch("BTC").bid_ticks, core.instruments["BTC"]
+    wish = NewOrder("BTC", 1, one.lots(30_000 / float(one.price(bid)), toward_zero=True), bid)  # 30 times the wallet, where 20 are the rule
+    with pytest.raises(Refused):
+        core.place(account, wish)
+    core.set_leverage(account, "BTC", 40)
+    order = core.place(account, wish)
+    core.set_filters("BTC", notional_quote_min=Decimal(20))
+    memory.keep()
+    memory.close()
+    built, memory = remember(config, clock)
+    memory.close()
+    again = built.cores["hyperliquid"]
+    assert [one.order_id for one in again.open_orders(account)] == [order.order_id]
+    assert again.filters("BTC").notional_quote_min == Decimal(20)
+    with pytest.raises(Refused, match="wanted 20 at least"):
+        again.place(account, NewOrder("BTC", 1, 1, bid))
+
+
+def test_a_memory_that_another_config_refuses_is_not_lived_through_in_part(tmp_path):
+    clock, config = _Clock(), VenueConfig(skins=("binance",), market="still", state=str(tmp_path))
+    built, memory = remember(config, clock)
+    core = built.cores["binance"]
+    core.place(config.account("binance"), NewOrder("BTCUSDT", 1, 1000, core.touch("BTCUSDT").bid_ticks))
+    memory.keep()
+    memory.close()
+    with pytest.raises(DataError, match=r"line 1 \(place\) is refused now .*the config was another one"):
+        remember(replace(config, balances={"binance": {"USDT": "1"}}), clock)
 
 
 class _Clock:

@@ -8,6 +8,8 @@ from captures import USDM, a_session, book_of, futures_diff, write
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hftlab.data.mapped import write_mapped
+from hftlab.data.npz import write_tape
 from hftlab.data.recordings import load
 from hftlab.data.tape import Tape
 from hftlab.errors import InputError, TapeError
@@ -156,6 +158,33 @@ def test_a_saved_tape_is_loaded_whole(tmp_path):
     assert np.array_equal(again.rows, tape.rows)
     assert again.instruments == tape.instruments
     assert again.report == tape.report
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_mapped_tape_is_saved_over_its_own_file(tmp_path, mapped):
+    tape = load(write(tmp_path / "a.gz", a_session()))
+    path = tape.save(tmp_path / "tape", mapped=True)
+    load(path).save(path, mapped=mapped)  # its rows are read from the file that is being replaced
+    assert np.array_equal(load(path).rows, tape.rows)
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_disk_that_fills_up_does_not_cost_the_tape_that_stands_there(tmp_path, monkeypatch, mapped):
+    tape = load(write(tmp_path / "a.gz", a_session()))
+    path = tape.save(tmp_path / "tape", mapped=mapped)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    class Unwritten(np.ndarray):
+        tobytes = full
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    write_rows = write_mapped if mapped else write_tape
+    with pytest.raises(OSError, match="No space"):
+        write_rows(path, tape.rows.view(Unwritten), tape.instruments, "", tape.notes)
+    assert [one.name for one in sorted(tmp_path.iterdir())] == ["a.gz", "tape"]
+    assert np.array_equal(load(path).rows, tape.rows)
 
 
 def test_the_frame_is_in_human_units(tmp_path):

@@ -213,6 +213,31 @@ def test_rows_out_of_order_are_sorted_on_request(tmp_path):
     assert any("put in order" in finding.text for finding in tape.report.findings)
 
 
+@pytest.mark.filterwarnings("ignore::hftlab.errors.DataWarning")
+def test_rows_of_several_symbols_out_of_order_are_not_sorted_unasked(tmp_path):
+    eth = "binance-futures,ETHUSDT"
+    lines = [f"{at(n, who=who)},{n},buy,3000.0,1" for n, who in ((1, WHO), (4, eth), (2, WHO), (3, eth))]
+    path = put(tmp_path / "trades.csv", TRADES, lines)
+    with pytest.raises(TapeError, match=r"trades\.csv, line 4: received 0\.020000 s before the line above it \(1 times\).*sort=True"):
+        load(path)
+    tape = load(path, sort=True)
+    assert tape.rows["seq"].tolist() == [1, 2, 3, 4]
+    assert any("went back 1 times; the rows were put in order" in finding.text for finding in tape.report.findings)
+    assert load(path, USDM).rows["seq"].tolist() == [1, 2]  # of one symbol alone nothing is out of order
+
+
+def test_books_of_one_level_and_of_two_are_one_tape(tmp_path):
+    def header(levels):
+        names = [f"{side}[{n}].{what}" for n in range(levels) for side in ("asks", "bids") for what in ("price", "amount")]
+        return "exchange,symbol,timestamp,local_timestamp," + ",".join(names)
+
+    days = [
+        put(tmp_path / "1.csv", header(1), [f"{at(1)},60000.2,1,60000.0,2"]),
+        put(tmp_path / "2.csv", header(2), [f"{at(2)},60000.2,1,60000.0,2,60000.3,3,59999.9,4"]),
+    ]
+    assert load(days).rows["kind"].tolist() == [CLEAR, DEPTH, DEPTH, CLEAR, DEPTH, DEPTH, DEPTH, DEPTH]
+
+
 def test_a_cut_file(tmp_path):
     whole = put(tmp_path / "book.csv.gz", BOOK, a_book())
     cut = tmp_path / "cut.csv.gz"
@@ -223,7 +248,9 @@ def test_a_cut_file(tmp_path):
     half = put(tmp_path / "half.csv", BOOK, [*a_book(), f"{at(7)},fal"], end="")
     with pytest.raises(TruncatedFile, match=r"last line is incomplete\) after 9 good lines"):
         load(half)
-    assert load(half, partial=True).rows.tobytes() == load(whole).rows.tobytes()
+    tape = load(half, partial=True)
+    assert tape.rows.tobytes() == load(whole).rows.tobytes()
+    assert any("its first 9 lines were read" in finding.text for finding in tape.report.findings)
     odd = put(tmp_path / "odd.csv", BOOK, a_book(), end="")
     assert any("last line has no line end" in finding.text for finding in load(odd).report.findings)
 

@@ -102,19 +102,17 @@ def _reader_of_text(path: Path, start: bytes) -> tuple[tuple[str, ...], Callable
         return ("bybit book", symbol), _each(recordings_bybit.read_books)
     header, data = header_of(start), tuple(second_line(start))
     if tardis := recordings_tardis.kind_of(header):
-        return ("tardis", tardis, *data[:2]), _each(partial(recordings_tardis.read_tardis, header=header, kind=tardis))
+        return ("tardis", tardis, *data[:2]), _each(partial(_read_tardis, kind=tardis))
     if header[:4] == recordings_tardis.HEAD:
         raise FormatError(
             f"{path.name}, line 1: a table of Tardis.dev with the columns {', '.join(header[4:10])}…; wanted one of "
             f"{', '.join(recordings_tardis.KNOWN)}, book_ticker or book_snapshot_N."
         )
-    archive = recordings_archive.with_header(header)
-    found = archive or recordings_archive.without_header(header)
+    found = recordings_archive.with_header(header) or recordings_archive.without_header(header)
     if found is not None:
         kind, columns = found
         symbol = data[columns.index(kind.symbol)] if kind.symbol and len(data) == len(columns) else ""
-        table = kind.table(columns, with_header=archive is not None)
-        return (kind.name, symbol), _each(partial(recordings_archive.read_archive, kind=kind, table=table))
+        return (kind.name, symbol), _each(partial(_read_archive, kind=kind))
     if start[:1].isdigit() and b"," not in start.partition(b" ")[0]:
         return ("capture",), read_captures
     shown = start.partition(b"\n")[0][:SHOWN].decode("utf-8", "replace")
@@ -123,6 +121,16 @@ def _reader_of_text(path: Path, start: bytes) -> tuple[tuple[str, ...], Callable
 
 def _each(read: ReadOne) -> Callable[[list[Path], Reading], Iterator[Rows]]:
     return lambda paths, reading: one_after_another(paths, read, reading)
+
+
+# Files of one market need not have the same columns: Binance's tables got a header line one day, and snapshots have 5 or 25 levels.
+# So each is read by its own first line.
+def _read_tardis(path: Path, reading: Reading, kind: str) -> Iterator[Rows]:
+    return recordings_tardis.read_tardis(path, reading, header_of(beginning(path)), kind)
+
+
+def _read_archive(path: Path, reading: Reading, kind: recordings_archive.Archive) -> Iterator[Rows]:
+    return recordings_archive.read_archive(path, reading, kind, recordings_archive.table_of(kind, header_of(beginning(path))))
 
 
 # --- our own files, and hftbacktest's ----------------------------------------------------------------------------------
@@ -137,7 +145,10 @@ def _read_mapped(path: Path, reading: Reading) -> Iterator[Rows]:
     reading.notes.add(mapped.notes)
     check_instruments(path, mapped.instruments, tuple(reading.markets.instruments) or None)
     for low in range(0, mapped.count, ROWS_MAPPED):
-        yield _placed(mapped.rows(low, low + ROWS_MAPPED), mapped.instruments, reading)
+        rows = mapped.rows(low, low + ROWS_MAPPED)
+        if reading.progress is not None:
+            reading.progress.read += rows.nbytes
+        yield _placed(rows, mapped.instruments, reading)
 
 
 def _placed(rows: Rows, instruments: tuple[Instrument, ...], reading: Reading) -> Rows:

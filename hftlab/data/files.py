@@ -1,8 +1,10 @@
-"""The bytes of a file, whatever it is packed in; a file is read in pieces and never held as a whole."""
+"""The bytes of a file, whatever it is packed in: read in pieces and never held as a whole, written beside what they replace."""
 
+import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -87,6 +89,23 @@ def beginning(path: Path, size: int = 1 << 16) -> bytes:
     except EOFError:  # a cut file is refused by whoever reads it
         pass
     return found[:size]
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[BinaryIO]:
+    """Open a file beside `path` for writing; it takes that place when it is whole, and is gone when writing failed.
+
+    What stands there may be the very tape that is being written, mapped from its file; and a full disk must not cost the old one.
+    """
+    path = path.resolve()  # through a link, not in place of it
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 class Progress:

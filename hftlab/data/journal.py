@@ -40,7 +40,11 @@ class Journal:
 
     def _open(self) -> int:
         path = self._directory / f"{self._number:06d}.rows"
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        new = not path.exists()
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        if new:
+            _sync_names(self._directory)  # rows on the disk are lost all the same when the name of their file is not
+        return fd
 
     def append(self, rows: np.ndarray, *, sync: bool = False) -> None:
         """Write rows; with `sync` return only when they are on the disk. Raises OSError when the disk refuses."""
@@ -95,6 +99,14 @@ class Journal:
             self._syncer.join()
         os.fdatasync(self._fd)
         os.close(self._fd)
+
+
+def _sync_names(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def segments(directory: Path) -> list[Path]:

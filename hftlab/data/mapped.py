@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hftlab.data.chunking import ROWS
-from hftlab.data.files import TAPE_MAGIC
+from hftlab.data.files import TAPE_MAGIC, written_aside
 from hftlab.data.notes import Notes
 from hftlab.data.rows import Rows
 from hftlab.errors import FormatError, TruncatedFile
@@ -35,7 +35,7 @@ def write_mapped(path: Path, rows: Rows, instruments: Sequence[Instrument], sour
         "rows": len(rows),
     }
     text = json.dumps(meta).encode()
-    with path.open("wb") as file:
+    with written_aside(path) as file:
         file.write(TAPE_MAGIC + len(text).to_bytes(8, "little") + text)
         file.write(b"\0" * (-(_HEAD + len(text)) % _PAGE))
         for low in range(0, len(rows), ROWS):

@@ -7,12 +7,14 @@ qty f8, order_id u8, ival i8, fval f8. The low byte of `ev` is the kind, the hig
 import json
 import warnings
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hftlab.data.files import written_aside
 from hftlab.data.grids import Columns
 from hftlab.data.markets import Wanted, as_instruments
 from hftlab.data.notes import Notes
@@ -47,7 +49,7 @@ def write_tape(path: Path, rows: Rows, instruments: Sequence[Instrument], source
         name: np.diff(rows[name], prepend=np.zeros(1, np.int64)) if name in _DELTAS else rows[name] for name in EVENT.names or ()
     }
     columns["ts_exch_ns"] = rows["ts_recv_ns"] - rows["ts_exch_ns"]
-    with path.open("wb") as file:
+    with written_aside(path) as file:
         np.savez_compressed(file, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **columns)
     return path
 
@@ -73,7 +75,7 @@ def read_npz(files: Sequence[Path], instrument: Wanted, notes: Notes, *, sort: b
         try:
             with path.open("rb") as raw, np.load(raw) as file:
                 part, found = _read_one(file, path, wanted, notes)
-        except (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, OSError, EOFError) as error:
             if isinstance(error, InputError):
                 raise
             raise FormatError(f"{path.name} is no npz of a tape: {error}. Wanted one of hftbacktest or of Tape.save.") from error
@@ -103,7 +105,7 @@ def count_rows(path: Path) -> int:
                 version = np.lib.format.read_magic(file)
                 read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
                 shape, _, _ = read(file)
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError):
+    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError):
         return 0
     return int(shape[0]) if shape else 0
 
@@ -216,7 +218,7 @@ def write_hftbacktest(path: str | Path, rows: Rows, instrument: Instrument) -> P
     data["px"] = np.round(rows["price_ticks"] * float(instrument.tick_size), instrument.price_decimals)
     data["qty"] = np.round(rows["qty_lots"] * float(instrument.lot_size), instrument.qty_decimals)
     _clear_whole_sides(data, rows)
-    with Path(path).open("wb") as file:
+    with written_aside(Path(path)) as file:
         np.savez_compressed(file, data=_on_two_clocks(data))
     return Path(path)
 

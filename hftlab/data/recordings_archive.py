@@ -94,6 +94,13 @@ def without_header(cells: tuple[str, ...]) -> tuple[Archive, tuple[str, ...]] | 
     return (KNOWN[found[0]], found[1]) if found and cells[0].isdigit() else None
 
 
+def table_of(kind: Archive, first: tuple[str, ...]) -> Table:
+    """Return how to parse a file of this kind whose first line holds the cells `first`: the names of its columns, or data already."""
+    named = with_header(first)
+    found = named or without_header(first)
+    return kind.table(found[1] if found else kind.columns, with_header=named is not None)
+
+
 def read_archive(path: Path, reading: Reading, kind: Archive, table: Table) -> Iterator[Rows]:
     """Yield the rows of one table. Raises FormatError, TruncatedFile, InputError, OffGridPrice, OffGridQuantity."""
     columns: dict[str, Columns | None] = {}

@@ -229,9 +229,10 @@ class BinanceReader:
 
 
 def _kind(stream: str) -> str:
-    """Return what a stream carries: btcusdt@depth@100ms -> depth; btcusdt@depth20@100ms -> depth20; !x@arr -> x."""
-    _, _, rest = stream.partition("@")
-    return rest.partition("@")[0] or stream
+    """Return what a stream carries: btcusdt@depth@100ms -> depth; btcusdt@depth20@100ms -> depth20; !miniTicker@arr -> !miniTicker."""
+    name, _, rest = stream.partition("@")
+    # Those of all symbols at once carry arrays, which are no market data of ours: their name keeps its mark.
+    return name if name.startswith("!") else rest.partition("@")[0] or stream
 
 
 def _ns(stamp: int) -> int:

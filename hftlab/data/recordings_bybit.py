@@ -64,17 +64,17 @@ def read_books(path: Path, reading: Reading) -> Iterator[Rows]:
                 reader.take(line)
             except msgspec.DecodeError as error:
                 if number == blocks.lines and not block.endswith(b"\n"):
-                    blocks.cut = True
+                    blocks.cut, blocks.lines = True, blocks.lines - 1
+                    if not reading.partial:
+                        raise TruncatedFile(
+                            f"{path.name} ends in the middle (the last line is incomplete) after {blocks.lines:,} good lines. "
+                            "Fetch it again, or pass partial=True to use those lines."
+                        ) from error
                     break
                 shown = line[:SHOWN].decode("utf-8", "replace")
                 raise FormatError(f"{path.name}, line {number:,}: {shown!r}; {error}. Wanted an order book message as JSON.") from error
             except InputError as error:
                 raise same_kind_of_error(error, f"{path.name}, line {number:,}") from error
-        if blocks.cut and not reading.partial:
-            raise TruncatedFile(
-                f"{path.name} ends in the middle (the last line is incomplete) after {blocks.lines - 1:,} good lines. "
-                "Fetch it again, or pass partial=True to use those lines."
-            )
         yield reader.out.take()
     reading.notes.lines += blocks.lines
     reader.finish()

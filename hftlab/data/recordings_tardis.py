@@ -18,7 +18,7 @@ from hftlab.data.grids import Columns, Ints, stamps_ns
 from hftlab.data.reading import Reading
 from hftlab.data.rows import Rows
 from hftlab.data.tables import NAME, NUMBER, TEXT, WHOLE, Table, read_table
-from hftlab.errors import FormatError
+from hftlab.errors import FormatError, TapeError
 from hftlab.types import ASK, BBO, BID, CLEAR, DEPTH, EVENT, FUNDING, LAST, SNAPSHOT, TRADE
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def table_of(header: tuple[str, ...], kind: str) -> Table:
 
 
 def read_tardis(path: Path, reading: Reading, header: tuple[str, ...], kind: str) -> Iterator[Rows]:
-    """Yield the rows of one table. Raises FormatError, TruncatedFile, OffGridPrice, OffGridQuantity."""
+    """Yield the rows of one table. Raises FormatError, TapeError, TruncatedFile, OffGridPrice, OffGridQuantity."""
     yield from closed(_Tardis(path, reading, kind).chunks(table_of(header, kind)))
 
 
@@ -87,22 +87,37 @@ class _Tardis:
             "derivative_ticker": self._funding,
         }[kind]
         self._markets: dict[tuple[str, str], _Market | None] = {}
+        self._back = 0  # lines of several symbols that were received before the line above
 
     def chunks(self, table: Table) -> Iterator[Rows]:
         reading = self._reading
         for first, frame in read_table(self._path, table, reading.notes, partial=reading.partial, progress=reading.progress):
             where = np.arange(first, first + len(frame))
-            parts = []
+            parts, used = [], []
             groups = frame.groupby(["exchange", "symbol"], observed=True, sort=False).indices
             for (venue, symbol), rows in groups.items():
                 market = self._market(str(venue), str(symbol))
                 if market is not None:
                     part = frame if len(rows) == len(frame) else frame.iloc[rows]
                     parts.append(self._make(market, part, where[rows]))
+                    used.append(rows)
+            if len(parts) > 1:
+                self._look_for_back(frame["local_timestamp"].to_numpy(), np.sort(np.concatenate(used)), where)
             if parts:
                 rows = np.concatenate(parts)
                 yield rows if len(parts) == 1 else rows[np.argsort(rows["ts_recv_ns"], kind="stable")]
         self._say()
+
+    def _look_for_back(self, received_us: Ints, used: Ints, where: Ints) -> None:
+        """Refuse, or count, lines out of order. Symbols are put together by time, and after that nobody could see it."""
+        steps_us = np.diff(received_us[used])
+        back = np.flatnonzero(steps_us < 0)
+        if len(back) and not self._reading.sort:
+            raise TapeError(
+                f"{self._path.name}, line {where[used[back[0] + 1]]:,}: received {-int(steps_us[back[0]]) / 1e6:.6f} s before the line above it "
+                f"({len(back):,} times). Load with sort=True to put the rows in order."
+            )
+        self._back += len(back)
 
     def _market(self, exchange: str, symbol: str) -> _Market | None:
         key = (exchange, symbol)
@@ -113,6 +128,11 @@ class _Tardis:
         return self._markets[key]
 
     def _say(self) -> None:
+        if self._back:
+            self._reading.notes.say(
+                "warning",
+                f"{self._path.name}: the receive time went back {self._back:,} times; the rows were put in order (sort=True).",
+            )
         for market in self._markets.values():
             if market is None:
                 continue

@@ -87,8 +87,9 @@ def read_table(path: Path, table: Table, notes: Notes, *, partial: bool, progres
             continue
         if not text.endswith(b"\n"):
             text, lost = _without_half_line(text, table, path, blocks.lines, partial=partial)
-            blocks.cut |= lost
-            if not lost:
+            if lost:
+                blocks.cut, blocks.lines = True, blocks.lines - 1
+            else:
                 notes.say("warning", f"{path.name}: the last line has no line end; if the file was cut there, its last number is too.")
             if not text:
                 continue

@@ -28,7 +28,7 @@ def next_ns(now_ns: int, every_ns: int) -> int:
     return (now_ns // every_ns + 1) * every_ns
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # eq: two streams of one pace gather the same, and only one of them ends
 class Batch:
     """Changes of one book since the last frame, as one: the last word on each price, and all their update ids."""
 

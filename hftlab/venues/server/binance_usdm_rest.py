@@ -5,7 +5,20 @@ from collections.abc import Callable
 from typing import Any
 
 from hftlab.types import BID
-from hftlab.venues.server.binance_common import MS, SIDE_NAMES, SIGNED, STP_TEXTS, Call, Denied, House, Params, Route, Routes, status_text
+from hftlab.venues.server.binance_common import (
+    MS,
+    SIDE_NAMES,
+    SIGNED,
+    STP_TEXTS,
+    Call,
+    Denied,
+    House,
+    Params,
+    Route,
+    Routes,
+    missing,
+    status_text,
+)
 from hftlab.venues.server.binance_limits import Limits, Weight
 from hftlab.venues.server.binance_orders import check_rules, futures_order, page, price_ticks, qty_lots, refusal, side_of, within
 from hftlab.venues.server.binance_reports import futures_tif, futures_type
@@ -170,7 +183,9 @@ class UsdmOrders:
     def _batch(self, call: Call, act: Callable[[Call], dict[str, Any]]) -> list[dict[str, Any]]:
         """Place or change up to five orders; each stands or falls by itself."""
         wishes = _list(call.params.need("batchOrders"), "batchOrders", BATCH_MAX)
-        return [_one(act, Call(Params.of_json(wish), call.account, call.client)) for wish in wishes if isinstance(wish, dict)]
+        if not all(isinstance(wish, dict) for wish in wishes):  # left out, the answers would belong to other orders than they seem to
+            raise missing("batchOrders")
+        return [_one(act, Call(Params.of_json(wish), call.account, call.client)) for wish in wishes]
 
     def cancel_batch(self, call: Call) -> list[dict[str, Any]]:
         """Cancel up to ten orders by number or client id."""
@@ -258,7 +273,7 @@ def _list(text: str, name: str, most: int) -> list[Any]:
     except ValueError:
         values = None
     if not isinstance(values, list) or not values:
-        raise Denied(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+        raise missing(name)
     if len(values) > most:
         raise Denied(-4082, "Invalid number of batch place orders.")
     return values

@@ -54,6 +54,11 @@ class Controls(Requests):
         """Return a derivative position, flat where there never was one."""
         return self.perps.position(account, symbol)
 
+    def set_leverage(self, account: str, symbol: str, leverage: int) -> None:
+        """Change the leverage of an account in a symbol. Raises InputError outside 1 to 125, and at a spot venue."""
+        self.perps.set_leverage(account, symbol, leverage)
+        self.log.note("leverage", self._now_ns, account=account, symbol=symbol, leverage=leverage)
+
     # --- the public side ---------------------------------------------------------------------------------------------
     def prints(self, symbol: str, limit: int = 500) -> Sequence[Print]:
         """Return the newest public trades, oldest first."""
@@ -77,11 +82,13 @@ class Controls(Requests):
         return self.listing(symbol).filters
 
     def set_filters(self, symbol: str, **changes: Any) -> None:
-        """Change rules in force; open orders stay. Raises UnknownName for a rule that does not exist."""
+        """Change rules in force; open orders stay. Raises UnknownName for a rule that does not exist, InputError for money that is no number."""
         listing = self.listing(symbol)
         for name in changes:
             if name not in Filters.__dataclass_fields__:
                 raise UnknownName(f"no filter {name!r}.{did_you_mean(name, Filters.__dataclass_fields__)}")
+        if "notional_quote_min" in changes:  # text from a log, or from another process
+            changes["notional_quote_min"] = decimal(changes["notional_quote_min"], "notional_quote_min")
         listing.filters = replace(listing.filters, **changes)
         self.log.note("filters", self._now_ns, symbol=symbol, **changes)
 

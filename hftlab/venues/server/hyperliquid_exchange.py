@@ -163,6 +163,6 @@ class HyperliquidExchange:
         if not 1 <= action.leverage <= self._state.rules.leverage_max or not 0 <= action.asset < len(self._state.coins):
             raise Failed("Invalid leverage value")
         coin = self._state.coins[action.asset]
-        self._state.core.perps.set_leverage(address, coin, action.leverage)
+        self._state.core.set_leverage(address, coin, action.leverage)
         isolated = self._state.user(address).isolated
         isolated.discard(coin) if action.is_cross else isolated.add(coin)

@@ -22,10 +22,6 @@ class Leverages(Protocol):
         """Return the leverage of an account in a symbol."""
         ...
 
-    def set_leverage(self, key: str, symbol: str, leverage: int) -> None:
-        """Change it."""
-        ...
-
 
 class PerpCore(Core, Protocol):
     """A core with margin."""
@@ -33,6 +29,10 @@ class PerpCore(Core, Protocol):
     @property
     def perps(self) -> Leverages:
         """Return who knows the margin."""
+        ...
+
+    def set_leverage(self, account: str, symbol: str, leverage: int) -> None:
+        """Change the leverage of an account in a symbol."""
         ...
 
     def advance(self, now_ns: int | None = None) -> None:

@@ -18,6 +18,8 @@ from hftlab.venues.server.model import NewOrder, Order, Refused
 
 Line = Mapping[str, Any]
 
+_OTHER = "the config was another one. Start it with the one of then, or delete memory.jsonl to begin anew."
+
 
 class Memory:
     """Appends the logs of the cores to a file. A kill loses nothing that was written; a power cut may (nothing is synced)."""
@@ -29,7 +31,7 @@ class Memory:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         if fresh:
             self._written = dict.fromkeys(cores, 0)
-            os.write(self._file, json.dumps({"start_ns": start_ns}).encode() + b"\n")
+            self._write(json.dumps({"start_ns": start_ns}) + "\n")
             self.keep()
 
     def keep(self) -> None:
@@ -40,7 +42,12 @@ class Memory:
                 lines += [f'{{"venue":"{name}","line":{line}}}\n' for line in core.log.json_lines(self._written[name])]
                 self._written[name] = len(core.log.lines)
         if lines:
-            os.write(self._file, "".join(lines).encode())
+            self._write("".join(lines))
+
+    def _write(self, text: str) -> None:
+        view = memoryview(text.encode())
+        while view:  # a disk that fills up takes a part, and says no to the rest
+            view = view[os.write(self._file, view) :]
 
     def close(self) -> None:
         """Close the file."""
@@ -67,14 +74,17 @@ def remember(config: VenueConfig, now_ns: Callable[[], int]) -> tuple[Built, Mem
 
 
 def _read(path: Path) -> tuple[int, list[tuple[str, Line]]]:
-    """Return when the venue opened and its lines; a last line without an end was never told to anybody."""
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1].splitlines()
+    """Return when the venue opened and its lines; a last line without an end was never told to anybody, and is cut off."""
+    text = path.read_bytes()
+    size = text.rfind(b"\n") + 1
     try:
-        head, *rest = [json.loads(line) for line in whole]
-        return int(head["start_ns"]), [(one["venue"], one["line"]) for one in rest]
+        head, *rest = [json.loads(line) for line in text[:size].splitlines()]
+        start_ns, lines = int(head["start_ns"]), [(one["venue"], one["line"]) for one in rest]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is no memory of a venue: {error}. Delete it to begin anew.") from error
+    if size < len(text):
+        os.truncate(path, size)  # or the next line would be written behind half of this one
+    return start_ns, lines
 
 
 def _live_again(core: Exchange, lines: list[Line], built: Built) -> None:
@@ -84,14 +94,18 @@ def _live_again(core: Exchange, lines: list[Line], built: Built) -> None:
         built.clock.held_ns = max(built.clock.held_ns, line["ts_ns"])
         try:
             _again(core, line, orders)
-        except Refused:
-            continue  # an amend that ended its order, as it did then
+        except Refused as refused:
+            if line["what"] == "amend":
+                continue  # it ended its order, as it did then
+            raise DataError(
+                f"the memory of {core.venue}: its line {line['n']} ({line['what']}) is refused now ({refused}): {_OTHER}"
+            ) from refused
     built.clock.held_ns = max(built.clock.held_ns, max((line["ts_ns"] for line in lines), default=0))
     core.advance()
     wanted = [line["fill"] for line in lines if line["what"] == "TRADE"]
     found = [line["fill"] for line in map(json.loads, core.log.json_lines()) if line["what"] == "TRADE"]
     if found[: len(wanted)] != wanted:
-        raise DataError(f"the memory of {core.venue} has {len(wanted)} fills that did not come out again: the config was another one.")
+        raise DataError(f"the memory of {core.venue} has {len(wanted)} fills that did not come out again: {_OTHER}")
 
 
 def _again(core: Exchange, line: Line, orders: dict[int, Order]) -> None:
@@ -113,5 +127,7 @@ def _again(core: Exchange, line: Line, orders: dict[int, Order]) -> None:
         core.fund(line["symbol"], line["rate"])
     elif what == "deposit":
         core.deposit(line["account"], line["asset"], line["amount"])
+    elif what == "leverage":
+        core.set_leverage(line["account"], line["symbol"], line["leverage"])
     elif what == "filters":
         core.set_filters(line["symbol"], **{name: value for name, value in line.items() if name not in {"n", "ts_ns", "what", "symbol"}})

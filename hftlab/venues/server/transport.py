@@ -190,7 +190,9 @@ class Transport:
         if skin is not None:
             return await self._http(skin, request, http)
         if not secure and self._control is not None and target.lstrip("/").startswith(CONTROL):
-            return _response(await self._control(request))
+            reply = await self._control(request)
+            self._acted()
+            return _response(reply)
         known = f"hosts are {', '.join(self.hosts)}" if secure else f"the first part of the path is one of {', '.join(self.skins)}"
         return _response(Reply({"error": f"{http.host}{target} names no venue; {known}."}, 404))
 
