@@ -1,16 +1,18 @@
 """Getting out: after a halt nothing of ours rests, whatever the venue does meanwhile; others' orders are not touched."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from fake_wire import FakeWire, Faults, run, until
 from gateway_desk import BTC, TAG, client_id, desk
 
-from hftlab.errors import VenueRefused
+from hftlab.errors import VenueDown, VenueRefused
 from hftlab.types import ASK, BID, CANCEL, SUBMIT
-from hftlab.venues.live.gateway_halt import sweep
+from hftlab.venues.live.gateway_halt import clear, sweep
 from hftlab.venues.live.gateway_policy import Policy
 from hftlab.venues.live.ids import Ids
+from hftlab.venues.live.model import Broken, OrderState
 
 
 def test_a_halt_cancels_what_is_ours_and_nothing_else():
@@ -135,6 +137,39 @@ def test_the_sweep_of_another_process_cancels_a_dead_engines_orders_and_what_sti
         assert sorted(cleared.found) == sorted(ids.client_id(number) for number in (1, 2, 3, 9))
         assert {r.kind for r in wire.requests} == {CANCEL}
         assert not wire.stream  # it has disconnected
+
+    run(story)
+
+
+def test_a_sweep_whose_wire_breaks_ends_so_that_another_wire_can_try():
+    async def story():
+        wire = FakeWire((BTC,), faults=Faults(not_sent=1.0))
+        wire.place(Ids(wire.venue, TAG).client_id(1), 0, BID, 1000, 5)
+        asyncio.get_running_loop().call_later(2.0, lambda: wire.on_event(Broken(KeyError("interval"))))
+        with pytest.raises(VenueDown, match="no cancel may leave: KeyError: 'interval'"):
+            await asyncio.wait_for(sweep(wire, TAG), 60)
+        assert not wire.stream  # it has disconnected
+
+    run(story)
+
+
+def test_in_the_scope_of_an_account_orders_without_a_client_id_are_cancelled_each_at_once():
+    async def story():
+        resting = [OrderState("", venue_id, 0, BID, 1000, 5, 0, "open", 1) for venue_id in ("v1", "v2", "v3")]
+        looks = []
+
+        async def open_orders():
+            looks.append(len(resting))
+            return list(resting)
+
+        async def cancel_all(instrument):
+            pass  # some venues have none, or it does not reach all
+
+        wire = SimpleNamespace(venue="v", open_orders=open_orders, cancel_all=cancel_all)
+        quiet = {"say": lambda *_: None, "settle_s": 0.25, "policy": Policy()}
+        cleared = await clear(wire, lambda _: False, resting.remove, account=[0], **quiet)
+        assert looks[:2] == [3, 0]
+        assert cleared.found == ["v1", "v2", "v3"]
 
     run(story)
 

@@ -13,7 +13,7 @@ from hftlab.errors import VenueRefused
 from hftlab.instrument import Instrument
 from hftlab.types import ASK, BACKFILL, BID, CANCEL, FILL, PAYMENT, SUBMIT
 from hftlab.venues.live.gateway_policy import Policy
-from hftlab.venues.live.model import Answer, Outcome, Payment, Reject, VenueFill
+from hftlab.venues.live.model import Answer, Broken, Outcome, Payment, Reject, VenueFill
 
 SPOT = Instrument.bundled("binance:BTC/USDT")
 
@@ -87,6 +87,31 @@ def test_a_position_that_nothing_explains_is_an_alarm_but_not_before_it_has_stay
         d.wire.position[0] -= 7
         await asyncio.sleep(3)
         assert d.gateway.status()["divergences"] == []
+        assert len(d.alarms) == 1
+        await ending(running)
+
+    run(story)
+
+
+def test_a_position_that_nothing_explains_is_an_alarm_on_a_desk_that_is_never_quiet_too():
+    async def story():
+        d = await desk()
+        running = asyncio.create_task(d.gateway.run())
+
+        async def trade(first: int, count: int) -> None:
+            for number in range(first, first + count):  # a fill every second: far more often than `gone_s`
+                d.send(SUBMIT, number, lots=1)
+                await until(lambda: client_id(number) in d.wire.orders)  # noqa: B023  # awaited at once
+                d.wire.fill(client_id(number), 1)
+                await asyncio.sleep(1)
+
+        await trade(1, 60)
+        assert d.alarms == []
+        d.wire.position[0] += 7
+        d.gateway.reconciler.soon()
+        await trade(61, 20)
+        assert d.alarms == []
+        await trade(81, 120)
         assert len(d.alarms) == 1
         await ending(running)
 
@@ -257,6 +282,23 @@ def test_a_background_task_that_fails_ends_the_session_loudly():
         with pytest.raises(VenueRefused, match="keys refused"):
             await running
         assert any("has failed" in text for text in d.alarms)
+
+    run(story)
+
+
+def test_a_wire_that_is_broken_ends_the_session_loudly():
+    # Cancels may not leave any more, and the dead man's switch would be kept armed for ever.
+    async def story():
+        d = await desk()
+        running = asyncio.create_task(d.gateway.run())
+        await asyncio.sleep(1)
+        d.gateway.on_event(Broken(KeyError("interval")))
+        with pytest.raises(KeyError, match="interval"):
+            await asyncio.wait_for(running, 60)
+        assert any("has failed" in text for text in d.alarms)
+        arms = d.wire.counts["arms"]
+        await asyncio.sleep(200)
+        assert d.wire.counts["arms"] == arms
 
     run(story)
 

@@ -392,6 +392,7 @@ def test_after_a_fault_the_book_is_the_venues_and_no_print_came_twice(busy, name
     book = rows[np.isin(rows["kind"], (CLEAR, DEPTH, GAP))]
     assert (np.diff(book["ts_exch_ns"]) >= 0).all()
     assert int((rows["kind"] == GAP).sum()) == reader.rows.counts["gaps"]
+    assert (reader.rows.counts["unreadable frames"] > 0) == (FAULTS[name][0] == "garbage")
 
 
 def test_through_the_proxy_at_the_venues_real_address_and_when_the_proxy_is_gone():

@@ -1,7 +1,9 @@
-"""One session in its three modes against a loopback exchange, in processes of their own as a person has them."""
+"""One session in its three modes against a loopback exchange, in processes of their own as a person has them; and how it leaves them."""
 
+import asyncio
 import json
 from decimal import Decimal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ import yaml
 
 import hftlab as hl
 from hftlab import cli
+from hftlab.engine.live import LiveDriver
 from hftlab.errors import InputError
-from hftlab.types import DEPTH
+from hftlab.types import ACTIVE, DEPTH, HALTED
 from hftlab.venues.server.picture import Resting
 
 PERP = hl.Instrument.bundled("binanceusdm:BTC/USDT:USDT")
@@ -123,3 +126,45 @@ def test_live_with_limits_that_nobody_chose_does_not_start(venue, tmp_path):
     with pytest.raises(InputError, match="order_qty_max"):
         hl.start(feed, hl.LiveVenue("live"), hl.FixedSpread(**QUOTER), hl.Limits(position_qty_max="0.05"), run=tmp_path / "no")
     assert not (tmp_path / "no").exists()
+
+
+class Line:
+    """A line to a venue that confirms a halt when `answers` is set."""
+
+    def __init__(self, *, answers):
+        self.answers = asyncio.Event()
+        if answers:
+            self.answers.set()
+        self.halts = self.confirmed = self.reopened = 0
+
+    async def halt(self):
+        self.halts += 1
+        await self.answers.wait()
+        self.confirmed += 1
+
+    def reopen(self):
+        self.reopened += 1
+
+
+def test_a_venue_that_does_not_answer_holds_up_no_other_and_a_resume_ends_what_a_halt_began():
+    async def story():
+        deaf, other = Line(answers=False), Line(answers=True)
+        driver = object.__new__(LiveDriver)
+        driver._lines, driver._verifying, driver._halted, driver.verified = [deaf, other], None, False, False
+
+        async def turn(state):
+            driver.state = SimpleNamespace(desk=[{"state": state, "flattening": 0}])
+            for _ in range(5):
+                driver._look_after_halt()
+                await asyncio.sleep(0)
+
+        await turn(HALTED)
+        assert (deaf.halts, other.confirmed, driver.verified) == (1, 1, False)
+        await turn(ACTIVE)
+        deaf.answers.set()
+        await turn(ACTIVE)
+        assert (deaf.reopened, deaf.confirmed) == (1, 0)  # else it would go on cancelling, the new quotes too
+        await turn(HALTED)
+        assert (deaf.halts, other.halts, driver.verified) == (2, 2, True)
+
+    asyncio.run(story())

@@ -3,19 +3,22 @@
 import asyncio
 import contextlib
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fake_wire import run as run_in_virtual_time
 from scripted_binance import START_MS, Server, Witness, until
 
 from hftlab.data.state import build
 from hftlab.kernels import core
 from hftlab.params import FixedSpread
 from hftlab.params import Limits as Bounds
-from hftlab.types import ASK, BID, BOOK, EVENT, TIMER, VALID
+from hftlab.types import ASK, BID, BOOK, DEPTH, EVENT, TIMER, TRADE, VALID
 from hftlab.venues.live.binance_reader import BinanceReader
-from hftlab.venues.live.binance_tasks import Limits
+from hftlab.venues.live.binance_tasks import BookTasks, Limits
 from hftlab.venues.live.book_rows import levels_of
+from hftlab.venues.live.model import StreamStatus
 
 TIMER_ROW = np.zeros(1, EVENT)
 TIMER_ROW["kind"], TIMER_ROW["ts_recv_ns"] = TIMER, START_MS * 1_000_000
@@ -370,3 +373,23 @@ def test_what_emit_raises_ends_the_reader():
                 await reader.run(emit, lambda level, text: None)
 
     run(story)
+
+
+def test_a_question_that_waits_for_a_ban_to_end_does_not_hide_that_another_stream_is_silent():
+    async def story():
+        async def prints(symbol):
+            await asyncio.Event().wait()
+
+        rolled = []
+        streams = {kind: StreamStatus(name, up=True) for kind, name in ((TRADE, "trade"), (DEPTH, "depth"))}
+        book = SimpleNamespace(market=0, name="BTC", symbol="BTCUSDT", source=-1, streams=streams, prints=SimpleNamespace(past=list))
+        line = SimpleNamespace(roll=lambda why, *, broken: rolled.append(why))
+        limits = Limits(silence_s={"depth": 5.0, "trade": 1.0})
+        tasks = BookTasks([book], SimpleNamespace(prints=prints), limits, lambda _: line, clock(), lambda *_: None, 1)
+        watching = asyncio.create_task(tasks.watched())
+        await asyncio.sleep(30)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        return rolled
+
+    assert run_in_virtual_time(story)[0] == "depth was silent"

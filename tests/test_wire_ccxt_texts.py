@@ -183,6 +183,9 @@ def test_a_connection_that_was_never_made_is_not_sent():
         taken.bind(("127.0.0.1", 0))
         error = asyncio.run(run(taken.getsockname()[1]))
     assert judge_error(error, "binance") == (Outcome.NOT_SENT, Reject.CLOSED)
+    # An amend of Binance's futures is a PUT, which aiohttp repeats: the first one may have arrived. Others are POSTs.
+    assert judge_error(error, "binanceusdm", AMEND) == (Outcome.UNSURE, None)
+    assert judge_error(error, "hyperliquid", AMEND) == (Outcome.NOT_SENT, Reject.CLOSED)
 
 
 def test_an_error_text_loses_what_follows_an_address():

@@ -115,6 +115,36 @@ def test_an_old_connection_is_replaced_without_a_gap():
     assert asyncio.run(run()) == []
 
 
+def test_a_connection_that_falls_while_its_younger_one_is_dialled_is_said_to_have_fallen():
+    # Nobody listened in between: what the venue said then is only learned by asking.
+    async def run():
+        told, dialling, go_on = Told(), asyncio.Event(), asyncio.Event()
+
+        async with Server() as server:
+
+            async def where():
+                if told.ups:
+                    dialling.set()
+                    await go_on.wait()
+                return server.url
+
+            link = Link(where, told.heard.append, told.greet, told.downs.append, life_s=0.2)
+            task = supervised(link.run(), "link", lambda error: setattr(told, "failure", error))
+            async with asyncio.timeout(PATIENCE_S):
+                await dialling.wait()
+            await server.sockets[0].close()
+            await told.until(lambda: not link.is_up)
+            go_on.set()
+            await told.until(lambda: told.downs and link.is_up)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        return told
+
+    told = asyncio.run(run())
+    assert "closed by the venue" in told.downs[0]
+    assert told.failure is None
+
+
 def test_a_greeting_that_fails_is_tried_again_and_one_that_is_refused_is_raised():
     async def run():
         told, answers = Told(), [VenueDown("not yet"), VenueDown("not yet"), VenueRefused("never")]

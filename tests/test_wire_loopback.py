@@ -9,7 +9,7 @@ from wire_rig import PATIENCE_S, Rig, is_fill, opened
 from hftlab.errors import InputError, VenueRefused
 from hftlab.types import AMEND, ASK, CANCEL, FOK, IOC, MARKET_ORDER, POST_ONLY
 from hftlab.venues.live.keys import Keys
-from hftlab.venues.live.model import Outcome, Reject, StreamUp
+from hftlab.venues.live.model import Answer, Broken, Outcome, Reject, StreamUp
 from hftlab.venues.server.serve import LoopbackVenue
 
 WIRES = {
@@ -276,10 +276,32 @@ def test_shadow_bytes_are_those_of_the_order_without_its_signature(venue, wire):
 def test_costs_are_counted_in_budgets_that_the_venue_has(play, wire):
     async def story(rig):
         for kind in (CANCEL, AMEND):
-            assert set(rig.wire.costs(rig.request(kind))) <= set(rig.wire.budgets())
+            assert set() < set(rig.wire.costs(rig.request(kind))) <= set(rig.wire.budgets())
         await rig.does()
         if hasattr(rig.wire, "used"):
             assert rig.wire.used["orders_10s"] >= 1
             assert rig.wire.used["weight_1m"] >= 1
+
+    play(story, wire)
+
+
+@pytest.mark.parametrize("name", ["binance", "binanceusdm"])
+def test_what_cannot_leave_costs_nothing(venue, name):
+    # A cancel is tried again all through an outage; counted each time, it would find no budget when the venue is back.
+    rig = Rig(venue, name)
+    assert rig.wire.costs(rig.request(CANCEL)) == {}
+
+
+def test_a_defect_in_what_hears_the_answers_leaves_a_broken_wire_that_says_so(play, wire):
+    async def story(rig):
+        def hear(event):
+            rig.events.append(event)
+            if isinstance(event, Answer):
+                raise KeyError("a defect")
+
+        rig.wire.on_event = hear
+        rig.wire.send(rig.request())
+        broken = await rig.told(lambda event: isinstance(event, Broken))
+        assert isinstance(broken.error, KeyError)
 
     play(story, wire)

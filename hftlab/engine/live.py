@@ -202,23 +202,24 @@ class LiveDriver(Driver):
         """Have a halt confirmed by the venues; let orders leave again when it is over, or when the position is to be flattened."""
         desk = self.state.desk[0]
         halted = int(desk["state"]) in (HALTED, STOPPED) and int(desk["flattening"]) == 0
-        idle = self._verifying is None or self._verifying.done()
+        if self._verifying is not None and self._verifying.done():
+            self._verifying.result()
+            self._verifying = None
         if halted and not self._halted:
             self.verified = False
         elif self._halted and not halted:
+            if self._verifying is not None:  # it would cancel the new quotes too, and pass for the verification of the next halt
+                self._verifying.cancel()
+                self._verifying = None
             for line in self._lines:
                 line.reopen()
-        if self._verifying is not None and idle:
-            self._verifying.result()
-            self._verifying = None
         self._halted = halted
-        if halted and not self.verified and idle and self._lines:
+        if halted and not self.verified and self._verifying is None and self._lines:
             self._verifying = asyncio.create_task(self._verify())
 
     async def _verify(self) -> None:
-        """Ask every venue until nothing of ours rests there."""
-        for line in self._lines:
-            await line.halt()
+        """Ask every venue until nothing of ours rests there, all at once: one that does not answer holds up no other."""
+        await asyncio.gather(*(line.halt() for line in self._lines))
         self.verified = True
 
     def _nothing_rests(self) -> bool:
@@ -231,19 +232,24 @@ class LiveDriver(Driver):
             self.inbox.put(Command("halt", 0, {}, f"gateway ({reason})"))
 
     async def _leave(self, lines: list[Line], *, clean: bool) -> None:
-        """Cancel what is ours, whatever the reason for leaving, and close the lines."""
-        for line in lines:
-            try:
-                async with asyncio.timeout(CLOSE_S):
-                    if not clean:
-                        await line.halt()
-            except Exception as error:  # why: leaving goes on to the next venue; the watchdog and the venue's own switch remain
-                self.say("error", f"{line.venue}: could not confirm that nothing rests: {type(error).__name__}: {error}")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_S):
-                    await line.close(clean=clean)
+        """Cancel what is ours, whatever the reason for leaving, and close the lines; one that does not answer holds up no other."""
+        left = await asyncio.gather(*(self._leave_one(line, clean=clean) for line in lines), return_exceptions=True)
         if self._shadow is not None:
             self._shadow.close()
+        for error in left:
+            if error is not None:
+                raise error
+
+    async def _leave_one(self, line: Line, *, clean: bool) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                if not clean:
+                    await line.halt()
+        except Exception as error:  # why: leaving goes on to close the line; the watchdog and the venue's own switch remain
+            self.say("error", f"{line.venue}: could not confirm that nothing rests: {type(error).__name__}: {error}")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await line.close(clean=clean)
 
     def publish(self, wall_ns: int) -> None:
         """Publish, and keep what a restart needs beside the journal."""

@@ -18,6 +18,7 @@ from hftlab.venues.live.line import Line
 from hftlab.venues.live.watch import Watch
 
 _TICK_S = 0.25
+_ANSWER_S = 2.0
 _RETRY_S = (0.1, 10.0)
 _FILL_WAIT_S, _FILL_TRIES = 0.3, 3
 _SNAPSHOT = msgspec.json.Decoder(Envelope)
@@ -157,9 +158,10 @@ class BookTasks:
         self._line_of(book.market).roll(f"{name} was silent", broken=True)
 
     async def _prints_went_on(self, book: LiveBook) -> bool:
-        """Ask whether there were prints that the stream did not bring; take note of them."""
+        """Ask whether there were prints that the stream did not bring; take note of them. No answer is no: other streams are watched too."""
         try:
-            prints = await self._past(book)
-        except VenueDown:
+            async with asyncio.timeout(_ANSWER_S):  # while the venue wants quiet, a question waits for its turn, hours perhaps
+                prints = await self._past(book)
+        except (VenueDown, TimeoutError):
             return False
         return bool(prints) and book.prints.behind(prints[-1].id)

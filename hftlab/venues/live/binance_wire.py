@@ -22,7 +22,7 @@ from hftlab.venues.live.binance_user import BinanceUser
 from hftlab.venues.live.budgets import BUDGETS, cost_of
 from hftlab.venues.live.keys import Keys
 from hftlab.venues.live.link import Connection, Link, supervised
-from hftlab.venues.live.model import Answer, Endpoint, OrderRequest, OrderState, Outcome, Reject, StreamDown, VenueEvent, VenueFill
+from hftlab.venues.live.model import Answer, Broken, Endpoint, OrderRequest, OrderState, Outcome, Reject, StreamDown, VenueEvent, VenueFill
 
 DEADLINE_S = 5.0
 OPEN_S = 15.0
@@ -54,6 +54,7 @@ class _Reply(msgspec.Struct):
 
 
 _REPLY = msgspec.json.Decoder(_Reply)
+_NOTHING: Mapping[str, float] = {}
 
 
 def _nobody(event: VenueEvent) -> None:
@@ -137,12 +138,12 @@ class BinanceWire:
             asyncio.get_running_loop().call_soon(self._look_open)
 
     def _broke(self, error: BaseException) -> None:
-        """A background task ended by an exception: whoever opens hears it; later the stream is down and the loop's handler is told."""
+        """A background task ended by an exception: whoever opens hears it; later the stream is down and the wire broken."""
         if self._opened is not None and not self._opened.done():
             self._opened.set_exception(_first_of(error))
             return
         self.on_event(StreamDown(f"defect: {_first_of(error)!r}"))
-        asyncio.get_running_loop().call_exception_handler({"message": f"a task of the {self.venue} wire ended", "exception": error})
+        self.on_event(Broken(_first_of(error)))
 
     # --- requests ---
     def _now_ms(self) -> int:
@@ -234,8 +235,8 @@ class BinanceWire:
         self._budgets[name] = (limit.limit, limit.intervalNum * seconds)
 
     def costs(self, request: OrderRequest) -> Mapping[str, float]:
-        """Return what a request uses."""
-        return cost_of(self.venue, request.kind)
+        """Return what a request uses: nothing where it cannot leave. Cancels that are tried all through an outage must not be short then."""
+        return cost_of(self.venue, request.kind) if self._link.is_up else _NOTHING
 
     def budgets(self) -> Mapping[str, tuple[float, float]]:
         """Return the venue's budgets as last heard; `used` tells what it counts against us."""

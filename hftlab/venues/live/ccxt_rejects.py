@@ -13,6 +13,7 @@ from ccxt.base import errors as wrong
 
 from hftlab.types import AMEND, POST_ONLY
 from hftlab.venues.live.binance_rejects import judge
+from hftlab.venues.live.ccxt_calls import AMENDS
 from hftlab.venues.live.model import Outcome, Reject
 
 _CODE = re.compile(r'"code"\s*:\s*(-?\d+)')
@@ -73,7 +74,7 @@ def judge_error(error: BaseException, venue: str, kind: int = 0, flags: int = 0)
     if isinstance(error, wrong.OnMaintenance):
         return Outcome.NOT_SENT, Reject.CLOSED
     if isinstance(error, wrong.NetworkError):
-        return _of_network(error, venue, text)
+        return _of_network(error, venue, text, kind)
     if isinstance(error.__cause__, aiohttp.ClientError) or not isinstance(error, wrong.BaseError):
         return Outcome.UNSURE, None  # an answer that broke off, or that ccxt could not read
     return _of_refusal(error, text, flags)
@@ -87,9 +88,11 @@ def _of_replacement(text: str) -> tuple[Outcome, Reject | None]:
     return judge(400, inner, text) if inner else (Outcome.UNSURE, None)
 
 
-def _of_network(error: BaseException, venue: str, text: str) -> tuple[Outcome, Reject | None]:
+def _of_network(error: BaseException, venue: str, text: str, kind: int) -> tuple[Outcome, Reject | None]:
     if isinstance(error.__cause__, aiohttp.ClientConnectorError | OSError) and not isinstance(error, wrong.RequestTimeout):
-        never_connected = isinstance(error.__cause__, aiohttp.ClientConnectorError)
+        # aiohttp repeats a PUT by itself: it may be the second one that found no connection, and the first one that amended.
+        by_put = kind == AMEND and AMENDS.get(venue) == "in_place"
+        never_connected = isinstance(error.__cause__, aiohttp.ClientConnectorError) and not by_put
         return (Outcome.NOT_SENT, Reject.CLOSED) if never_connected else (Outcome.UNSURE, None)
     if venue.startswith("binance") and _status(text):
         return judge(_status(text), 0, text)

@@ -22,7 +22,18 @@ from hftlab.venues.live.ccxt_rejects import judge_error, retry_after_s
 from hftlab.venues.live.ccxt_user import CcxtUser
 from hftlab.venues.live.keys import Keys
 from hftlab.venues.live.link import supervised
-from hftlab.venues.live.model import Answer, Endpoint, OrderRequest, OrderState, Outcome, StreamDown, StreamUp, VenueEvent, VenueFill
+from hftlab.venues.live.model import (
+    Answer,
+    Broken,
+    Endpoint,
+    OrderRequest,
+    OrderState,
+    Outcome,
+    StreamDown,
+    StreamUp,
+    VenueEvent,
+    VenueFill,
+)
 
 DEADLINE_S = 10.0
 OPEN_S = 60.0  # the markets of some venues are megabytes
@@ -108,14 +119,15 @@ class CcxtWire:
             self._venue_ids.pop(state.client_id, None)
 
     def _broke(self, error: BaseException) -> None:
-        """A background task ended by an exception: whoever opens hears it; later the stream is down and the loop's handler is told."""
+        """A background task ended by an exception: whoever opens hears it; later the stream is down and the wire broken."""
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
+        told = as_ours(error, self.exchange, "user stream") if isinstance(error, wrong.BaseError) else error
         if self._opened is not None and not self._opened.done():
-            self._opened.set_exception(as_ours(error, self.exchange, "user stream") if isinstance(error, wrong.BaseError) else error)
+            self._opened.set_exception(told)
             return
         self.on_event(StreamDown(f"defect: {type(error).__name__}: {shortened(error)}"))
-        asyncio.get_running_loop().call_exception_handler({"message": f"a task of the {self.venue} wire ended", "exception": error})
+        self.on_event(Broken(told))
 
     # --- requests ---
     def encode(self, request: OrderRequest) -> bytes:

@@ -22,12 +22,18 @@ class DeadMan:
         self.refused = "the venue has none" if not wire.dead_man else "" if seconds > 0 else "none was asked for"
         self._late = False
         self._disarmed = False
+        self._asked = False  # to arm: from then on it may be armed, also where no answer came
+        self._one = asyncio.Lock()  # a disarming must not overtake an arming that is on its way
 
     async def run(self) -> None:
         """Keep it armed until disarmed; returns at once where there is none."""
         while not self.refused and not self._disarmed:
             try:
-                await self._asks.once(lambda: self._wire.arm(self._seconds))
+                async with self._one:
+                    if self._disarmed:
+                        return
+                    self._asked = True
+                    await self._asks.once(lambda: self._wire.arm(self._seconds))
             except VenueRefused as error:
                 self.refused = str(error)
                 self._say("warn", f"{self._wire.venue} refuses the dead man's switch: {error}")
@@ -44,8 +50,13 @@ class DeadMan:
     async def disarm(self) -> None:
         """Disarm: only after it was verified that nothing of ours rests, and that nothing will be sent."""
         self._disarmed = True
-        if self.armed_s and not self.refused:
-            await self._asks.now(lambda: self._wire.arm(0))
+        async with self._one:
+            if not self._asked or self.refused:
+                return
+            try:
+                await self._asks.now(lambda: self._wire.arm(0))
+            except VenueRefused as error:
+                self._say("warn", f"{self._wire.venue} refuses to disarm the dead man's switch, and may cancel all once more: {error}")
             self.armed_s = 0.0
 
     def status(self) -> dict[str, Any]:

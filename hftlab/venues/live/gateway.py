@@ -26,7 +26,7 @@ from hftlab.venues.live.gateway_tasks import Tasks
 from hftlab.venues.live.gateway_teller import Teller
 from hftlab.venues.live.ids import Ids
 from hftlab.venues.live.limiter import Limiter
-from hftlab.venues.live.model import Answer, OrderState, Payment, StreamDown, StreamUp, VenueEvent, VenueFill, Wire
+from hftlab.venues.live.model import Answer, Broken, OrderState, Payment, StreamDown, StreamUp, VenueEvent, VenueFill, Wire
 from hftlab.venues.live.reconcile import Kept, Reconciler
 
 _TICK_S = 0.25
@@ -213,6 +213,8 @@ class Gateway:
             self.stream_up = True
             self._begun_when_up = self.reconciler.begun
             self.reconciler.soon()
+        elif isinstance(event, Broken):  # cancels may not leave any more: whoever watches the engine sweeps with a wire of its own
+            self._tasks.fail(event.error)
         if not self._submitting:  # a wire may know at once that nothing can be sent
             self.teller.flush()
 

@@ -9,14 +9,14 @@ from hftlab.errors import VenueDown
 from hftlab.types import CANCEL
 from hftlab.venues.live.gateway_policy import Policy
 from hftlab.venues.live.ids import Ids
-from hftlab.venues.live.model import OrderRequest, OrderState, Wire
+from hftlab.venues.live.model import Broken, OrderRequest, OrderState, VenueEvent, Wire
 
 _SAY_S = 10.0
 
 
 @dataclass
 class Cleared:
-    """What a halt found and did. `found`: client ids that rested; `seconds` until it was verified that none does."""
+    """What a halt found and did. `found`: client ids that rested (the venue's ids of those without one); `seconds` until it was verified that none does."""
 
     found: list[str] = field(default_factory=list)
     looks: int = 0
@@ -47,7 +47,7 @@ async def clear(
     began_s = said_s = loop.time()
     clean_s = -1.0
     result = Cleared()
-    asked: dict[str, float] = {}
+    asked: dict[tuple[int, str, str], float] = {}  # in the scope of an account some orders have no client id
     delay_s = policy.retry_min_s
     while True:
         try:
@@ -62,11 +62,12 @@ async def clear(
         delay_s = policy.retry_min_s
         result.looks += 1
         for state in mine:
-            if loop.time() - asked.get(state.client_id, -policy.recancel_s) >= policy.recancel_s:
-                asked[state.client_id] = loop.time()
+            name = state.instrument, state.client_id, "" if state.client_id else state.venue_id
+            if loop.time() - asked.get(name, -policy.recancel_s) >= policy.recancel_s:
+                asked[name] = loop.time()
                 cancel(state)
-        result.found = list(asked)
-        waits_for = [state.client_id for state in mine] or list(unsettled())
+        result.found = [client_id or venue_id for _, client_id, venue_id in asked]
+        waits_for = [state.client_id or state.venue_id for state in mine] or list(unsettled())
         now_s = loop.time()
         if waits_for:
             clean_s = -1.0
@@ -87,15 +88,24 @@ async def sweep(
     """Cancel every order of a run, and verify it: for the process that watches an engine, when the engine has died.
 
     What the engine sent last may still be on its way, so the venue must show nothing for `Policy.gone_s`. The wire is opened and
-    closed here. Raises what the wire raises for what cannot be tried again, such as refused keys.
+    closed here. Raises what the wire raises for what cannot be tried again, such as refused keys, and VenueDown when a part of the wire
+    has ended for good: cancels would no longer leave, and a new wire must try.
     """
     policy, ids = policy or Policy(), Ids(wire.venue, tag)
     numbers = iter(range(1, 1 << 62))
 
+    broken: list[BaseException] = []
+
+    def hear(event: VenueEvent) -> None:  # what rests is asked for, so no answer is needed
+        if isinstance(event, Broken):
+            broken.append(event.error)
+
     def cancel(state: OrderState) -> None:
+        if broken:
+            raise VenueDown(f"a part of the {wire.venue} wire has ended, so no cancel may leave: {type(broken[0]).__name__}: {broken[0]}")
         wire.send(OrderRequest(next(numbers), CANCEL, state.client_id, state.venue_id, state.instrument, state.side, 0, 0, 0))
 
-    wire.on_event = lambda _event: None  # what rests is asked for, so no answer is needed
+    wire.on_event = hear
     delay_s = policy.retry_min_s
     while True:
         try:

@@ -25,11 +25,15 @@ class Tasks:
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            text = f"{self._whose} has failed: {type(error).__name__}: {error}"
-            self._say("error", text)
-            self._alarm(text)
-            self._error = self._error or error
-            self._failed.set()
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Take an error that ends the session, of a task or of what a task stands on."""
+        text = f"{self._whose} has failed: {type(error).__name__}: {error}"
+        self._say("error", text)
+        self._alarm(text)
+        self._error = self._error or error
+        self._failed.set()
 
     def check(self) -> None:
         """Raise the first failure, if there was one."""

@@ -65,7 +65,7 @@ class HyperliquidLiveReader:
 
     async def _one_connection(self) -> str:
         """Dial, subscribe and listen until it ends. Returns why it did."""
-        connection = Connection(self._heard, lambda error: self._failed(connection, error))
+        connection = Connection(self._heard, self._failed)
         self.dials += 1
         url = self._endpoint.urls["ws"]
         context = ssl.create_default_context(cafile=self._endpoint.ca_file or None) if url.startswith("wss") else None
@@ -81,7 +81,7 @@ class HyperliquidLiveReader:
             connection.drop("closed by us")
             await asyncio.sleep(0)  # the socket is closed in the loop's next round; a loop that ends now would leave it open
         failure, self._failure = self._failure, None
-        if failure is not None and not isinstance(failure, msgspec.DecodeError):
+        if failure is not None:
             raise failure
         return why
 
@@ -112,10 +112,12 @@ class HyperliquidLiveReader:
         recv_ns = self._clock_ns()
         if self.taken is not None:
             self.taken(recv_ns, payload)
-        self.rows.take(recv_ns, payload)
+        try:
+            self.rows.take(recv_ns, payload)
+        except msgspec.DecodeError:  # what it told is lost, so the connection is dropped, and dialled again
+            self.rows.counts["unreadable frames"] += 1
+            raise
 
-    def _failed(self, connection: Connection, error: Exception) -> None:
-        """Take note of a frame that could not be read: what it told is lost, so the connection is dialled again."""
+    def _failed(self, error: Exception) -> None:
+        """Take note of an error that dialling again does not mend."""
         self._failure = self._failure or error
-        self.rows.counts["unreadable frames"] += 1
-        connection.drop(f"a frame could not be read: {error}")

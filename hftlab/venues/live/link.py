@@ -161,6 +161,9 @@ class Link:
                 fresh = await self._dial()
             except (VenueDown, OSError):
                 continue  # the old one still stands; it is tried again after another life
+            if connection.ended.done():  # it fell while the younger one was dialled: what the venue said in between reached nobody
+                fresh.drop("the one that it was to replace fell first")
+                return connection.ended.result()
             old, connection = connection, fresh
             self.current = fresh
             asyncio.get_running_loop().call_later(LINGER_S, old.drop, "replaced by a younger one")

@@ -127,7 +127,14 @@ class Payment:
     ts_ns: int
 
 
-VenueEvent = Answer | OrderState | VenueFill | Payment | StreamDown | StreamUp
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A part of the wire has ended by an error that it does not get over: from here on nothing may leave, or be heard. A new wire is needed."""
+
+    error: BaseException
+
+
+VenueEvent = Answer | OrderState | VenueFill | Payment | StreamDown | StreamUp | Broken
 
 
 class OrderRequest(msgspec.Struct, frozen=True):  # a frozen dataclass takes three times as long to make, on the way of every order

@@ -1,7 +1,8 @@
 """Looks at the venue as a whole and compares: our open orders, our executions, the position.
 
-What is found is a fact like any other; what does not fit is asked for. A position that stays different although nothing happens
-is said to people, and the engine is asked to stop quoting: it is the sign of an error that no rule here foresaw.
+What is found is a fact like any other; what does not fit is asked for. A position that stays different although nothing happens,
+or for long by as much whatever happens, is said to people, and the engine is asked to stop quoting: it is the sign of an error that
+no rule here foresaw.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from hftlab.instrument import Instrument
-from hftlab.types import FREE, LIVE
+from hftlab.types import LIVE
 from hftlab.venues.live.book_of_orders import Book
 from hftlab.venues.live.gateway_asks import Asks
 from hftlab.venues.live.gateway_facts import Facts
@@ -69,7 +70,9 @@ class Reconciler:
         self.differences: list[str] = []
         self.alarms = 0
         self._said: list[str] = []
+        self._said_gaps: list[Decimal] = []
         self._differ_since: tuple[int, float] | None = None  # fills told and loop time when a difference was first seen
+        self._gaps_since: tuple[list[Decimal], float] | None = None  # by how many lots, and loop time since when by about as many
 
     # --- when ---
     def soon(self, delay_s: float = 0.0) -> None:
@@ -135,7 +138,7 @@ class Reconciler:
         return asked
 
     def _positions(self, positions: Sequence[int | None]) -> bool:
-        differences = []
+        differences, gaps = [], []
         for i, (instrument, found) in enumerate(zip(self._instruments, positions, strict=True)):
             if found is None:
                 continue
@@ -149,7 +152,8 @@ class Reconciler:
             # A balance is rounded to lots; a fee in the base asset leaves parts of one, and so does a baseline measured after it.
             if abs(found - expected) >= (2 if fees else 1):
                 differences.append(f"{instrument.name}: {instrument.qty(found)} at the venue, {expected * instrument.lot_size} expected")
-        self._differ(differences)
+            gaps.append(found - expected)
+        self._differ(differences, gaps)
         return not differences
 
     def _moved(self, i: int) -> Decimal:
@@ -175,20 +179,27 @@ class Reconciler:
         fees = {asset: str(fee) for asset, fee in self._facts.teller.money.by_asset.items()}
         self.kept = Kept(self._facts.newest_ns, beyond, fees)
 
-    def _differ(self, differences: list[str]) -> None:
+    def _differ(self, differences: list[str], gaps: list[Decimal]) -> None:
         fills, now_s = self._facts.teller.fills, self._loop.time()
+        self.differences = differences
         if not differences:
-            self._differ_since, self._said = None, []
-        elif self._differ_since is None or self._differ_since[0] != fills:
+            self._differ_since, self._gaps_since, self._said, self._said_gaps = None, None, [], []
+            return
+        if self._differ_since is None or self._differ_since[0] != fills:
             self._differ_since = (fills, now_s)  # something may just be on its way
-        elif now_s - self._differ_since[1] >= self._policy.gone_s and differences != self._said:
+        if self._gaps_since is None or not _alike(gaps, self._gaps_since[0]):
+            self._gaps_since = (gaps, now_s)
+        quiet = now_s - self._differ_since[1] >= self._policy.gone_s
+        # A desk that trades all the time is never quiet; what is on its way there is another quantity at every look.
+        lasting = now_s - self._gaps_since[1] >= self._policy.worry_s
+        if (quiet and differences != self._said) or (lasting and not _alike(gaps, self._said_gaps)):
             self.alarms += 1
-            self._said = differences
+            self._said, self._said_gaps = differences, gaps
             text = "position differs and nothing explains it: " + "; ".join(differences)
             self._say("error", text)
             self._alarm(text)
-        self.differences = differences
 
-    def resting(self) -> int:
-        """Return how many of our orders may rest."""
-        return sum(order.status != FREE and order.end is None for order in self._book.working.values())
+
+def _alike(gaps: Sequence[Decimal], others: Sequence[Decimal]) -> bool:
+    """Say whether positions differ by as many lots as before; fees in the base asset, and the rounding of a balance, make up to two."""
+    return len(gaps) == len(others) and all(abs(gap - other) < 2 for gap, other in zip(gaps, others, strict=True))
