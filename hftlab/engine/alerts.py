@@ -34,6 +34,8 @@ _DRAIN_S = 30.0
 _SWEEP_S = 200.0  # as long as a watchdog tries
 _NICE = 10
 
+log = logging.getLogger("hftlab.alerts")
+
 
 class AlertFollower:
     """Follows one run: frames in, alerts out."""
@@ -76,8 +78,14 @@ class AlertFollower:
         return self._disk
 
     def _write(self, alert: Alert) -> None:
-        with (self.directory / FILE).open("a", encoding="utf-8") as file:
-            file.write(scrub(json.dumps(alert.to_dict())) + "\n")
+        """Write an alert down. A disk that takes nothing more, which may be what it tells of, must not keep it from the channels."""
+        try:
+            with (self.directory / FILE).open("a", encoding="utf-8") as file:
+                file.write(scrub(json.dumps(alert.to_dict())) + "\n")
+        except FileNotFoundError:
+            raise  # the run was deleted
+        except OSError as error:
+            log.warning("an alert could not be written down (%s): %s", error, alert.text)
 
     def _send(self, alert: Alert) -> None:
         title = f"hftlab {self.directory.name}: {'over' if alert.resolved else alert.level} ({alert.kind})"
@@ -115,7 +123,7 @@ def follow(directory: Path, settings: Settings) -> int:
     """Follow a run until its engine ends. Returns 0, or 1 when messages did not go out."""
     channels, wrong = channels_of(settings.alert_urls)
     for text in wrong:
-        logging.getLogger("hftlab.alerts").error("%s", text)
+        log.error("%s", text)
     follower = AlertFollower(directory, settings, channels)
     follower.tell([Condition(text.split(":")[0], "health", "error", text) for text in wrong], wall_now_ns())
     while not select.select([sys.stdin], [], [], LOOK_S)[0]:
