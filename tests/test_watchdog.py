@@ -1,13 +1,16 @@
 """The process that takes a dead engine's orders out of the market: nothing that may be broken beside it keeps it from that."""
 
+import fcntl
 import json
+import os
 from types import SimpleNamespace
 
 import pytest
 
-from hftlab.engine import watchdog
+from hftlab.engine import process, watchdog
 from hftlab.engine.clock import wall_now_ns
 from hftlab.engine.watchdog import Watch
+from hftlab.errors import RunInUse
 
 S = 1_000_000_000
 
@@ -63,3 +66,16 @@ def test_an_engine_that_is_only_starting_again_is_not_silent(dead, monkeypatch):
     assert watch._silent_s() < watchdog.SILENT_S
     watch._began_ns -= 60 * S  # a minute later it has still published nothing
     assert watch._silent_s() >= 60
+
+
+def test_a_run_is_not_replaced_while_its_watchdog_withdraws_its_orders(dead):
+    # By the spec of the run it knows which orders are its own: without it they would rest for ever.
+    (dead / "spec.yaml").write_text("{}")
+    fd = os.open(dead / "lock", os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    with pytest.raises(RunInUse, match="its watchdog still withdraws its orders"):
+        process._make(dead, replace=True)
+    assert (dead / "spec.yaml").exists()
+    os.close(fd)
+    process._make(dead, replace=True)
+    assert not list(dead.iterdir())
