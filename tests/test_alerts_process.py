@@ -16,6 +16,7 @@ import hftlab as hl
 from hftlab import cli
 from hftlab.config import load
 from hftlab.data.snapshot import SnapshotWriter
+from hftlab.engine import alerts
 from hftlab.engine.alert_rules import Condition
 from hftlab.engine.alerts import AlertFollower
 from hftlab.engine.spec import RunSpec
@@ -179,3 +180,19 @@ def test_a_disk_that_takes_nothing_more_keeps_no_alert_from_its_channel(tmp_path
     follower.tell([Condition("disk", "health", "error", "0.00 GB are free for the journal")], time.time_ns())
     follower.ended(live=False)
     assert [message.text.split(".")[0] for message in sink.got] == ["0", f"the engine of {tmp_path.name} ended without a clean stop"]
+
+
+def test_the_word_of_a_watchdog_on_an_earlier_death_is_no_word_on_this_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(alerts, "_SWEEP_S", 0.3)
+    spec = RunSpec(hl.SynthFeed(BTC), hl.PaperVenue(BTC), (BTC,), (hl.FixedSpread(order_qty="0.01"),), (LIMITS,))
+    spec.save(tmp_path)
+    state, now_ns = spec.state(), time.time_ns()
+    writer = SnapshotWriter(tmp_path / "snapshot.bin", 1)
+    writer.publish(state.desk, state.markets, {}, now_ns)
+    writer.close()
+    follower = AlertFollower(tmp_path, load(env_file=None), [])
+    follower.look()
+    for at_ns, level in ((now_ns - 10**9, "error"), (now_ns + 10**9, "warn")):  # before the last frame, and after it
+        with (tmp_path / "watchdog.jsonl").open("a") as file:
+            file.write(json.dumps({"ts_ns": at_ns, "text": "swept", "cancelled": 0}) + "\n")
+        assert follower._swept()[0] == level
