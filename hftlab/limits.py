@@ -20,6 +20,8 @@ from hftlab.types import LIMITS, ORDERS
 
 UNLIMITED = math.inf
 LARGER, SMALLER, FIXED = 1, -1, 0
+PAID_IN_FULL = math.nextafter(1.0, 2.0)
+"""What a `margin_frac` of zero is as strict as: it asks for all of the worst case, and counts no gains. Any margin but a larger one is looser."""
 
 
 def _one(_: Instrument) -> float:
@@ -236,4 +238,6 @@ def human(name: str, record: Any, instrument: Instrument) -> Any:
 
 def looser(rule: Rule, value: float, than: float) -> bool:
     """Return whether a machine value lets more through than another."""
+    if rule.machine == "margin_frac":
+        value, than = value or PAID_IN_FULL, than or PAID_IN_FULL
     return value != than and (value - than) * rule.looser > 0

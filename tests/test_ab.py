@@ -12,7 +12,7 @@ from hftlab.backtesting.ab_tests.ab import Schedule, ab, of_switched
 from hftlab.backtesting.ab_tests.live import LiveAB, result
 from hftlab.backtesting.ab_tests.result import AB, MEASURES, measures
 from hftlab.engine.view import Session
-from hftlab.errors import CommandRefused, InputError, UnknownName
+from hftlab.errors import CommandRefused, EngineUnreachable, InputError, UnknownName
 
 BTC = hl.Instrument.bundled("sim:BTC/USDT")
 FREE = {"loss_quote_max": 1e9, "drawdown_frac_max": 1e9, "capital_quote": 1e9, "requests_per_s_max": 1e6, "requests_burst": 1e6}
@@ -189,6 +189,43 @@ def test_a_refused_command_ends_it(session, monkeypatch):
     monkeypatch.setattr(Session, "command", refuse)
     assert not experiment.step()
     assert experiment.ended == "CommandRefused: not now"
+
+
+def test_a_turn_without_an_answer_may_have_been_done_and_arm_a_is_given_back(session, monkeypatch):
+    experiment, command, asked = LiveAB(session, {"half_spread_ticks": 2.5}, name="unheard"), Session.command, []
+
+    def heard_and_lost(self, *words, **values):
+        answer = command(self, *words, **values)
+        asked.append(values["half_spread_ticks"])
+        if len(asked) == 1:
+            raise EngineUnreachable("no answer; it may or may not have acted")
+        return answer
+
+    monkeypatch.setattr(Session, "command", heard_and_lost)
+    assert not experiment.step()
+    assert experiment.ended == "EngineUnreachable: no answer; it may or may not have acted"
+    assert asked[1:] == [0.5]
+    assert session.frame().markets["params"]["half_spread_ticks"][0] == 0.5
+
+
+def test_a_thread_that_cannot_go_on_ends_the_experiment_and_says_so(session, monkeypatch):
+    experiment, command = LiveAB(session, WIDE, schedule=Schedule(pairs=8, block_s=1000.0), name="torn"), Session.command
+
+    def told(self, *words, **values):
+        answer = command(self, *words, **values)
+        monkeypatch.setattr(Session, "frame", broken)  # from the first turn on
+        return answer
+
+    def broken(self):
+        raise OSError("the folder was taken away")
+
+    monkeypatch.setattr(Session, "command", told)
+    experiment.start()
+    ended(experiment)
+    experiment.stop()
+    monkeypatch.undo()
+    assert experiment.ended == "OSError: the folder was taken away"
+    assert session.frame().markets["params"]["half_spread_ticks"][0] == 0.5
 
 
 def test_what_no_command_can_set_is_refused_before_it_begins(session):

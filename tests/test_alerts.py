@@ -140,6 +140,17 @@ def test_an_error_that_the_engine_said_is_told_once(story):
     assert look(frame_of(story, messages=said), rules=rules) == {}
 
 
+def test_an_error_is_told_though_an_earlier_message_bears_its_time_or_a_later_one(story):
+    # A refused command is said at the clock's time; what the gateway says after it bears the desk's, which stands still without rows.
+    rules, old = Rules(SECTION), {"ts_ns": 9, "level": "warn", "text": "refused set"}
+    look(frame_of(story, messages=[old]), rules=rules)
+    said = [{"ts_ns": at, "level": "error", "text": f"the venue said no at {at}"} for at in (9, 7)]
+    assert len(look(frame_of(story, messages=[old, *said]), rules=rules)) == 2
+    # The list keeps the last ones: the first go as new ones come.
+    more = {"ts_ns": 7, "level": "error", "text": "and again"}
+    assert [one.text for one in look(frame_of(story, messages=[*said, more]), rules=rules).values()] == ["and again"]
+
+
 def test_fills_are_told_where_they_are_asked_for():
     made = Story()
     made.book()

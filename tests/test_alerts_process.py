@@ -14,6 +14,12 @@ from drill import BTC, LIMITS, start, wait_dead
 
 import hftlab as hl
 from hftlab import cli
+from hftlab.config import load
+from hftlab.data.snapshot import SnapshotWriter
+from hftlab.engine import alerts
+from hftlab.engine.alert_rules import Condition
+from hftlab.engine.alerts import AlertFollower
+from hftlab.engine.spec import RunSpec
 
 PATH = "/T0KEN-of-the-hook"
 
@@ -152,3 +158,41 @@ def test_the_command_tries_each_channel_and_shows_no_address(hook, capsys, monke
     monkeypatch.delenv("HFTLAB_ALERT_URLS")
     assert cli.main(["alert", "test"]) == 1
     assert "HFTLAB_ALERT_URLS" in capsys.readouterr().err
+
+
+def test_a_disk_that_takes_nothing_more_keeps_no_alert_from_its_channel(tmp_path):
+    # What a full disk does to the file of alerts, a folder of its name does: OSError.
+    class Sink:
+        name = "sink"
+
+        def __init__(self):
+            self.got = []
+
+        def put(self, message):
+            self.got.append(message)
+
+    (tmp_path / "alerts.jsonl").mkdir()
+    spec = RunSpec(hl.SynthFeed(BTC), hl.PaperVenue(BTC), (BTC,), (hl.FixedSpread(order_qty="0.01"),), (LIMITS,))
+    spec.save(tmp_path)
+    SnapshotWriter(tmp_path / "snapshot.bin", 1).close()
+    sink = Sink()
+    follower = AlertFollower(tmp_path, load(env_file=None), [sink])
+    follower.tell([Condition("disk", "health", "error", "0.00 GB are free for the journal")], time.time_ns())
+    follower.ended(live=False)
+    assert [message.text.split(".")[0] for message in sink.got] == ["0", f"the engine of {tmp_path.name} ended without a clean stop"]
+
+
+def test_the_word_of_a_watchdog_on_an_earlier_death_is_no_word_on_this_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(alerts, "_SWEEP_S", 0.3)
+    spec = RunSpec(hl.SynthFeed(BTC), hl.PaperVenue(BTC), (BTC,), (hl.FixedSpread(order_qty="0.01"),), (LIMITS,))
+    spec.save(tmp_path)
+    state, now_ns = spec.state(), time.time_ns()
+    writer = SnapshotWriter(tmp_path / "snapshot.bin", 1)
+    writer.publish(state.desk, state.markets, {}, now_ns)
+    writer.close()
+    follower = AlertFollower(tmp_path, load(env_file=None), [])
+    follower.look()
+    for at_ns, level in ((now_ns - 10**9, "error"), (now_ns + 10**9, "warn")):  # before the last frame, and after it
+        with (tmp_path / "watchdog.jsonl").open("a") as file:
+            file.write(json.dumps({"ts_ns": at_ns, "text": "swept", "cancelled": 0}) + "\n")
+        assert follower._swept()[0] == level

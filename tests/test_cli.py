@@ -4,11 +4,14 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from hftlab import cli
+from hftlab.engine import process
+from hftlab.errors import EngineUnreachable
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -71,3 +74,24 @@ def test_options_of_lab_reach_jupyterlab(monkeypatch):
     assert program == command[0] == sys.executable
     assert command[1:3] == ["-m", "jupyterlab"]
     assert command[-2:] == ["--no-browser", "--port=9999"]
+
+
+def test_engines_are_stopped_side_by_side(monkeypatch, capsys):
+    # Each ends only when the other has been told: one after the other, the first would keep the second in the market.
+    told = threading.Barrier(2)
+
+    class Slow:
+        def __init__(self, run):
+            self.run = run
+
+        def stop(self):
+            told.wait(30)
+            if self.run.name == "second":
+                raise EngineUnreachable("it did not end")
+            return "its report"
+
+    monkeypatch.setattr(process, "attach", lambda run, *, control: Slow(run))
+    assert cli.main(["stop", "first", "second"]) == 1
+    said = capsys.readouterr()
+    assert "first: its report" in said.out
+    assert "second: EngineUnreachable: it did not end" in said.err

@@ -4,16 +4,22 @@ import dataclasses
 import json
 import os
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 import yaml
 
+import hftlab as hl
 from hftlab import cli
 from hftlab.config_names import ENVIRONMENT_ONLY
+from hftlab.data.snapshot import SnapshotWriter
+from hftlab.data.state import build
 from hftlab.doctor import CHECKS, FAIL, OK, WARN, examine, this_world
 from hftlab.doctor.packages import ASSETS, asked
+
+BTC = hl.Instrument.bundled("binance:BTC/USDT")
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -170,6 +176,22 @@ def test_a_live_engine_that_died_is_to_be_looked_after_until_its_watchdog_has_sp
     assert findings(well)["run real"].level == FAIL
     (path / "watchdog.jsonl").write_text('{"text": "swept", "cancelled": 2}\n')
     assert findings(well)["run real"].level == WARN
+
+
+def test_the_word_of_a_watchdog_on_an_earlier_death_is_no_word_on_this_one(well):
+    path = made_run(well, "again", mode="live", files=["lock"])
+    now_ns = time.time_ns()
+    spec = yaml.safe_load((path / "spec.yaml").read_text()) | {"instruments": [BTC.to_dict()]}
+    (path / "spec.yaml").write_text(yaml.safe_dump(spec))
+    state = build((BTC,), (hl.FixedSpread(order_qty="0.01"),), (hl.Limits(position_qty_max="0.05"),))
+    writer = SnapshotWriter(path / "snapshot.bin", 1)
+    writer.publish(state.desk, state.markets, {}, now_ns)
+    writer.close()
+    (path / "watchdog.jsonl").write_text(json.dumps({"ts_ns": now_ns - 10**9, "text": "swept", "cancelled": 2}) + "\n")
+    assert findings(well)["run again"].level == FAIL
+    with (path / "watchdog.jsonl").open("a") as file:
+        file.write(json.dumps({"ts_ns": now_ns + 10**9, "text": "swept", "cancelled": 1}) + "\n")
+    assert findings(well)["run again"].level == WARN
 
 
 # --- the clock of another ---

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from hftlab.engine.door import gate, tokens
+from hftlab.engine.door import app, gate, tokens
 from hftlab.engine.door.app import make_app
 from hftlab.engine.door.tokens import LIFE_S, Scope
 from hftlab.engine.inbox import WAITING_MAX, Command, Inbox
@@ -130,6 +130,31 @@ def test_a_websocket_needs_a_token_too(desk):
         with pytest.raises(InvalidStatus) as refused:
             connect(url, additional_headers=headers, proxy=None)
         assert refused.value.response.status_code in {401, 403, 429}
+
+
+def test_a_disk_without_room_for_new_tokens_leaves_the_old_ones_good(own, monkeypatch):
+    tried = []
+
+    def full(path, text):
+        tried.append(path)
+        raise OSError(28, "no space left on device")
+
+    first = own.headers()
+    monkeypatch.setattr(app, "HOUSEKEEPING_S", 0.05)
+    monkeypatch.setattr(tokens, "_write", full)
+    own.later_ns = int(LIFE_S * 0.6e9)  # it is time for new ones
+    for _ in range(5):  # more often than old pairs are remembered
+        with pytest.raises(OSError, match="no space left"):
+            own.tokens.renew()
+    with pytest.raises(OSError, match="no space left"):
+        own.tokens.rotate()
+    before = len(tried)
+    until(lambda: len(tried) >= before + 3)  # the door tries by itself, and goes on trying
+    with own.client() as client:
+        assert client.get("/risk", headers=first).status_code == 200
+        monkeypatch.undo()
+        until(lambda: own.headers() != first)
+        assert client.post("/trading/halt", headers=own.headers(), json={}).status_code == 200
 
 
 def test_tokens_end_are_renewed_before_and_rotate_at_once(own):

@@ -1,8 +1,10 @@
 """What watches through the door: health that means it, metrics, the stream, the page, the trail as a table."""
 
 import json
+import os
 import re
 import socket
+import threading
 import time
 from dataclasses import replace
 
@@ -307,6 +309,34 @@ def test_the_end_of_a_trail_is_read_without_the_rest(tmp_path):
         file.write(b'{"ts_ns": 12')  # a power cut
     assert read_calls(tmp_path) == whole
     assert read_calls(tmp_path / "none") == []
+
+
+def test_a_torn_line_takes_no_other_with_it(tmp_path, monkeypatch):
+    # A power cut in the middle of a line, an engine that starts again; then a disk that is full in the middle of one, and has room again.
+    from hftlab.engine import audit
+
+    (tmp_path / "audit.jsonl").write_bytes(b'{"ts_ns": 12')
+    log, written = audit.AuditLog(tmp_path), threading.Event()
+    log.add({"call": "halt"}, written.set)
+    assert written.wait(30)
+    write, room = os.write, [20]
+
+    def half(fd, data):
+        if not room:
+            raise OSError(28, "no space left on device")
+        return write(fd, data[: room.pop()])
+
+    monkeypatch.setattr(audit.os, "write", half)
+    written.clear()
+    log.add({"call": "lost"}, written.set)
+    assert written.wait(30)
+    assert "no space left" in log.trouble
+    monkeypatch.undo()
+    log.add({"call": "resume"})
+    log.close()
+    assert [one["call"] for one in audit.read_calls(tmp_path)] == ["halt", "resume"]
+    assert [one["call"] for one in audit.read_calls(tmp_path, 1)] == ["resume"]
+    assert audit.read_calls(tmp_path, 0) == []
 
 
 # --- the page ----------------------------------------------------------------------------------------------------------------

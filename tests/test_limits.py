@@ -123,6 +123,21 @@ def test_a_limit_is_loosened_up_to_what_it_was_at_the_start_and_no_further():
         change(desk, vpin_bucket_qty=1)
 
 
+def test_a_market_that_is_paid_in_full_gets_no_margin_while_it_runs():
+    # A margin of 1 % would let a hundred times as much be bought with the same capital.
+    desk = state(limits())
+    for margin_frac in (1e-9, 0.01, 0.5, 1.0):
+        with pytest.raises(CommandRefused, match=r"margin_frac was .* looser than the hard cap 0"):
+            change(desk, margin_frac=margin_frac)
+    change(desk, margin_frac=1.5)
+    desk = state(limits(margin_frac=0.5))
+    apply(desk, change(desk, margin_frac=0))  # paid in full is stricter
+    apply(desk, change(desk, margin_frac=0.5))
+    with pytest.raises(CommandRefused, match=r"looser than the hard cap 0\.5"):
+        change(desk, margin_frac=0.4)
+    change(state(limits(hard={"margin_frac": 0.1})), margin_frac=0.1)  # a person allowed it beforehand
+
+
 def test_a_hard_cap_is_what_a_person_allowed_beforehand():
     desk = state(limits(loss_quote_max=100, hard={"loss_quote_max": 300, "requests_reserved": 0}))
     change(desk, loss_quote_max=300)

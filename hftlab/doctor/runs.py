@@ -8,6 +8,7 @@ from hftlab.data.run_files import CLEAN, FILE, read_values
 from hftlab.doctor.finding import OK, WARN, Finding
 from hftlab.doctor.world import World
 from hftlab.engine.jsonl import last_objects
+from hftlab.engine.view import View
 from hftlab.errors import DataError
 
 
@@ -43,7 +44,8 @@ def _left(path: Path) -> Iterator[Finding]:
         )
         return
     live = values["venue"].get("mode") == "live"
-    swept = any(line.get("text") == "swept" for line in last_objects(path / "watchdog.jsonl", 5))
+    seen_ns = _seen_ns(path)  # a sweep of before that was of an earlier death
+    swept = any(line.get("text") == "swept" and line.get("ts_ns", 0) >= seen_ns for line in last_objects(path / "watchdog.jsonl", 5))
     if live and not swept:
         yield Finding(
             name,
@@ -62,6 +64,14 @@ def _left(path: Path) -> Iterator[Finding]:
         "a clean stop",
         f"hl.resume({path.name!r}) goes on with it; or remove it",
     )
+
+
+def _seen_ns(path: Path) -> int:
+    """Return when the engine published its last frame, 0 where there is none to read."""
+    try:
+        return View(path).frame().published_ns
+    except (DataError, OSError):
+        return 0
 
 
 def _control_pid(path: Path) -> int:

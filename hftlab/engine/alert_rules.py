@@ -1,6 +1,6 @@
 """What in a published frame is worth an alert: rules from frames to conditions. They read no clock and no file."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ class Rules:
         self._looked: set[str] = set()
         self._marked: set[str] = set()
         self._fills: list[int] = []
-        self._said_ns = 0
+        self._said: list[dict[str, Any]] = []
 
     def look(self, frame: Frame, wall_ns: int) -> list[Condition]:
         """Return what is so in this frame, looked at at `wall_ns` (UTC), of the kinds that are asked for."""
@@ -142,8 +142,9 @@ class Rules:
         offset_ms = frame.engine.get("clock_offset_ms")
         if offset_ms is not None and abs(offset_ms) > section.clock_offset_ms_max:
             yield Condition("clock", "health", WARN, f"this machine's clock is {offset_ms:+,.0f} ms off the venue's")
-        for message in _since(frame.engine.get("messages", ()), self._said_ns):
-            self._said_ns = max(self._said_ns, int(message["ts_ns"]))
+        said = list(frame.engine.get("messages", ()))
+        new, self._said = _new(self._said, said), said
+        for message in new:
             if message["level"] == "error" and not str(message["text"]).startswith("desk is "):  # that is the rule of states
                 yield Condition(f"said {message['text']}", "health", ERROR, str(message["text"]), event=True)
 
@@ -160,5 +161,7 @@ def _note(stream: dict[str, Any]) -> str:
     return f": {stream['note']}" if stream.get("note") else ""
 
 
-def _since(messages: Iterable[dict[str, Any]], ts_ns: int) -> list[dict[str, Any]]:
-    return [one for one in messages if int(one["ts_ns"]) > ts_ns]
+def _new(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what was added to a list that loses its first as it grows. By place: two messages may bear one time, or a later one an earlier."""
+    kept = next(k for k in range(min(len(before), len(now)), -1, -1) if before[len(before) - k :] == now[:k])
+    return now[kept:]

@@ -34,6 +34,8 @@ _DRAIN_S = 30.0
 _SWEEP_S = 200.0  # as long as a watchdog tries
 _NICE = 10
 
+log = logging.getLogger("hftlab.alerts")
+
 
 class AlertFollower:
     """Follows one run: frames in, alerts out."""
@@ -44,6 +46,7 @@ class AlertFollower:
         self._channels = channels
         self._rules, self._book = Rules(settings.alerts), Book(settings.alerts)
         self._reader = SnapshotReader(directory / "snapshot.bin", read_instruments(directory))
+        self._seen_ns = wall_now_ns() - int(60e9)  # when the engine published last: what was swept since is swept
         self._disk_looked = float("-inf")
         self._disk: list[Condition] = []
 
@@ -51,7 +54,9 @@ class AlertFollower:
         """Look once, and tell what is to be told."""
         now_ns = wall_now_ns()
         try:
-            found = self._rules.look(self._reader.frame(), now_ns)
+            frame = self._reader.frame()
+            self._seen_ns = max(self._seen_ns, frame.published_ns)
+            found = self._rules.look(frame, now_ns)
         except DataError as error:
             found = [Condition("frame", "health", "error", f"what the engine publishes cannot be read: {error}")]
         self.tell([*found, *self._troubles(), *self._disk_space()], now_ns)
@@ -76,8 +81,14 @@ class AlertFollower:
         return self._disk
 
     def _write(self, alert: Alert) -> None:
-        with (self.directory / FILE).open("a", encoding="utf-8") as file:
-            file.write(scrub(json.dumps(alert.to_dict())) + "\n")
+        """Write an alert down. A disk that takes nothing more, which may be what it tells of, must not keep it from the channels."""
+        try:
+            with (self.directory / FILE).open("a", encoding="utf-8") as file:
+                file.write(scrub(json.dumps(alert.to_dict())) + "\n")
+        except FileNotFoundError:
+            raise  # the run was deleted
+        except OSError as error:
+            log.warning("an alert could not be written down (%s): %s", error, alert.text)
 
     def _send(self, alert: Alert) -> None:
         title = f"hftlab {self.directory.name}: {'over' if alert.resolved else alert.level} ({alert.kind})"
@@ -101,11 +112,11 @@ class AlertFollower:
         self._send(alert)
 
     def _swept(self) -> tuple[str, str]:
-        """Wait for the watchdog's word; return level and text."""
-        began_ns, end = wall_now_ns(), time.monotonic() + _SWEEP_S
+        """Wait for the watchdog's word on this death, not on an earlier one; return level and text."""
+        end = time.monotonic() + _SWEEP_S
         while time.monotonic() < end:
             for line in last_objects(self.directory / "watchdog.jsonl", 5):
-                if line.get("text") == "swept" and line.get("ts_ns", 0) > began_ns - 60e9:
+                if line.get("text") == "swept" and line.get("ts_ns", 0) >= self._seen_ns:
                     return "warn", f"its watchdog has withdrawn its orders ({line.get('cancelled')} rested)"
             time.sleep(LOOK_S)
         return "error", "its watchdog has not confirmed that its orders are withdrawn: look at the venue yourself"
@@ -115,7 +126,7 @@ def follow(directory: Path, settings: Settings) -> int:
     """Follow a run until its engine ends. Returns 0, or 1 when messages did not go out."""
     channels, wrong = channels_of(settings.alert_urls)
     for text in wrong:
-        logging.getLogger("hftlab.alerts").error("%s", text)
+        log.error("%s", text)
     follower = AlertFollower(directory, settings, channels)
     follower.tell([Condition(text.split(":")[0], "health", "error", text) for text in wrong], wall_now_ns())
     while not select.select([sys.stdin], [], [], LOOK_S)[0]:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hftlab.engine.jsonl import last_lines
+
 FILE = "audit.jsonl"
 FIELDS = (
     "ts_ns",
@@ -34,7 +36,6 @@ FIELDS = (
     "took_ms",
 )
 TEXT_CHARS = 600
-_TAIL_BYTES = 1024  # a line is seldom longer; more is read when it is
 _SECRET = re.compile(r"[A-Za-z0-9_\-+/=]{40,}")  # a token has 43 of these; no word and no number of ours has 40
 
 
@@ -53,7 +54,10 @@ class AuditLog:
     """Appends lines to the audit file of a run from a thread of its own: a slow disk delays the answer to a call, not the next call."""
 
     def __init__(self, directory: Path) -> None:
-        self._fd = os.open(directory / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+        self._fd = os.open(directory / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
+        size = os.fstat(self._fd).st_size
+        # The last line may be half there, by a power cut or a full disk: what came right behind it would be lost with it.
+        self._torn = size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
         self._queue: queue.SimpleQueue[tuple[bytes, Callable[[], None] | None] | None] = queue.SimpleQueue()
         self.trouble = ""  # why the last line could not be written
         self.lines = 0
@@ -84,10 +88,12 @@ class AuditLog:
                 return
 
     def _write(self, text: bytes) -> None:
+        whole = b"\n" + text if self._torn else text
+        view = memoryview(whole)
         try:
-            view = memoryview(text)
             while view:
                 view = view[os.write(self._fd, view) :]
+                self._torn = bool(view)
             os.fdatasync(self._fd)
         except OSError as error:
             self.trouble = f"{FILE} cannot be written: {error.strerror or error}"
@@ -106,7 +112,7 @@ def read_calls(directory: Path, count: int | None = None) -> list[dict[str, Any]
     path = directory / FILE
     if not path.exists():
         return []
-    lines = path.read_bytes().splitlines() if count is None else _tail(path, count)
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if count is None else last_lines(path, count)
     found = []
     for line in lines:
         try:
@@ -114,17 +120,3 @@ def read_calls(directory: Path, count: int | None = None) -> list[dict[str, Any]
         except ValueError:
             continue
     return found
-
-
-def _tail(path: Path, count: int) -> list[bytes]:
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        wanted = max(count, 1) * _TAIL_BYTES
-        while True:
-            file.seek(max(0, size - wanted))
-            lines = file.read().splitlines()
-            if wanted >= size:
-                return lines[-count:]
-            if len(lines) > count:  # the first may be torn by our seek
-                return lines[1:][-count:]
-            wanted *= 4

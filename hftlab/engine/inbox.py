@@ -49,6 +49,10 @@ class Inbox:
         command.number = next(self._count)
         (self._first if command.name in FIRST else self._waiting).put(command)
 
+    def empty(self) -> bool:
+        """Say whether no command waits."""
+        return self._first.empty() and self._waiting.empty()
+
     def full(self) -> bool:
         """Say whether a sender should come back later. A halt or a stop is always taken."""
         return self._waiting.qsize() >= WAITING_MAX

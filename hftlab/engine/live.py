@@ -5,7 +5,6 @@ nothing queues between the market and us; what must wait (an answer that comes w
 """
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -146,7 +145,7 @@ class LiveDriver(Driver):
         since_ns = self._journal_end_ns or None
         try:
             for line in lines:
-                await self._until_failure(line.start(self.state.markets, reports, since_ns))
+                await self._beside_turns(line.start(self.state.markets, reports, since_ns))
             del reports  # of days, perhaps; what the gateways need of it they have
             self._lines = lines
             for requests in self._unsent:
@@ -181,12 +180,18 @@ class LiveDriver(Driver):
             self.turn()
             await asyncio.sleep(IDLE_S)
 
-    async def _until_failure(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do one step of the start while the door is open: commands are taken meanwhile."""
+    async def _beside_turns(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do one step of the start while the door is open: commands are taken meanwhile. A failure ends it; a venue may answer never."""
         task = asyncio.create_task(work)
-        while not task.done():
-            self.turn()
-            await asyncio.wait([task], timeout=IDLE_S * 10)
+        try:
+            while not task.done():
+                self.turn()
+                if self._failure is not None:
+                    raise self._failure
+                await asyncio.wait([task], timeout=IDLE_S * 10)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         task.result()
 
     def turn(self) -> None:
@@ -228,28 +233,35 @@ class LiveDriver(Driver):
     def alarm(self, reason: str) -> None:
         """Halt for a reason that the gateway found: only a person's RESUME clears it."""
         self.say("error", reason)
-        if int(self.state.desk["state"][0]) != HALTED:
+        desk = self.state.desk[0]
+        # A halted desk may be flattening, or about to resume: a halt ends the one and overtakes the other.
+        if int(desk["state"]) != HALTED or int(desk["flattening"]) or not self.inbox.empty():
             self.inbox.put(Command("halt", 0, {}, f"gateway ({reason})"))
 
     async def _leave(self, lines: list[Line], *, clean: bool) -> None:
-        """Cancel what is ours, whatever the reason for leaving, and close the lines; one that does not answer holds up no other."""
-        left = await asyncio.gather(*(self._leave_one(line, clean=clean) for line in lines), return_exceptions=True)
+        """Cancel what is ours, whatever the reason for leaving, and close the lines. After a clean stop raises what kept one from closing."""
+        failure: Exception | None = None
+        if not clean:
+            await asyncio.gather(*(self._withdraw(line) for line in lines))
+        for line in lines:
+            try:
+                async with asyncio.timeout(CLOSE_S):
+                    await line.close(clean=clean)
+            except Exception as error:  # why: leaving goes on to the next venue; what is raised here would hide why we leave
+                self.say("error", f"{line.venue}: could not be closed in order: {type(error).__name__}: {error}")
+                failure = failure or (None if isinstance(error, TimeoutError) else error)
         if self._shadow is not None:
             self._shadow.close()
-        for error in left:
-            if error is not None:
-                raise error
+        if clean and failure is not None:
+            raise failure
 
-    async def _leave_one(self, line: Line, *, clean: bool) -> None:
+    async def _withdraw(self, line: Line) -> None:
+        """Cancel what is ours at one venue, for so long as leaving may take."""
         try:
             async with asyncio.timeout(CLOSE_S):
-                if not clean:
-                    await line.halt()
-        except Exception as error:  # why: leaving goes on to close the line; the watchdog and the venue's own switch remain
+                await line.halt()
+        except Exception as error:  # why: leaving goes on; the watchdog and the venue's own switch remain
             self.say("error", f"{line.venue}: could not confirm that nothing rests: {type(error).__name__}: {error}")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_S):
-                await line.close(clean=clean)
 
     def publish(self, wall_ns: int) -> None:
         """Publish, and keep what a restart needs beside the journal."""

@@ -1,5 +1,6 @@
 """Launching engines and attaching to them. An engine outlives the notebook kernel that started it."""
 
+import fcntl
 import itertools
 import json
 import os
@@ -139,8 +140,32 @@ def _make(directory: Path, *, replace: bool) -> None:
             )
         if not (directory / "spec.yaml").exists():
             raise InputError(f"{directory} is no run directory; it is not deleted. Choose another run=….")
+        if _withdrawing(directory):
+            raise RunInUse(
+                f"the engine of {directory} died, and its watchdog still withdraws its orders by what the run says; see its watchdog.jsonl. "
+                "Try again when it is done, or choose another run=…."
+            )
         shutil.rmtree(directory)
     directory.mkdir(parents=True)
+
+
+def _withdrawing(directory: Path) -> bool:
+    """Say whether a watchdog holds the lock, shared, as it does until it has withdrawn a dead engine's orders; viewers do for a moment."""
+    path = directory / "lock"
+    if not path.exists():
+        return False
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        for _ in range(10):
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.02)
+            else:
+                return False
+        return True
+    finally:
+        os.close(fd)
 
 
 def _launch(directory: Path) -> Session:

@@ -153,7 +153,7 @@ class Driver:
         wall_ns = wall_now_ns()
         now_ns = self.clock.now_ns(wall_ns)
         parts = [self._source.advance(now_ns)]
-        if now_ns >= self._next_timer_ns:
+        if _due(now_ns, self._next_timer_ns, self._timer_ns):
             parts.append(_timer(max(now_ns, int(self.state.desk["now_ns"][0]))))
             self._next_timer_ns = (now_ns // self._timer_ns + 1) * self._timer_ns
         rows = np.concatenate(parts) if len(parts) > 1 else parts[0]
@@ -170,7 +170,7 @@ class Driver:
         self.figures.turn(wall_ns, gap_ns, len(rows))
         if self._stopping and self._nothing_rests():
             self._ended = True
-        if wall_ns >= self._next_publish_ns:
+        if _due(wall_ns, self._next_publish_ns, self._publish_ns):
             self._next_publish_ns = wall_ns + self._publish_ns
             self.publish(wall_ns)
 
@@ -245,6 +245,11 @@ class Driver:
         """Publish a last frame that says why the engine ends."""
         self.figures.say(int(self.state.desk["now_ns"][0]), text, "error")
         self._snapshot.publish(self.state.desk, self.state.markets, self.figures.to_dict(), wall_now_ns())
+
+
+def _due(now_ns: int, next_ns: int, every_ns: int) -> bool:
+    """Say whether something that comes every so often is due; also when the clock was set back, or it would wait for that long."""
+    return now_ns >= next_ns or now_ns < next_ns - every_ns
 
 
 def _requests_in(written: np.ndarray) -> np.ndarray:

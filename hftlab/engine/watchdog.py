@@ -21,7 +21,7 @@ from hftlab.engine.clock import age_ms, wall_now_ns
 from hftlab.engine.lines import sweep_run
 from hftlab.engine.spec import CLEAN
 from hftlab.engine.view import View
-from hftlab.errors import DataError, HftlabError
+from hftlab.errors import DataError
 from hftlab.secret import scrub
 
 SILENT_S = 10.0  # an engine publishes twenty times a second
@@ -35,6 +35,7 @@ class Watch:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._dead = threading.Event()
+        self._began_ns = wall_now_ns()
         self._swept_silent = False
 
     def run(self) -> int:
@@ -58,8 +59,9 @@ class Watch:
         self._dead.set()
 
     def _silent_s(self) -> float:
-        with contextlib.suppress(DataError):
-            return age_ms(int(View(self.directory).frame().published_ns)) / 1000
+        with contextlib.suppress(DataError, OSError):
+            # The last frame may be of the engine before: this one is silent since we watch it, not since that one died.
+            return age_ms(max(int(View(self.directory).frame().published_ns), self._began_ns)) / 1000
         return 0.0
 
     def sweep(self) -> bool:
@@ -67,7 +69,7 @@ class Watch:
         for attempt in range(TRIES):
             try:
                 found = asyncio.run(sweep_run(self.directory))
-            except (HftlabError, OSError, TimeoutError) as error:
+            except Exception as error:  # why: whatever it was, the orders may rest, and nobody else is left to try again
                 self.report(f"not reached (try {attempt + 1}): {type(error).__name__}: {error}")
                 time.sleep(RETRY_S)
                 continue
@@ -76,9 +78,14 @@ class Watch:
         return False
 
     def report(self, text: str, **values: Any) -> None:
-        """Add a line to watchdog.jsonl."""
-        with (self.directory / "watchdog.jsonl").open("a") as file:
-            file.write(json.dumps({"ts_ns": wall_now_ns(), "text": scrub(text), "pid": os.getpid(), **values}) + "\n")
+        """Add a line to watchdog.jsonl. Never raises: a disk that is full, which may be why the engine ended, must not keep it from its work."""
+        line = json.dumps({"ts_ns": wall_now_ns(), "text": scrub(text), "pid": os.getpid(), **values})
+        try:
+            with (self.directory / "watchdog.jsonl").open("a") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            with contextlib.suppress(OSError):  # stderr is a file on the same disk
+                print(f"{line} (not written down: {error})", file=sys.stderr, flush=True)
 
 
 def main() -> int:

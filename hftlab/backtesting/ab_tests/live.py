@@ -107,13 +107,21 @@ class LiveAB:
         return f"<LiveAB {self.name} on {self.session.name}: A {self.values[0]}, B {self.values[1]}, {state}>"
 
     def _run(self) -> None:
-        while self.step() and not self._stop.wait(STEP_S):
-            pass
+        try:
+            while self.step() and not self._stop.wait(STEP_S):
+                pass
+        except Exception as error:  # why: a thread that died in silence would leave arm B in force, and say that it still runs
+            with self._turning:
+                self._end(f"{type(error).__name__}: {error}")
 
     def _turn(self, block: int) -> None:
         arm, plan = int(self._arms[block]), self.schedule
         why = f"A/B {self.name}: block {block + 1} of {len(self._arms)}, arm {'AB'[arm]}, {plan.block_s:g} s, washout {plan.washout_s:g} s"
-        self.session.command("set", self.market, why=why, **self.values[arm])
+        try:
+            self.session.command("set", self.market, why=why, **self.values[arm])
+        except EngineUnreachable:
+            self._block = block  # it may have been done all the same: then arm A is to be given back
+            raise
         self._block = block
 
     def _end(self, why: str) -> bool:

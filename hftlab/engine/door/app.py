@@ -79,7 +79,10 @@ def make_app(board: Board, calls: Calls, tokens: Tokens, clock_s: Callable[[], f
 async def _renew(tokens: Tokens) -> None:
     while True:
         await asyncio.sleep(HOUSEKEEPING_S)
-        tokens.renew()
+        try:
+            tokens.renew()
+        except OSError as error:  # a full disk, say: an end of this task would be the end of all tokens, and of the halt with them
+            log.warning("the tokens of the door could not be renewed; trying on: %s", error)
 
 
 def _tell_errors(app: FastAPI, calls: Calls) -> None:

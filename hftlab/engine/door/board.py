@@ -1,6 +1,7 @@
 """Where the door reads: the published frames of its own engine, as any viewer reads them. Nothing of the running records."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 from hftlab.data.frame import Frame
@@ -13,6 +14,7 @@ from hftlab.engine.door.health import health
 from hftlab.engine.metrics import Rates, text_of
 from hftlab.engine.spec import read_instruments, read_values
 from hftlab.engine.view import slider
+from hftlab.errors import DataError
 from hftlab.params import QUOTERS
 
 OVERVIEW_FILLS = 20
@@ -35,7 +37,8 @@ class Board:
     async def follow(self) -> None:
         """Look at a frame each second, for the rates."""
         while True:
-            self.rates.see(self.frame())
+            with contextlib.suppress(DataError):  # what cannot be read now is read in a second
+                self.rates.see(self.frame())
             await asyncio.sleep(RATES_S)
 
     def frame(self) -> Frame:

@@ -64,26 +64,26 @@ class Tokens:
         self.rotate()
 
     def renew(self) -> None:
-        """Make a new pair if half the life of the newest is over; the old pair stays good until its end."""
+        """Make a new pair if half the life of the newest is over; the old pair stays good until its end. Raises OSError, to be tried again."""
         if self._clock_ns() >= self._renew_ns:
-            self._make()
+            self._make(self._known)
 
     def rotate(self) -> int:
         """End every token now and make a new pair; return when that will end (ns). Nobody is told the tokens: they are in the files.
 
         So whoever has stolen a token cannot trade it for the next one.
         """
-        self._known.clear()
-        return self._make()
+        return self._make([])
 
-    def _make(self) -> int:
+    def _make(self, beside: list[Token]) -> int:
+        """Make a new pair, good beside those given. Raises OSError where it cannot be written: then all is as it was before."""
         now_ns = self._clock_ns()
         end_ns = now_ns + self._life_ns
         made = {scope: SecretStr(secrets.token_urlsafe(32)) for scope in Scope}
         remember(made.values())  # whatever is logged passes by there
-        self._known = [one for one in self._known if one.end_ns > now_ns][-2 * len(Scope) :]
+        before = self._known
+        self._known = [one for one in beside if one.end_ns > now_ns][-2 * len(Scope) :]
         self._known += [Token(scope, digest_of(text.get_secret_value()), end_ns) for scope, text in made.items()]
-        self._renew_ns = now_ns + self._life_ns // 2
         read = made[Scope.READ].get_secret_value()
         control = {
             "url": self._url,
@@ -92,8 +92,13 @@ class Tokens:
             "end_ns": end_ns,
             "pid": os.getpid(),
         }
-        _write(self._directory / READ_FILE, read + "\n")
-        _write(self._directory / CONTROL_FILE, json.dumps(control))  # last: whoever finds it may begin
+        try:
+            _write(self._directory / READ_FILE, read + "\n")
+            _write(self._directory / CONTROL_FILE, json.dumps(control))  # last: whoever finds it may begin
+        except OSError:
+            self._known = before  # nobody can read the new ones: with them alone nobody could halt
+            raise
+        self._renew_ns = now_ns + self._life_ns // 2
         return end_ns
 
     def find(self, given: str) -> Token | None:
