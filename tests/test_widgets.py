@@ -280,6 +280,12 @@ def test_what_is_not_well_has_its_colour(changes, name, says, css):
     assert shown(**changes)[name] == (says, css)
 
 
+def test_a_small_fee_of_a_dear_coin_is_not_nothing():
+    small = {"fees": {"BNB": "0.00001234", "USDT": "0"}}
+    assert shown(**small)["fees paid"][0] == "0.0000123 BNB, 0 USDT"
+    assert "paid: 0.0000123" in venue._all_of({"paid": 0.00001234})
+
+
 def test_a_gateway_that_is_still_signing_in_says_so():
     assert venue.gateway_lines({"venue": "binance"}, 0) == [("orders", "signing in and comparing with the venue", "warn")]
 

@@ -131,7 +131,7 @@ class PositionCurve(Curve):
     fill = "inside"
 
     def points(self, frame: Frame, rows: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return the position in base units."""
+        """Return the position in units of quantity: base currency or contracts."""
         return rows["ts_ns"] / 1e6, rows["position_lots"] * float(frame.instruments[self.market].lot_size)
 
     def now(self, frame: Frame) -> float:
@@ -172,7 +172,7 @@ class PnlCurve(Curve):
     css = "hft-curve-ink"
 
     def points(self, frame: Frame, rows: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return the P&L in quote currency; samples before the first fair price have none."""
+        """Return the P&L in settlement currency; samples before the first fair price have none."""
         known = np.isfinite(rows["pnl_quote"]) & (rows["ts_ns"] != NO_PRICE)
         return rows["ts_ns"][known] / 1e6, rows["pnl_quote"][known]
 
