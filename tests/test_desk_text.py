@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 from fake_desk import Clock, FakeView
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hftlab.data.frame import Gauge, OrderRow
 from hftlab.instrument import Instrument
 from hftlab.types import FILLS
 from hftlab.widgets import blotter, ladder, performance, risk, scrubber_pack, strip
+from hftlab.widgets.curves import PnlCurve
 from hftlab.widgets.text import amount, money, number, places, table
 
 sizes = st.floats(1e-6, 1e9)
@@ -94,6 +96,16 @@ def test_what_is_counted_since_the_start_is_not_mixed_with_what_is_remembered():
     fills = blotter.Fills()
     fills.render(frame)
     assert f"{FILLS + 1} · of the last {FILLS}: maker" in fills._head.value
+
+
+@given(sizes, st.booleans())
+def test_a_curve_of_money_fills_its_axis_however_small_its_market(size, loss):
+    curve = np.array([0.0, -size if loss else size])
+    for panel in (PnlCurve(), performance.Equity(None)):
+        low, high = panel.bounds(None, curve)
+        assert low < curve.min() <= curve.max() < high
+        assert np.ptp(curve) > 0.25 * (high - low)
+        panel.close()
 
 
 def test_the_pnl_beside_a_position_in_the_replay_is_that_of_its_market():

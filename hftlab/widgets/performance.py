@@ -9,7 +9,7 @@ from hftlab.analytics.stats.equity import MOVES_MIN, drawdown, rolling_sharpe, s
 from hftlab.data.frame import Frame
 from hftlab.types import FILLS
 from hftlab.widgets.blotter import MARKOUT_S, markouts
-from hftlab.widgets.curves import AXIS_PX, Plot, thin
+from hftlab.widgets.curves import AXIS_PX, Plot, extent, thin
 from hftlab.widgets.history import History
 from hftlab.widgets.panel import HtmlPanel
 from hftlab.widgets.text import DASH, clock, money, number, places, table
@@ -50,7 +50,7 @@ class Long(Plot):
     def bounds(self, frame: Frame, y: Floats) -> tuple[float, float]:
         """Return a range on a coarse grid that holds zero, so that the axis rests while the curve moves."""
         low, high = min(0.0, float(y.min())), max(0.0, float(y.max()))
-        step = 10.0 ** np.floor(np.log10(max(high - low, 0.01))) / 2
+        step = 10.0 ** np.floor(np.log10(extent(low, high))) / 2
         return float(np.floor(low / step) * step - 0.1 * step), float(max(np.ceil(high / step), 1) * step + 0.1 * step)
 
 
