@@ -270,7 +270,7 @@ def test_a_view_has_no_switch_and_no_message_can_throw_one(view, board):
     desk.board.feed(view.frame(), 0.0)
     panel.page._hear(None, {"k": "switch", "name": "deactivate", "market": 0}, [])
     assert panel.session is None
-    assert panel.said == ""
+    assert panel.told[0] == ""
 
 
 def test_a_strategy_is_switched_off_for_its_market_only(clock, board):
@@ -281,9 +281,9 @@ def test_a_strategy_is_switched_off_for_its_market_only(clock, board):
     for name, where in (("stop", 1), ("deactivate", 2), ("deactivate", -1), ("deactivate", "1"), ("deactivate", True), (["x"], 1)):
         panel.page._hear(None, {"k": "switch", "name": name, "market": where}, [])
     panel.page._hear(None, {"k": "switch", "name": "deactivate", "market": 1}, [])
-    assert until(lambda: panel.said)
+    assert until(lambda: panel.told[0])
     assert session.calls == [("deactivate", 1)]
-    assert panel.said == "deactivate market 1: acknowledged"
+    assert panel.told[0] == "deactivate market 1: acknowledged"
     frame = session.frame()
     assert [strategies.quote_state(frame, i) for i in (0, 1)] == [("quoting", "ok"), ("deactivated", "warn")]
 

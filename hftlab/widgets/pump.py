@@ -129,7 +129,10 @@ class Pump:
             if isinstance(frame, str):
                 board.trouble(frame, now_s)
             else:
-                board.feed(frame, now_s)
+                try:
+                    board.feed(frame, now_s)
+                except Exception as error:  # why: the one thread of all dashboards must outlive a failure of one, and the screen say which
+                    board.trouble(f"{type(error).__name__}: {error} Trying again.", now_s)
         return len(watched)
 
     def _run(self, stop: threading.Event) -> None:

@@ -7,6 +7,7 @@ from html import escape
 
 DASH = "–"
 DECIMALS_MAX = 8  # of an amount of money: a contract that is settled in bitcoin counts in such parts of it
+MESSAGE_LEVELS = {"warn": "warn", "warning": "warn", "error": "bad", "critical": "bad", "alarm": "bad"}
 STATE_LEVELS = {"ACTIVE": "ok", "WIDEN": "warn", "PAUSED": "warn", "REDUCING": "warn", "HALTED": "bad", "STOPPED": "bad"}
 
 
