@@ -65,6 +65,7 @@ def test_the_quoter_of_the_document_runs():
         ("stale_ns_max", "ns"),
         ("maker_centibps", "bps/100"),
         ("horizon_s", "s"),
+        ("pnl_quote", "settlement currency"),
         ("trades", ""),
     ],
 )

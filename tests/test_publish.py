@@ -2,7 +2,9 @@
 
 import json
 import math
+import socket
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from hftlab.publish import gate, users
 from hftlab.publish.confine import PUBLISHED, Cage, places
 from hftlab.publish.launch import Publisher, Serving, viewer_environment
 from hftlab.publish.users import choose
-from hftlab.widgets.gallery import figure, grid, ranked, ranking, varying
+from hftlab.widgets.gallery import comparison, figure, grid, ranked, ranking, varying
 
 HEADER = {"msg_id": "1", "session": "2", "username": "", "date": "", "version": "5.3"}
 
@@ -170,6 +172,19 @@ def test_nothing_is_served_that_has_published_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_port_that_is_taken_leaves_no_folder_behind(tmp_path, monkeypatch):
+    (tmp_path / "snapshot.bin").touch()
+    folders = tmp_path / "t"
+    folders.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folders))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(InputError, match="in use"):
+            Publisher(Serving(run=tmp_path, pages=tmp_path, gallery=tmp_path, port=taken.getsockname()[1]))
+    assert not list(folders.iterdir())
+
+
 # --- the gallery ---
 @pytest.fixture(scope="module")
 def report():
@@ -233,6 +248,20 @@ def test_a_search_over_two_parameters_is_a_map():
     assert text.count("<td") == 4
     assert "x down, y across" in text
     assert grid(entries, "pnl_quote", {"one": [1, 2]}) == ""
+
+
+def test_money_in_the_gallery_has_the_currency_of_its_own_run():
+    x = np.array([0.0, 1.0])
+    entries = [
+        replace(made(name, pnl), settle=settle, seconds=x, pnl_quote=x) for name, pnl, settle in (("a", 2.5, "USDT"), ("b", 0.00031, "BTC"))
+    ]
+    rows = ranking(entries, "pnl_quote", [])
+    assert ">2.50 USDT<" in rows
+    assert ">0.000310 BTC<" in rows
+    both = comparison(*entries)
+    assert ">0.000310 BTC<" in both
+    assert "P&amp;L after fees (USDT)" in both
+    assert "in another currency, not drawn: b" in both
 
 
 def test_names_from_files_are_no_html():

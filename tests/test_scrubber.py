@@ -11,8 +11,10 @@ import hftlab as hl
 from hftlab.backtesting.travels import open as travel_open
 from hftlab.errors import InputError
 from hftlab.types import DESK_STATE_NAMES
+from hftlab.widgets.page import STATIC
 from hftlab.widgets.scrubber import Scrubber
 from hftlab.widgets.scrubber_pack import HEAD
+from hftlab.widgets.text import money
 
 DEADLINE_S = 60.0
 EVENT, NS, STATE, POSITION, PNL, FILLS = range(6)
@@ -194,6 +196,16 @@ class Page:
                 "() => +document.querySelector('.hft-scrub-top').textContent.match(/event ([\\d,]+)/)[1].replaceAll(',', '')"
             )
         )
+
+
+@pytest.mark.browser
+def test_a_page_and_the_kernel_write_money_alike(browser):
+    amounts = [0.0, -0.0, 0.0014, -0.0014, 3.2e-7, -1e-12, 1.0, -61_803.4, 1e9, 0.5]
+    view = browser.new_page()
+    code = (STATIC / "common.js").read_text()
+    assert view.evaluate(f"(all) => {{ {code}; return all.map(money); }}", amounts) == [money(one) for one in amounts]
+    assert view.evaluate(f"() => {{ {code}; return money(NaN); }}") == money(float("nan"))
+    view.close()
 
 
 @pytest.mark.browser

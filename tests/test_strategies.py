@@ -1,6 +1,7 @@
 """Python strategies: what the z-score wishes, and that the targets of a backtest are the ones it wished."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,6 +36,14 @@ def test_z_by_hand_and_the_wishes_that_follow():
     assert float(strategy.on_timer(low)[0]) == 0.3
     assert float(strategy.on_timer(with_closes(98, 102, 98, 102, 100))[0]) == 0
     assert np.isnan(strategy.z(with_closes(7, 7, 7, 7, 7)))
+
+
+def test_a_strategy_that_is_started_anew_ends_the_position_that_it_wished_before():
+    calm = with_closes(98, 102, 98, 102, 100)
+    assert ZScoreReversion(qty="0.3", lookback=5).on_timer(calm) is None
+    short = replace(calm, markets=calm.markets.copy())
+    short.markets["has_target"], short.markets["target_lots"] = 1, -3
+    assert float(ZScoreReversion(qty="0.3", lookback=5).on_timer(short)[0]) == 0
 
 
 class Watched(ZScoreReversion):

@@ -1,6 +1,7 @@
 """A quoter of the user's own: carried as text, and the same decisions as the built-in one that it copies."""
 
 import math
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from tapes import A, moves_and_prints
 
 import hftlab as hl
 from hftlab.errors import InputError, UserCodeError
+from hftlab.kernels import book
+from hftlab.usercode.functions import key_of
 from hftlab.usercode.travel import capture, restore
 
 HALF_TICKS = 2.0
@@ -89,6 +92,73 @@ def test_a_function_travels_with_njit_or_without_it_but_not_without_source():
     exec("def made(desk, market, params, quote):\n    quote.bid_lots = 1\n", scope)
     with pytest.raises(UserCodeError, match="cannot be read"):
         capture(njit(scope["made"]))
+
+
+def one_scope(decide_k, helper_k):
+    """Return a decide and its helper that both call something of their own `k`."""
+
+    def own(k):
+        def size():
+            return k
+
+        return size
+
+    def outer(k, size):
+        def decide(desk, market, params, quote):
+            quote.bid_lots = k + size()
+
+        return decide
+
+    return outer(decide_k, own(helper_k))
+
+
+def test_a_name_that_stands_for_two_numbers_does_not_travel_as_one_of_them():
+    assert capture(one_scope(2, 2))["constants"] == {"k": 2}
+    for other in (3, 2.0, math):
+        with pytest.raises(UserCodeError, match="'k' stands for"):
+            capture(one_scope(2, other))
+
+
+def test_a_name_of_one_function_for_another_does_not_travel():
+    def lean(x):
+        return x
+
+    def twice(x):
+        return 2 * x
+
+    def outer(lean, other):
+        def decide(desk, market, params, quote):
+            quote.bid_lots = lean(1) + other(1)
+
+        return decide
+
+    with pytest.raises(UserCodeError, match="'lean' stands for 'twice'"):
+        capture(outer(twice, lean))
+    assert capture(outer(twice, twice))["aliases"] == {"lean": "twice", "other": "twice"}
+
+
+def kept(uses):
+    """Return the key under which a decide that uses something is kept compiled."""
+
+    def decide(desk, market, params, quote):
+        quote.bid_lots = uses
+
+    return key_of(decide)
+
+
+def test_what_is_kept_compiled_is_not_taken_for_another_with_the_same_source():
+    def helper(default):
+        def size(lots=default):
+            return lots
+
+        return size
+
+    assert kept(helper(1)) == kept(helper(1))
+    assert kept(helper(1)) != kept(helper(2))
+    assert kept(book.lots_at) != kept(book.next_level)
+    assert kept(math) != kept(np)
+    settings = ModuleType("settings")  # a user's module: edited and loaded anew, it holds other numbers
+    assert kept(settings) is None
 
 
 def test_more_values_than_there_is_room_for_are_refused():

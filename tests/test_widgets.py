@@ -280,6 +280,12 @@ def test_what_is_not_well_has_its_colour(changes, name, says, css):
     assert shown(**changes)[name] == (says, css)
 
 
+def test_a_small_fee_of_a_dear_coin_is_not_nothing():
+    small = {"fees": {"BNB": "0.00001234", "USDT": "0"}}
+    assert shown(**small)["fees paid"][0] == "0.0000123 BNB, 0 USDT"
+    assert "paid: 0.0000123" in venue._all_of({"paid": 0.00001234})
+
+
 def test_a_gateway_that_is_still_signing_in_says_so():
     assert venue.gateway_lines({"venue": "binance"}, 0) == [("orders", "signing in and comparing with the venue", "warn")]
 
@@ -383,6 +389,22 @@ def test_a_run_that_cannot_be_read_is_said_on_the_screen_and_tried_again(view, b
     one.tick()
     assert said[-1]["state"] == "ACTIVE"
     assert said[-1]["problem"] == ""
+
+
+def test_a_dashboard_that_fails_outside_of_its_panels_says_so_and_the_others_are_fed(view, board):
+    first, second = board(view), board(view)
+    said, other = told(first), told(second)
+
+    def forgets(frame, now_s):
+        raise MemoryError("no room for samples")
+
+    first.board.keep = forgets
+    one = pump.Pump(clock_s=lambda: 0.0)
+    one._boards, first.board.since_s, second.board.since_s = [first.board, second.board], 0.0, 0.0
+    first.board._trouble_due_s = -1.0
+    one.tick()
+    assert "no room for samples" in said[-1]["problem"]
+    assert other[-1]["state"] == "ACTIVE"
 
 
 def test_the_pump_goes_quiet_without_a_page_and_wakes_with_one(view, board):

@@ -66,6 +66,16 @@ def test_before_a_page_has_spoken_everything_is_drawn_once_so_that_no_section_op
     assert not [panel for panel in desk.panels if panel.failure]
 
 
+def test_before_a_page_has_spoken_each_panel_keeps_its_own_pace(view, board, clock):
+    desk = board(view)
+    counts = drawn(desk)
+    for step in range(20):  # a second of the pump
+        clock.ns += 50_000_000
+        desk.board.feed(view.frame(), 100.0 + step * 0.05)
+    assert counts["Ladder"] == 20
+    assert counts["HeatMap"] == counts["Portfolio"] == 1
+
+
 def test_only_the_section_in_sight_is_fed_and_a_new_one_at_once(view, board, clock):
     desk = board(view)
     desk.board.feed(view.frame(), 0.0)
@@ -197,6 +207,14 @@ def test_rates_are_counted_over_the_last_seconds_and_begin_anew_with_the_counter
     assert np.isnan(rates.take(31 * 10**9, 0, 0)).all()
 
 
+def test_rates_after_a_pause_are_not_the_mean_over_it():
+    rates = market.Rates()
+    for second in (0, 5, 3600):
+        found = rates.take(second * 10**9, second, second)
+    assert np.isnan(found).all()
+    assert rates.take(3602 * 10**9, 3620, 3640) == pytest.approx((10.0, 20.0))
+
+
 @pytest.mark.parametrize("markets", [1, 2])
 def test_the_map_is_bounded_and_knows_what_it_does_not_know(clock, markets):
     view, history = FakeView(clock_ns=clock, markets=markets), History()
@@ -252,7 +270,7 @@ def test_a_view_has_no_switch_and_no_message_can_throw_one(view, board):
     desk.board.feed(view.frame(), 0.0)
     panel.page._hear(None, {"k": "switch", "name": "deactivate", "market": 0}, [])
     assert panel.session is None
-    assert panel.said == ""
+    assert panel.told[0] == ""
 
 
 def test_a_strategy_is_switched_off_for_its_market_only(clock, board):
@@ -263,9 +281,9 @@ def test_a_strategy_is_switched_off_for_its_market_only(clock, board):
     for name, where in (("stop", 1), ("deactivate", 2), ("deactivate", -1), ("deactivate", "1"), ("deactivate", True), (["x"], 1)):
         panel.page._hear(None, {"k": "switch", "name": name, "market": where}, [])
     panel.page._hear(None, {"k": "switch", "name": "deactivate", "market": 1}, [])
-    assert until(lambda: panel.said)
+    assert until(lambda: panel.told[0])
     assert session.calls == [("deactivate", 1)]
-    assert panel.said == "deactivate market 1: acknowledged"
+    assert panel.told[0] == "deactivate market 1: acknowledged"
     frame = session.frame()
     assert [strategies.quote_state(frame, i) for i in (0, 1)] == [("quoting", "ok"), ("deactivated", "warn")]
 

@@ -173,6 +173,19 @@ def test_a_page_that_says_hello_gets_everything(bench, report):
     assert sent[-1][0]["head"]["x"]["label"].startswith("imbalance")
 
 
+def test_a_replay_that_fails_in_any_way_says_so_and_can_be_asked_for_again(report, monkeypatch):
+    bench = Bench(report.workbench())
+
+    def fails(fill):
+        raise OSError("the journal is gone")
+
+    monkeypatch.setattr(bench, "replayed", fails)
+    bench.follow()
+    assert "OSError: the journal is gone" in bench.slot.children[0].value
+    assert not bench.replay.disabled
+    bench.close()
+
+
 def test_a_report_of_rows_alone_has_a_bench_and_no_replay(report):
     from dataclasses import replace
 

@@ -98,6 +98,7 @@ class Publisher:
         for name in _LATER:
             _touch(run / name)
         self.seat = choose(run, serving.user)
+        self.port = free_port(serving.port)  # before there is a folder, which a refused port would leave behind
         self.private = Path(tempfile.mkdtemp(prefix="hftlab-view-"))  # mode 0700
         if len(str(self.private)) > PATH_MAX:
             self.private.rmdir()
@@ -106,7 +107,6 @@ class Publisher:
             )
         if self.seat.other:
             os.chown(self.private, self.seat.uid, self.seat.gid)
-        self.port = free_port(serving.port)
         self.token = serving.token or SecretStr(secrets.token_urlsafe(24))
         self.serving, self.run = serving, run
         self.cage = Cage(

@@ -20,7 +20,7 @@ class Strategy(Protocol):
     every_s: float
 
     def on_timer(self, frame: Frame) -> Mapping[int, Any] | None:
-        """Return wished positions in base units by market number (None as position: no wish), or None for no change."""
+        """Return wished positions by market number, in base units or contracts (None as position: no wish), or None for no change."""
         ...
 
     def to_dict(self) -> dict[str, Any]:

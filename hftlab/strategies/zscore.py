@@ -31,7 +31,7 @@ class ZScoreReversion(Described):
             raise InputError(
                 f"lookback={self.lookback}, entry_z={self.entry_z}, exit_z={self.exit_z}; wanted lookback >= 3 and 0 <= exit_z < entry_z."
             )
-        self._side = 0
+        self._side: int | None = None  # what was wished last
 
     def z(self, frame: Frame) -> float:
         """Return the z-score of the last closed bar, NaN while there are too few bars or none moved."""
@@ -44,6 +44,9 @@ class ZScoreReversion(Described):
     def on_timer(self, frame: Frame) -> Mapping[int, Any] | None:
         """Return the wished position when it changes."""
         z = self.z(frame)
+        if self._side is None:  # a run that goes on may work a wish of ours from before: it ends as any other
+            market = frame.markets[self.market]
+            self._side = int(np.sign(market["target_lots"])) if int(market["has_target"]) else 0
         side = self._side
         if z >= self.entry_z:
             side = -1

@@ -49,7 +49,7 @@ _UNITS = {
     "_s": "s",
     "_centibps": "bps/100",
     "_bps": "bps",
-    "_quote": "quote currency",
+    "_quote": "settlement currency",
 }
 _KINDS = {"i": "integer", "u": "integer", "f": "float"}
 

@@ -17,6 +17,7 @@ from hftlab.params import Quoter, UserQuoter
 
 PARAMETERS = ("desk", "market", "params", "quote")
 _KERNELS = "hftlab.kernels."
+_FIXED = ("math", "numpy", "hftlab")  # packages whose numbers stay what they are; a module of the user's is edited and loaded anew
 
 
 def python_function(decide: Any) -> FunctionType:
@@ -199,9 +200,15 @@ def key_of(decide: Any) -> tuple[Any, ...] | None:
     result: list[Any] = []
     for function in family(decide):
         result.append(function.__code__)
-        for name, value in used(function).found.items():
+        defaults = {**dict(enumerate(function.__defaults__ or ())), **(function.__kwdefaults__ or {})}  # they are no part of the code
+        for name, value in [*defaults.items(), *used(function).found.items()]:
             if isinstance(value, int | float | bool | str):
                 result.append((name, type(value), value))
-            elif helper(value) is None and not is_kernel(value) and not isinstance(value, ModuleType):
+            elif is_kernel(value):
+                kernel: Any = getattr(value, "py_func", value)
+                result.append((name, kernel.__module__, kernel.__qualname__))
+            elif isinstance(value, ModuleType) and value.__name__.partition(".")[0] in _FIXED:
+                result.append((name, value.__name__))
+            elif value is not None and helper(value) is None:
                 return None
     return tuple(result)

@@ -211,7 +211,7 @@ _SPEC = {
     "ticklot_quote": "worth of one ticklot: tick_size x lot_size x multiplier",
     "inverse_scale": "0 for a linear contract; else a lot is worth -round(inverse_scale / price_ticks)",
     "tick_size": "price of one tick, in quote currency",
-    "lot_size": "quantity of one lot, in base units",
+    "lot_size": "quantity of one lot, in base units, or in contracts where one of them is worth something else",
     "maker_centibps": "maker fee in hundredths of a basis point; a rebate is negative",
     "taker_centibps": "taker fee, likewise",
     "tiers": "steps of the fee schedule; 0: the fees above always",

@@ -17,6 +17,7 @@ from hftlab.usercode.functions import helper, is_kernel, place, source_of, used
 from hftlab.usercode.lint import check
 
 _PLAIN = (int, float, bool, str)
+_KINDS = ("constants", "modules", "imports", "aliases")  # of what a name can stand for
 _MODULES = (
     "math",
     "numpy",
@@ -36,6 +37,10 @@ def capture(decide: Any) -> dict[str, Any]:
     function = check(decide)
     code["name"] = function.__name__
     _collect(function, code, {})
+    code["aliases"] = {other: name for other, name in code["aliases"].items() if other != name}
+    for kind in _KINDS:
+        for name in code[kind].keys() & code["functions"].keys():
+            raise _two_meanings(name, code[kind][name], f"the function {name}")
     return code
 
 
@@ -56,21 +61,35 @@ def _collect(function: FunctionType, code: dict[str, Any], done: dict[str, Funct
         value = found.item() if isinstance(found, np.generic) else found  # the spec is plain YAML: no numbers of numpy's
         called = helper(value)
         if isinstance(value, _PLAIN):
-            code["constants"][other] = value
+            _carry(code, "constants", other, value)
         elif isinstance(value, ModuleType) and value.__name__ in _MODULES:
-            code["modules"][other] = value.__name__
+            _carry(code, "modules", other, value.__name__)
         elif is_kernel(value):
             kernel: Any = getattr(value, "py_func", value)
-            code["imports"][other] = [kernel.__module__, kernel.__name__]
+            _carry(code, "imports", other, [kernel.__module__, kernel.__name__])
         elif called is not None:
+            _carry(code, "aliases", other, called.__name__)
             _collect(called, code, done)
-            if other != called.__name__:
-                code["aliases"][other] = called.__name__
         else:
             raise UserCodeError(
                 f"{name} uses {other!r}, a {type(value).__name__}, which cannot travel to the engine. "
                 "Wanted numbers, functions, math, numpy or hftlab; pass other numbers as values={…}."
             )
+
+
+def _carry(code: dict[str, Any], kind: str, name: str, value: Any) -> None:
+    """Note what a name stands for. In the engine all functions share their names, so one that means two things is refused."""
+    for one in _KINDS:
+        if name in code[one] and (one, repr(code[one][name])) != (kind, repr(value)):
+            raise _two_meanings(name, code[one][name], value)
+    code[kind][name] = value
+
+
+def _two_meanings(name: str, one: Any, other: Any) -> UserCodeError:
+    return UserCodeError(
+        f"{name!r} stands for {one!r} in one of the functions and for {other!r} in another; in the engine both would be the same. "
+        "Give one of them another name."
+    )
 
 
 def restore(code: Mapping[str, Any]) -> Any:

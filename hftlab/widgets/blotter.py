@@ -8,7 +8,7 @@ import numpy.typing as npt
 from hftlab.data.frame import Frame, OrderRow
 from hftlab.types import BID
 from hftlab.widgets.panel import HtmlPanel
-from hftlab.widgets.text import DASH, clock, esc, number, table
+from hftlab.widgets.text import DASH, clock, esc, number, places, table
 
 FILL_ROWS = 7
 ORDER_ROWS = 8
@@ -57,7 +57,10 @@ class Fills(HtmlPanel):
             if len(known)
             else ""
         )
-        self.heading(f"{count} · maker {100 * float(np.mean(fills['maker'] != 0)):.0f}%{mean}")
+        last = f" · of the last {len(fills)}: " if count > len(fills) else " · "
+        self.heading(f"{count}{last}maker {100 * float(np.mean(fills['maker'] != 0)):.0f}%{mean}")
+        fees = (fills["fee_ticklots"] + fills["fee_uticklots"] * 1e-6) * instrument.ticklot_quote
+        fee_decimals, edge_decimals = max(4, places(*fees[-FILL_ROWS:])), instrument.price_decimals + 1  # fair lies between ticks
         heads = [
             ("time", "l"),
             ("side", "l"),
@@ -70,9 +73,8 @@ class Fills(HtmlPanel):
         ]
         rows = []
         for k in range(len(fills) - 1, max(-1, len(fills) - 1 - FILL_ROWS), -1):
-            fill, decimals = fills[k], instrument.price_decimals
+            fill = fills[k]
             edge = float(fill["side"]) * (float(fill["fair_ticks"]) - float(fill["price_ticks"])) * float(instrument.tick_size)
-            fee = (float(fill["fee_ticklots"]) + float(fill["fee_uticklots"]) * 1e-6) * instrument.ticklot_quote
             rows.append(
                 [
                     (clock(int(fill["ts_ns"]), 3), "l hft-n"),
@@ -80,9 +82,9 @@ class Fills(HtmlPanel):
                     ("maker" if fill["maker"] else "taker", "l hft-dim"),
                     (instrument.price_text(int(fill["price_ticks"])), "hft-n"),
                     (number(float(instrument.qty(int(fill["qty_lots"]))), instrument.qty_decimals), "hft-n"),
-                    (number(edge, decimals, sign=True), "hft-n"),
-                    *((number(float(after[s][k]), decimals, sign=True), "hft-n") for s in MARKOUT_S),
-                    (number(fee, 4), "hft-n"),
+                    (number(edge, edge_decimals, sign=True), "hft-n"),
+                    *((number(float(after[s][k]), edge_decimals, sign=True), "hft-n") for s in MARKOUT_S),
+                    (number(float(fees[k]), fee_decimals), "hft-n"),
                 ]
             )
         return table(heads, rows)
@@ -100,7 +102,10 @@ class Orders(HtmlPanel):
         The column is narrow, so one cell says the last decision of an order that is live and the status of any other; pointing at it says both.
         """
         i, instrument = self.market, frame.instruments[self.market]
-        orders = sorted(frame.orders(i), key=lambda order: -order.price)
+        orders = frame.orders(i)
+        # Of many: those whose fate is not known, then those nearest to the touch.
+        first = sorted(orders, key=lambda order: (order.status != "unknown", order.level))
+        shown = sorted(first[:ORDER_ROWS], key=lambda order: -order.price)
         self.heading(f"{len(orders)} · {esc(instrument.quote)}, {esc(instrument.qty_unit)}")
         if not orders:
             return '<div class="hft-none">no order rests</div>'
@@ -120,7 +125,7 @@ class Orders(HtmlPanel):
                 ),
                 _now(order),
             ]
-            for order in orders[:ORDER_ROWS]
+            for order in shown
         ]
         more = f'<div class="hft-dim">and {len(orders) - ORDER_ROWS} more</div>' if len(orders) > ORDER_ROWS else ""
         return table(heads, rows) + more

@@ -39,6 +39,11 @@ def thin(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[npt.ND
     return x[keep], y[keep]
 
 
+def extent(low: float, high: float) -> float:
+    """Return how much an axis of money has to show: the range of its curve however small its market, 0.01 of one that does not move."""
+    return high - low if high - low > 1e-8 else 0.01
+
+
 class Plot(Panel):
     """One line over time, the unit of its axis in the heading. Subclasses say what it shows."""
 
@@ -131,7 +136,7 @@ class PositionCurve(Curve):
     fill = "inside"
 
     def points(self, frame: Frame, rows: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return the position in base units."""
+        """Return the position in units of quantity: base currency or contracts."""
         return rows["ts_ns"] / 1e6, rows["position_lots"] * float(frame.instruments[self.market].lot_size)
 
     def now(self, frame: Frame) -> float:
@@ -172,7 +177,7 @@ class PnlCurve(Curve):
     css = "hft-curve-ink"
 
     def points(self, frame: Frame, rows: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return the P&L in quote currency; samples before the first fair price have none."""
+        """Return the P&L in settlement currency; samples before the first fair price have none."""
         known = np.isfinite(rows["pnl_quote"]) & (rows["ts_ns"] != NO_PRICE)
         return rows["ts_ns"][known] / 1e6, rows["pnl_quote"][known]
 
@@ -184,8 +189,7 @@ class PnlCurve(Curve):
     def bounds(self, frame: Frame, y: npt.NDArray[np.float64]) -> tuple[float, float]:
         """Return a range on a coarse grid, so that the axis rests while the curve moves."""
         low, high = float(y.min()), float(y.max())
-        span = max(high - low, 0.01)
-        step = 10.0 ** np.floor(np.log10(span)) / 2
+        step = 10.0 ** np.floor(np.log10(extent(low, high))) / 2
         low, high = np.floor(low / step) * step, np.ceil(high / step) * step
         return float(low - 0.1 * step), float(max(high, low + step) + 0.1 * step)
 

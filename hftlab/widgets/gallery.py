@@ -44,6 +44,11 @@ def figure(kept: Kept, name: str) -> float:
     return float(value) if isinstance(value, int | float) else math.nan
 
 
+def said(kept: Kept, name: str) -> str:
+    """Return a figure as text, money in the currency that its run was settled in."""
+    return amount(figure(kept, name), kept.settle if "_quote" in name else "")
+
+
 def ranked(entries: Sequence[Kept], name: str) -> list[Kept]:
     """Return `entries`, best first; those without the figure last, equal ones by name."""
     better = -1.0 if FIGURES[name][1] else 1.0
@@ -115,8 +120,8 @@ class Gallery(w.VBox):
         wrong = "".join(f'<div class="hft-error">{esc(problem)}</div>' for problem in self.problems)
         styles = f"<style>{STYLE}</style>{STYLES}"
         if not self.entries:
-            said = f"no backtest is kept here yet: hftlab.backtesting.gallery.save_backtest(report, name) writes one (*{SUFFIX})."
-            return f'{styles}{wrong}<h2>Backtests</h2><div class="hft-none">{esc(said)}</div>'
+            empty = f"no backtest is kept here yet: hftlab.backtesting.gallery.save_backtest(report, name) writes one (*{SUFFIX})."
+            return f'{styles}{wrong}<h2>Backtests</h2><div class="hft-none">{esc(empty)}</div>'
         shown, name = self.shown(), str(self.rank.value)
         pair = [next((one for one in self.entries if one.name == box.value), None) for box in (self.left, self.right)]
         parts = [
@@ -131,10 +136,12 @@ class Gallery(w.VBox):
 
 
 def equity(entries: Sequence[Kept]) -> str:
-    """Return the P&L of at most five backtests over each other."""
-    drawn = [one for one in entries if len(one.seconds)]
-    if not drawn:
+    """Return the P&L of at most five backtests over each other: those in the currency of the first, for one axis has one unit."""
+    curves = [one for one in entries if len(one.seconds)]
+    if not curves:
         return '<div class="hft-none">no curve</div>'
+    drawn = [one for one in curves if one.settle == curves[0].settle]
+    others = [one.name for one in curves if one.settle != curves[0].settle]
     lows, highs = [float(one.pnl_quote.min()) for one in drawn], [float(one.pnl_quote.max()) for one in drawn]
     end = max(float(one.seconds[-1]) for one in drawn)
     low, high = min(0.0, *lows), max(0.0, *highs)
@@ -147,7 +154,8 @@ def equity(entries: Sequence[Kept]) -> str:
         f'<span style="white-space:nowrap;margin-right:12px"><b style="color:{colour}">━</b> {esc(one.name)}</span>'
         for one, colour in zip(drawn, SERIES, strict=False)
     )
-    return f"{chart.svg()}<div>{keys}</div>"
+    left_out = f'<div class="hft-dim">in another currency, not drawn: {esc(", ".join(others))}</div>' if others else ""
+    return f"{chart.svg()}<div>{keys}</div>{left_out}"
 
 
 def ranking(entries: Sequence[Kept], name: str, parameters: Sequence[str]) -> str:
@@ -164,7 +172,7 @@ def ranking(entries: Sequence[Kept], name: str, parameters: Sequence[str]) -> st
             (str(k), "hft-dim"),
             (one.name, "l"),
             *((_text(one.parameters.get(parameter)), "hft-n") for parameter in parameters),
-            *((amount(figure(one, f)), "hft-n") for f in figures),
+            *((said(one, f), "hft-n") for f in figures),
         ]
         for k, one in enumerate(entries[:ROWS_MAX], 1)
     ]
@@ -191,7 +199,7 @@ def grid(entries: Sequence[Kept], name: str, parameters: dict[str, list[Any]]) -
                 body += f"<td>{DASH}</td>"
                 continue
             share = 1.0 - order[found.name] / max(1, len(order) - 1)
-            body += f'<td class="hft-n" style="background:rgba(63,157,107,{0.05 + 0.5 * share:.2f})">{amount(figure(found, name))}</td>'
+            body += f'<td class="hft-n" style="background:rgba(63,157,107,{0.05 + 0.5 * share:.2f})">{esc(said(found, name))}</td>'
         body += "</tr>"
     title = f"{FIGURES[name][0]}: {down.rsplit('.', 1)[-1]} down, {across.rsplit('.', 1)[-1]} across"
     return f"<b>{esc(title)}</b><table><tr><th></th>{head}</tr>{body}</table>"
@@ -201,7 +209,13 @@ def comparison(left: Kept, right: Kept) -> str:
     """Return what differs between two: parameters, assumptions, figures; and their curves."""
     kinds = (("", left.parameters, right.parameters), ("assumed: ", left.assumptions, right.assumptions), ("", left.figures, right.figures))
     rows = [
-        [(kind + name.replace("_", " "), "l"), (_text(a.get(name)), "w"), (_text(b.get(name)), "w")]
+        [
+            (kind + name.replace("_", " "), "l"),
+            *(
+                (said(one, name) if a is left.figures and "_quote" in name else _text(part.get(name)), "w")
+                for one, part in ((left, a), (right, b))
+            ),
+        ]
         for kind, a, b in kinds
         for name in sorted({*a, *b})
         if a.get(name) != b.get(name)

@@ -11,7 +11,7 @@ from hftlab.data.frame import Frame
 from hftlab.engine.clock import age_ms
 from hftlab.widgets.page import PageWidget, script
 from hftlab.widgets.panel import HtmlPanel, Panel
-from hftlab.widgets.text import DASH, STATE_LEVELS, clock, duration, esc, number
+from hftlab.widgets.text import DASH, MESSAGE_LEVELS, STATE_LEVELS, clock, duration, esc, number
 
 VALIDITY_LEVELS = {"valid": "ok", "resync": "warn", "crossed": "bad"}
 EVENT_ROWS = 40
@@ -186,7 +186,8 @@ class Events(HtmlPanel):
             return '<div class="hft-none">nothing yet</div>'
         rows = ""
         for message in messages:
-            level = {"warn": " hft-level-warn", "error": " hft-level-bad"}.get(str(message.get("level")), "")
+            known = MESSAGE_LEVELS.get(str(message.get("level", "")).lower())
+            level = f" hft-level-{known}" if known else ""
             at = clock(int(message.get("ts_ns", 0)))
             rows += f'<tr><td class="l hft-n hft-dim" style="vertical-align:top">{at}</td><td class="l w{level}" style="width:100%">{esc(message.get("text", ""))}</td></tr>'
         return f'<div class="hft-scroll" style="max-height:158px"><table>{rows}</table></div>'

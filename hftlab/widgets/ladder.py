@@ -7,6 +7,7 @@ from hftlab.data.frame import Frame
 from hftlab.types import ASK, BID, FAIR_MICRO, FREE, NO_PRICE
 from hftlab.widgets.page import Canvas, script
 from hftlab.widgets.panel import Panel
+from hftlab.widgets.text import esc
 
 HEAD = 10  # fair, reservation, spread in ticks, micro?, price and quantity decimals, depth, our asks and bids further out, validity
 ROW = 5  # price, quantity, ours, ahead of us, status
@@ -73,9 +74,10 @@ class Ladder(Panel):
     def __init__(self, *, market: int = 0, height_px: int = 500) -> None:
         self.depth = max(10, (height_px - MIDDLE_PX) // (2 * ROW_PX))
         self.canvas = LadderCanvas(height_px=height_px)
-        super().__init__(self.canvas, right="size · ours · ahead", market=market)
+        super().__init__(self.canvas, market=market)
 
     def draw(self, frame: Frame) -> None:
         """Send the book of `frame`, unless the page is still digesting earlier ones."""
+        self.heading(f"{esc(frame.instruments[self.market].qty_unit)}: size · ours · ahead")
         if not self.canvas.behind:
             self.canvas.push(pack(frame, self.market, self.depth), frame.published_ns)

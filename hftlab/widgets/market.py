@@ -32,7 +32,8 @@ class Rates:
 
     def take(self, now_ns: int, trades: int, messages: int) -> tuple[float, float]:
         """Return trades and messages per second; NaN before a second has passed."""
-        if self._seen and (now_ns < self._seen[-1][0] or trades < self._seen[-1][1]):
+        # After a pause in which nobody looked, the mean over all of it is not what the market does now.
+        if self._seen and (trades < self._seen[-1][1] or not 0 <= now_ns - self._seen[-1][0] <= RATE_NS):
             self._seen.clear()
         self._seen.append((now_ns, trades, messages))
         while len(self._seen) > 2 and self._seen[1][0] <= now_ns - RATE_NS:

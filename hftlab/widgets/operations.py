@@ -7,11 +7,10 @@ from hftlab.analytics.costs.advice import NOTHING, advise, this_machine
 from hftlab.data.frame import Frame
 from hftlab.widgets.health import figure
 from hftlab.widgets.panel import HtmlPanel
-from hftlab.widgets.text import DASH, clock, duration, esc, number, table
+from hftlab.widgets.text import DASH, MESSAGE_LEVELS, clock, duration, esc, number, table
 
 ALERT_ROWS = 30
 LOG_ROWS = 60
-LEVELS = {"warn": "warn", "warning": "warn", "error": "bad", "critical": "bad", "alarm": "bad"}
 QUIET = (NOTHING, "not measured yet")
 
 
@@ -54,7 +53,7 @@ def lines_html(lines: list[dict[str, Any]]) -> str:
     """Return lines of an alert list or a log, newest first: time, level by colour, text."""
     rows = ""
     for one in reversed(lines):
-        level = LEVELS.get(str(one.get("level", "")).lower(), "")
+        level = MESSAGE_LEVELS.get(str(one.get("level", "")).lower(), "")
         text = str(one.get("text") or one.get("event") or one)[:300]
         kind = f"<b>{esc(one['kind'])}</b> " if one.get("kind") else ""
         css = f" hft-level-{level}" if level else ""

@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from hftlab.analytics.stats.equity import MOVES_MIN, drawdown, rolling_sharpe, sharpe_error
 from hftlab.data.frame import Frame
+from hftlab.types import FILLS
 from hftlab.widgets.blotter import MARKOUT_S, markouts
-from hftlab.widgets.curves import AXIS_PX, Plot, thin
+from hftlab.widgets.curves import AXIS_PX, Plot, extent, thin
 from hftlab.widgets.history import History
 from hftlab.widgets.panel import HtmlPanel
 from hftlab.widgets.text import DASH, clock, money, number, places, table
@@ -49,7 +50,7 @@ class Long(Plot):
     def bounds(self, frame: Frame, y: Floats) -> tuple[float, float]:
         """Return a range on a coarse grid that holds zero, so that the axis rests while the curve moves."""
         low, high = min(0.0, float(y.min())), max(0.0, float(y.max()))
-        step = 10.0 ** np.floor(np.log10(max(high - low, 0.01))) / 2
+        step = 10.0 ** np.floor(np.log10(extent(low, high))) / 2
         return float(np.floor(low / step) * step - 0.1 * step), float(max(np.ceil(high / step), 1) * step + 0.1 * step)
 
 
@@ -144,12 +145,14 @@ class Execution(HtmlPanel):
         heads = [("", "l"), *((one.symbol, "") for one in frame.instruments)]
         rows = [[(name, "l hft-dim"), *((column[k][1], "hft-n") for column in columns)] for k, (name, _) in enumerate(columns[0])]
         sent, fills = sum(int(desk[name]) for name in ("submits", "amends", "cancels")), int(sum(frame.markets["fills_count"]))
+        if int(frame.markets["fills_count"].max()) > FILLS:
+            rows.append([(f"share as maker and means in bps: of the last {FILLS} fills", "l hft-dim")])
         rows.append([(f"requests a fill, all markets: {number(sent / fills, 1) if fills else DASH}", "l hft-dim")])
         return f'<div class="hft-scroll-x">{table(heads, rows)}</div>'
 
 
 def figures(frame: Frame, i: int) -> list[tuple[str, str]]:
-    """Return names and texts of the figures of market `i`; those of fills are of the remembered ones."""
+    """Return names and texts of the figures of market `i`: counts and amounts since the start, shares and means of the remembered fills."""
     market, instrument, fills = frame.markets[i], frame.instruments[i], frame.fills(i)
     tick, lot = float(instrument.tick_size), float(instrument.lot_size)
     minutes = (frame.now_ns - int(frame.desk["start_ns"])) / 6e10 if int(frame.desk["start_ns"]) > 0 else 0.0
@@ -157,17 +160,17 @@ def figures(frame: Frame, i: int) -> list[tuple[str, str]]:
     edge = fills["side"] * (fills["fair_ticks"] - fills["price_ticks"]) * tick
     fair = frame.fair(i)
     after = [markouts(fills, frame.samples(i), seconds) * tick for seconds in MARKOUT_S]
-    traded = (int(market["bought_lots"]) + int(market["sold_lots"])) * lot
+    bought, sold = int(market["bought_lots"]) * lot, int(market["sold_lots"]) * lot
     fees = (float(market["fees_ticklots"]) + float(market["fees_uticklots"]) * 1e-6) * instrument.ticklot_quote
     return [
         ("fills", str(count)),
         ("fills a minute", number(count / minutes, 2) if minutes > 0 else DASH),
         ("as maker", number(100 * float(np.mean(fills["maker"] != 0)), 0, unit="%") if len(fills) else DASH),
-        ("bought · sold", f"{int((fills['side'] > 0).sum())} · {int((fills['side'] < 0).sum())}"),
+        ("bought", number(bought, instrument.qty_decimals, unit=instrument.qty_unit)),
+        ("sold", number(sold, instrument.qty_decimals, unit=instrument.qty_unit)),
         ("earned against fair, mean", _bps(edge, fair)),
         *((f"after {seconds} s, mean", _bps(values, fair)) for seconds, values in zip(MARKOUT_S, after, strict=True)),
-        ("traded", number(traded, instrument.qty_decimals, unit=instrument.qty_unit)),
-        ("fees", number(fees, 4, unit=instrument.settle)),
+        ("fees", number(fees, max(4, places(fees)), unit=instrument.settle)),
         ("P&L after fees", money(float(market["pnl_quote"]), instrument.settle)),
     ]
 

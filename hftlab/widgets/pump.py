@@ -55,7 +55,7 @@ class Board:
         A section that comes into sight gets its frame at once, also one that was seen before: a run may have ended.
         """
         shown = self.health.bar.shown(time.monotonic())
-        news = shown is None or not shown <= (self._shown or frozenset())
+        news = shown is not None and not shown <= (self._shown or frozenset())
         seen = frame.number == self.number and not news and not any(page.greeted for page in self.pages)
         self.number, self._shown = frame.number, shown
         if self.keep is not None:
@@ -129,7 +129,10 @@ class Pump:
             if isinstance(frame, str):
                 board.trouble(frame, now_s)
             else:
-                board.feed(frame, now_s)
+                try:
+                    board.feed(frame, now_s)
+                except Exception as error:  # why: the one thread of all dashboards must outlive a failure of one, and the screen say which
+                    board.trouble(f"{type(error).__name__}: {error} Trying again.", now_s)
         return len(watched)
 
     def _run(self, stop: threading.Event) -> None:

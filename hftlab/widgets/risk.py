@@ -24,12 +24,15 @@ UNIT_CHARS = 6  # a longer unit is an explanation, and is read by pointing at th
 
 
 def decimals(gauge: Gauge, instrument: Instrument) -> int:
-    """Return the fixed decimals of a gauge, so that nothing jumps as it changes."""
+    """Return the decimals of a gauge: fixed by its limit, so that nothing jumps as it changes and neither of them is rounded away."""
     if gauge.unit == instrument.qty_unit:
         return instrument.qty_decimals
     if gauge.unit == instrument.settle:
-        return 0 if gauge.limit >= 5000 else 2
-    return 0 if gauge.unit == "" else 1
+        limited = np.isfinite(gauge.limit)
+        return 0 if limited and gauge.limit >= 5000 else places(gauge.limit if limited else gauge.amount)
+    if gauge.unit in {"", "prices"}:
+        return 0
+    return 1 if gauge.limit >= 10 else places(gauge.limit)
 
 
 def gauge_html(gauge: Gauge, places: int) -> str:
@@ -94,7 +97,7 @@ def refusals_html(refused: Mapping[str, int], most: int) -> str:
 
 @dataclass(frozen=True)
 class Identity:
-    """P&L of the remembered fills, in quote currency: `spread` + `carry` - `fees` is what the account should show."""
+    """P&L of the remembered fills, in settlement currency: `spread` + `carry` - `fees` is what the account should show."""
 
     spread: float
     carry: float

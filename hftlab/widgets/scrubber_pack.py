@@ -9,11 +9,11 @@ from hftlab.backtesting.travels.course import Course
 from hftlab.data.state import State
 from hftlab.types import DESK_STATE_NAMES, FREE, HALTED, NO_PRICE, PAUSED
 from hftlab.widgets.ladder import pack
+from hftlab.widgets.strip import HALT, HOLE_SAMPLES, NO_BOOK
 
-HEAD = 8  # event, ns since the start, state, position, P&L, fills, orders, market; then a ladder
+HEAD = 8  # event, ns since the start, state, then position, P&L, fills and orders of the market, its number; then a ladder
 SAMPLE, FILL, BAND = 6, 4, 3  # numbers a sample, a fill, a band
-HOLE_SAMPLES = 5
-NO_BOOK, HALT, PAUSE = 1, 2, 3
+PAUSE = 3
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,7 +29,7 @@ def frame_of(state: State, event: int, start_ns: int, market: int, depth: int) -
         frame.now_ns - start_ns,
         code,
         frame.position(market),
-        float(frame.desk["pnl_quote"]),
+        float(one["pnl_quote"]),
         int(one["fills_count"]),
         resting,
         market,

@@ -84,7 +84,7 @@ class Strategies(Panel):
         self.session = session
         self.page = StrategiesPage(self, controls=session is not None)
         super().__init__(self.page, market=market)
-        self.said, self.level = "", "dim"
+        self.told = ("", "dim")  # what became of the last switch, and its level
         self._markets = 0
         self._shown: dict[str, Any] = {}
 
@@ -94,9 +94,8 @@ class Strategies(Panel):
             ORDERLY.submit(f"{name} market {market}", lambda: getattr(self.session, name)(market), self._take)
 
     def _take(self, outcome: Outcome) -> None:
-        # In the worker's thread: leaves two texts, which the pump sends.
-        self.level = "bad" if outcome.error else "dim"
-        self.said = f"{outcome.label}: {outcome.error or 'acknowledged'}"
+        # In the worker's thread: leaves both texts at once, for the pump must not send a new level with an old text.
+        self.told = (f"{outcome.label}: {outcome.error or 'acknowledged'}", "bad" if outcome.error else "dim")
 
     def draw(self, frame: Frame) -> None:
         """Send the rows when they have changed."""
@@ -104,7 +103,8 @@ class Strategies(Panel):
         on = [frame.active(i) for i in range(self._markets)]
         self.heading(f"{sum(on)} of {self._markets} active")
         rows = [{"active": on[i], "cells": row(frame, i)} for i in range(self._markets)]
-        content = {"rows": rows, "said": self.said, "level": self.level}
+        said, level = self.told
+        content = {"rows": rows, "said": said, "level": level}
         if self.page.take_greeting() or content != self._shown:
             self._shown = content
             self.page.send({"k": "strategies", **content})

@@ -96,7 +96,9 @@ class Strip(Panel):
             return
         self.canvas.push(self.pack(frame), frame.published_ns)
         start, end = window_ns(frame, self.market)
-        right = f"{frame.instruments[self.market].quote} · last {(end - start) / 6e10:.0f} min · UTC"
+        seconds = (end - start) // 1_000_000_000
+        shown = f"{seconds // 10 * 10} s" if seconds < 120 else f"{seconds // 60} min"
+        right = f"{frame.instruments[self.market].quote} · last {shown} · UTC"
         if right != self._right:
             self._right = right
             self.heading(right)

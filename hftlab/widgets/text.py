@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from html import escape
 
 DASH = "–"
+DECIMALS_MAX = 8  # of an amount of money: a contract that is settled in bitcoin counts in such parts of it
+MESSAGE_LEVELS = {"warn": "warn", "warning": "warn", "error": "bad", "critical": "bad", "alarm": "bad"}
 STATE_LEVELS = {"ACTIVE": "ok", "WIDEN": "warn", "PAUSED": "warn", "REDUCING": "warn", "HALTED": "bad", "STOPPED": "bad"}
 
 
@@ -25,21 +27,24 @@ def number(value: float | None, decimals: int = 2, *, sign: bool = False, unit: 
 
 
 def amount(value: float, unit: str = "") -> str:
-    """Return an amount of unknown size with about four significant digits."""
+    """Return an amount of unknown size with about four significant digits; of one below a hundredth three, and no more than eight decimals."""
     if not math.isfinite(value):
         return DASH
     size = abs(value)
-    decimals = 0 if size >= 1000 or value == int(value) else 1 if size >= 100 else 2 if size >= 1 else 4
+    if size >= 1 or value == 0:
+        decimals = 0 if size >= 1000 or value == int(value) else 1 if size >= 100 else 2
+    else:
+        decimals = min(max(2 - math.floor(math.log10(size)), 4), DECIMALS_MAX)
     return number(value, decimals, unit=unit)
 
 
 def places(*amounts: float) -> int:
-    """Return with how many decimals amounts of money are shown together: the largest has three digits, 2 to 6 behind the point.
+    """Return with how many decimals amounts of money are shown together: the largest has three digits, 2 to 8 behind the point.
 
     A P&L of 0.0014 shown as +0.00 says nothing, and on a market of small ticks every P&L is of that size.
     """
     largest = max((abs(value) for value in amounts if math.isfinite(value)), default=0.0)
-    return min(max(2 - math.floor(math.log10(largest)), 2), 6) if largest > 0 else 2
+    return min(max(2 - math.floor(math.log10(largest)), 2), DECIMALS_MAX) if largest > 0 else 2
 
 
 def money(value: float, unit: str = "") -> str:

@@ -7,7 +7,7 @@ from hftlab.data.frame import Frame
 from hftlab.instrument import Instrument
 from hftlab.widgets.panel import HtmlPanel
 from hftlab.widgets.risk import level
-from hftlab.widgets.text import DASH, esc, money, number, table
+from hftlab.widgets.text import DASH, amount, esc, money, number, table
 
 QUIET_S = 5.0  # a stream that said nothing for so long is worth a colour
 OLD_S = 120.0  # so is a comparison with the venue that is so old
@@ -79,7 +79,7 @@ def gateway_lines(status: Mapping[str, Any], now_ns: int) -> list[Line]:
         _dead_man(status["dead_man"]),
         _budgets(status["budgets"]),
     ]
-    fees = ", ".join(f"{number(float(fee), 4)} {asset}" for asset, fee in status["fees"].items())
+    fees = ", ".join(amount(float(fee), asset) for asset, fee in status["fees"].items())
     return [*lines, ("fees paid", fees or DASH, "")]
 
 
@@ -123,7 +123,7 @@ def _all_of(status: Mapping[str, Any], before: str = "") -> str:
         if isinstance(value, dict):
             lines.append(_all_of(value, f"{before}{name}.") or f"{before}{name}: –")
         else:
-            lines.append(f"{before}{name}: {round(value, 3) if isinstance(value, float) else value}")
+            lines.append(f"{before}{name}: {amount(value) if isinstance(value, float) else value}")
     return "\n".join(lines)
 
 

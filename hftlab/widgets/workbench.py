@@ -245,10 +245,11 @@ class Bench(w.VBox):
         self.replay.description = "running it again…"
         try:
             self.scrubber = Scrubber(self.replayed(fill))
-        except HftlabError as error:
+        except Exception as error:  # why: what a callback raises nobody reads; the button would say for ever that it runs
             self.replay.disabled = False
             self.replay.description = "follow in the replay"
-            self.slot.children = [w.HTML(f"<div class='hft-error'>{esc(error)}</div>")]
+            name = "" if isinstance(error, HftlabError) else f"{type(error).__name__}: "
+            self.slot.children = [w.HTML(f"<div class='hft-error'>{esc(name)}{esc(error)}</div>")]
             return
         self.replay.description = "the replay follows"
         self.slot.children = [self.scrubber]

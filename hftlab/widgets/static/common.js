@@ -113,6 +113,13 @@ function clock(ms, decimals) {
 
 const fixed = (v, decimals) => (Number.isFinite(v) ? v.toFixed(decimals).replace("-", "\u2212") : "\u2013");
 
+// As `money` of text.py: an amount with its sign and no fewer than three digits that say something.
+function money(v) {
+  const size = Math.abs(v), text = fixed(v, size > 0 ? Math.min(Math.max(2 - Math.floor(Math.log10(size)), 2), 8) : 2);
+  if (!Number.isFinite(v)) return text;
+  return /[1-9]/.test(text) ? (v > 0 ? "+" : "") + text : "+" + text.replace("\u2212", "");
+}
+
 function floats(view) {
   const copy = view.byteOffset % 8 ? view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) : null;
   return copy ? new Float64Array(copy) : new Float64Array(view.buffer, view.byteOffset, view.byteLength / 8);

@@ -131,7 +131,7 @@ export default {
       const one = info.instruments[frame[7]], state = info.states[frame[2]];
       const reading = run.span ? ` of ${run.events.toLocaleString("en")}` : `, reading the run: ${run.events.toLocaleString("en")} so far`;
       return `${info.name} · ${one.name} · ${clock(info.start_ms + frame[1] / 1e6, 1)} UTC · event ${frame[0].toLocaleString("en")}${reading} · ${state} · ` +
-             `${fixed(frame[3], one.qty_decimals)} ${one.base} · P&L ${fixed(frame[4], 2)} ${one.settle} · ${frame[5]} fills`;
+             `${fixed(frame[3], one.qty_decimals)} ${one.base} · P&L ${money(frame[4])} ${one.settle} · ${frame[5]} fills`;
     };
     const paint = () => {
       if (!colour || !frame || !info) { top.textContent = words(); return; }

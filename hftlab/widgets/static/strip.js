@@ -54,7 +54,7 @@ function axes(pen, width, height, t0, t1, low, high, decimals, X, Y, tagY, c) {
   pen.fillStyle = c.dim;
   pen.lineWidth = 1;
   pen.textAlign = "left";
-  const step = niceStep(high - low, Math.max(2, height / 44));
+  const step = Math.max(niceStep(high - low, Math.max(2, height / 44)), Math.pow(10, -decimals));  // a finer one has no label of its own
   for (let v = Math.ceil(low / step) * step; v <= high; v += step) {
     const y = Math.round(Y(v)) + 0.5;
     pen.beginPath(); pen.moveTo(0, y); pen.lineTo(width - AXIS_PX, y); pen.stroke();
