@@ -103,7 +103,7 @@ def written_aside(path: Path) -> Iterator[BinaryIO]:
         with part.open("wb") as file:
             yield file
         part.replace(path)
-    except BaseException:
+    except BaseException:  # why: whatever stopped the writing, half a file must not stay; it is raised again
         part.unlink(missing_ok=True)
         raise
 
