@@ -18,6 +18,7 @@ from hftlab.analytics.luck import luck as lk
 from hftlab.analytics.luck import runs_file
 from hftlab.analytics.luck.runs_file import Place
 from hftlab.analytics.returns.deflated import deflated_sharpe
+from hftlab.backtesting.ab_tests.ab import Schedule, ab
 from hftlab.backtesting.counting import RULE, rule_of, text
 from hftlab.errors import InputError
 
@@ -122,6 +123,31 @@ def test_of_equal_rules_the_run_with_the_same_assumptions_speaks(tape):
 
 
 # --- what is one rule ---
+def test_rules_that_had_a_part_in_a_run_are_trials(tape):
+    report = run(tape)
+    hl.at(report, 0.5).run(quoter=quoter(risk_aversion=0.3))
+    hl.at(report, 0.5).run(for_s=1.0)  # nothing is other: no rule was tried
+    ab(
+        tape,
+        {"risk_aversion": 0.5},
+        quoter=quoter(),
+        limits=LIMITS,
+        design="switched",
+        schedule=Schedule(pairs=8, block_s=0.5, washout_s=0.1),
+    )
+    lines = lines_beside(tape)
+    assert [line["said"] for line in lines[1:]] == [text(quoter(risk_aversion=n)) for n in (0.3, 0.1, 0.5)]
+    assert [(line["n"], line["sharpe"]) for line in lines[1:]] == [(0, None)] * 3
+    # Each is the rule that a whole backtest of it is: run as one it is no new trial. The same of a point of a sweep.
+    run(tape, quoter(risk_aversion=0.3))
+    hl.backtest(tape, tape.instruments[0], quoter(risk_aversion=0.5), LIMITS)
+    hl.sweep(tape, tape.instruments[0], hl.grid(quoter(), risk_aversion=[0.5]), LIMITS, workers=1).wait()
+    lines = lines_beside(tape)
+    assert len({line["rule"] for line in lines}) == 3
+    assert lines[-1]["rule"] == lines[-2]["rule"]
+    assert lines[-1]["assumed"] == lines[-2]["assumed"]
+
+
 def call(**values):
     return dict.fromkeys(RULE) | {"quoter": quoter(), "limits": LIMITS, "queue": "power"} | values
 

@@ -5,7 +5,7 @@ import hashlib
 import math
 import numbers
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from functools import cache, lru_cache
@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from hftlab.analytics.luck.ledger import Counted, Span, count_run, digest
+from hftlab.analytics.luck.ledger import Counted, Span, count_run, count_runs, digest, line_of, span_of
 from hftlab.analytics.luck.runs_file import Place, counting
 from hftlab.analytics.report.report import Report
 from hftlab.analytics.report.returns import pnl_curve
@@ -41,10 +41,10 @@ def rule_of(call: Mapping[str, Any]) -> Rule | None:
     if not counting():
         return None
     try:
-        chosen = "; ".join(f"{name}={text(call[name])}" for name in RULE)
-        assumed = "; ".join(f"{name}={text(value)}" for name, value in call.items() if name not in RULE)
+        chosen = "; ".join(f"{name}={text(_alone(call[name]))}" for name in RULE)
+        assumed = "; ".join(f"{name}={text(_alone(value))}" for name, value in sorted(call.items()) if name not in RULE)
         named = call["quoter"] if call.get("strategy") is None else call["strategy"]
-        return Rule(digest(chosen), digest(assumed), text(named)[:160])
+        return Rule(digest(chosen), digest(assumed), text(_alone(named))[:160])
     except Exception as error:  # why: a strategy's own __repr__ or to_dict may raise anything, and counting fails no backtest
         return Rule("", "", f"not told apart: {type(error).__name__}: {error}"[:160])
 
@@ -71,6 +71,26 @@ def counted(report: Report, rule: Rule | None) -> Report:
         said = f"this run was not counted ({type(error).__name__}: {error})."
         made = Counted({"id": "", "when_ns": 0, "sharpe": None}, Place("unnamed"), Span(0, 0, ()), said)
     return replace(report, origin=replace(report.origin, counted=made))
+
+
+def tried(tape: Any, rules: Iterable[Rule | None], report: Report) -> str:
+    """Write a line of each rule that had only a part in a run: an arm that took turns, a quoter that came in on the way. Returns what stood in the way.
+
+    Such a line is a trial like any other, and has no P&L: that of the run is not the rule's alone.
+    """
+    ts_ns, none = pnl_curve(report)[0], np.zeros(0)
+    about: dict[str, Any] = {"when_ns": wall_now_ns(), "data": getattr(tape, "data_digest", ""), "code": fingerprint()}
+    try:
+        span = span_of(tape, ts_ns)
+        known = [one for one in rules if one is not None]
+        return count_runs(tape, [line_of(span, r.rule or digest(r.said), r.assumed, ts_ns[:0], none, said=r.said, **about) for r in known])
+    except Exception as error:  # why: whatever goes wrong with the count, the run is done and its result is wanted
+        return f"these rules were not counted ({type(error).__name__}: {error})."
+
+
+def _alone(value: Any) -> Any:
+    """Return the one value of a sequence of one: it means the same."""
+    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
 
 
 @cache

@@ -6,6 +6,7 @@ that length would have been able to see.
 """
 
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from hftlab.analytics.report.report import Report
 from hftlab.analytics.signals.study_stats import BLOCKS_MIN
 from hftlab.assumptions import Latency, latency_rows
 from hftlab.backtesting.ab_tests.result import AB, measures
+from hftlab.backtesting.counting import rule_of, tried
 from hftlab.backtesting.replay import Replay, replay
 from hftlab.backtesting.run import TAPE_ROWS, backtest, instruments_of, play
 from hftlab.backtesting.timers import with_timers
@@ -122,7 +124,10 @@ def switched(
     **call: Any,
 ) -> AB:
     """Run one backtest in which the arms take turns, by the command rows that a live session would journal. Raises InputError."""
+    usual = {name: one.default for name, one in inspect.signature(backtest).parameters.items() if one.default is not one.empty}
+    rules = [rule_of(usual | call | {"quoter": arm}) for arm in (first, second)]
     report, start_ns = _run_switched(tape, first, second[market], schedule, market, **call)
+    trouble = tried(tape, rules, report)
     starts_ns, ends_ns = schedule.stretches(start_ns)
     if ends_ns[-1] > report.facts.end_ns:
         room = (report.facts.end_ns - start_ns) / 1e9
@@ -130,7 +135,14 @@ def switched(
             f"{schedule.pairs} pairs of {schedule.block_s:g} s need {2 * schedule.pairs * schedule.block_s:,.0f} s; the tape has {room:,.0f} s."
         )
     return of_switched(
-        report, schedule.arms(), starts_ns, ends_ns, market, schedule.pairs, level, f"arms took turns every {schedule.block_s:g} s"
+        report,
+        schedule.arms(),
+        starts_ns,
+        ends_ns,
+        market,
+        schedule.pairs,
+        level,
+        f"arms took turns every {schedule.block_s:g} s{trouble and f'; {trouble}'}",
     )
 
 

@@ -1,7 +1,7 @@
 """Two parameter sets in a running session: they take turns, by one command each, and the journal says whose turn it was.
 
 Why turns and not a shadow beside it: what makes one spread better than another is who trades with it and where it stands in the queue.
-A shadow has no queue and no counterparty, only a model of them; that comparison is `ab.ab(session, …)`, on the session's own market
+A shadow has no queue and no counterparty, only a model of them; that comparison is `ab_tests.ab.ab(session, …)`, on the session's own market
 data. In turns both arms meet the same venue, and the drawn order of each pair keeps drifts of the market out of the difference.
 
 Whose turn it is is drawn beforehand from a seed. A turn is one `set` through the session's own door: checked, journaled and audited like

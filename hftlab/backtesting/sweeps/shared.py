@@ -26,7 +26,7 @@ class Shared:
     """`options` are those of hl.backtest that no point changes: timer_ms, timer_start, sample_ms, bar_s.
 
     `rows` counts the tape's own; `edges_ns` (int64, shape (parts,)) is where each part of the tape ends (not included), on our clock: after
-    each whole step of the clock, as `runs_ledger.steps` cuts a run for its Sharpe ratio, and at the end of the tape.
+    each whole step of the clock, as `analytics.luck.ledger.steps` cuts a run for its Sharpe ratio, and at the end of the tape.
     """
 
     instruments: tuple[Instrument, ...]

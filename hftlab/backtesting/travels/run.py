@@ -6,14 +6,16 @@ show our orders and hold answers to them; see `graft`.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from hftlab.analytics.facts.collector import Collector
+from hftlab.analytics.report.origin import Origin
 from hftlab.analytics.report.report import Report
 from hftlab.assumptions import Latency, Queue
+from hftlab.backtesting.counting import rule_of, tried
 from hftlab.backtesting.run import play
 from hftlab.backtesting.strategist import Strategist
 from hftlab.backtesting.travels.course import Course
@@ -68,11 +70,15 @@ class Change:
                 gone |= rows["kind"] == kind
         return rows[~gone] if gone.any() else rows
 
+    def chosen(self) -> dict[str, Any]:
+        """Return what of a backtest's rule is other, by its name there."""
+        return {
+            name: one for name, one in (("quoter", self.quoter), ("limits", self.limits), ("strategy", self.strategy)) if one is not None
+        }
+
     def text(self) -> str:
         """Return in words what is other."""
-        found = [f"{name} {value!r}" for name, value in (("quoter", self.quoter), ("limits", self.limits), ("strategy", self.strategy))]
-        changed = [text for text, value in zip(found, (self.quoter, self.limits, self.strategy), strict=True) if value is not None]
-        return "; ".join(changed) or "nothing"
+        return "; ".join(f"{name} {value!r}" for name, value in self.chosen().items()) or "nothing"
 
 
 def past(course: Course, row: int) -> tuple[State, Collector]:
@@ -112,6 +118,11 @@ def run_on(course: Course, row: int, end: int, change: Change) -> Report:
         rows, said = blocks(course, row, end), {}
     run = change.put(state, course.run)
     strategist = None if change.strategy is None else Strategist(state, change.strategy, int(change.strategy_ms * 1e6))
+    # A session's own market is counted where it is made a tape: hl.replay(…).tape().
+    tape = course.origin.tape if isinstance(course.origin, Origin) and change.chosen() else None
+    rule = None if tape is None else rule_of({**course.origin.call, **change.chosen()})
     took_s = play(state, run, (change.kept(one) for one in rows), strategist, collector.add)
     words = {"changed": f"{change.text()}, from event {row:,} of {course.name} on; before it all is as it was", **said}
-    return Report.of(state, collector, rows=int(state.desk["rows"][0]), took_s=took_s, assumptions=words)
+    report = Report.of(state, collector, rows=int(state.desk["rows"][0]), took_s=took_s, assumptions=words)
+    trouble = "" if tape is None else tried(tape, [rule], report)
+    return replace(report, assumptions={**words, "count": trouble}) if trouble else report
