@@ -200,8 +200,9 @@ def key_of(decide: Any) -> tuple[Any, ...] | None:
     result: list[Any] = []
     for function in family(decide):
         result.append(function.__code__)
-        defaults: dict[int | str, Any] = {**dict(enumerate(function.__defaults__ or ())), **(function.__kwdefaults__ or {})}  # they are no part of the code
-        for name, value in [*defaults.items(), *used(function).found.items()]:
+        # The values of defaults are no part of the code.
+        defaults: list[tuple[int | str, Any]] = [*enumerate(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).items()]
+        for name, value in [*defaults, *used(function).found.items()]:
             if isinstance(value, int | float | bool | str):
                 result.append((name, type(value), value))
             elif is_kernel(value):
