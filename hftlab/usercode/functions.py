@@ -200,9 +200,9 @@ def key_of(decide: Any) -> tuple[Any, ...] | None:
     result: list[Any] = []
     for function in family(decide):
         result.append(function.__code__)
-        # The values of defaults are no part of the code.
-        defaults: list[tuple[int | str, Any]] = [*enumerate(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).items()]
-        for name, value in [*defaults, *used(function).found.items()]:
+        named: list[tuple[Any, Any]] = [*enumerate(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).items()]
+        named += used(function).found.items()  # defaults are no part of the code, nor is what stands outside of it
+        for name, value in named:
             if isinstance(value, int | float | bool | str):
                 result.append((name, type(value), value))
             elif is_kernel(value):
