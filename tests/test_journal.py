@@ -1,5 +1,6 @@
 """The journal: what was appended is what is read, over segments, torn ends and holes."""
 
+import errno
 import os
 import threading
 import time
@@ -129,4 +130,21 @@ def test_a_segment_that_ends_while_the_disk_is_asked_for_stops_nobody(tmp_path, 
         assert time.monotonic() < end
         time.sleep(0.001)
     made.close()
+    assert len(jn.read(tmp_path)) == 2
+
+
+def test_a_disk_that_lost_rows_behind_our_back_is_said_at_the_next_row(tmp_path, monkeypatch):
+    def broken(_fd):
+        raise OSError(errno.EIO, "Input/output error")
+
+    journal = jn.Journal(tmp_path)
+    journal.append(rows(0, 2))
+    monkeypatch.setattr(jn.os, "fdatasync", broken)
+    journal.sync_soon()
+    journal._syncer.join(30)
+    monkeypatch.undo()  # asked again, a disk says that all is well
+    for _ in range(2):
+        with pytest.raises(OSError, match="could not be brought to the disk: Input/output error"):
+            journal.append(rows(2, 1))
+    journal.close()
     assert len(jn.read(tmp_path)) == 2

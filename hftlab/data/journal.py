@@ -30,6 +30,7 @@ class Journal:
         self._due = threading.Event()
         self._swap = threading.Lock()  # a descriptor that is being closed must not be copied: its number may be a socket's by then
         self._closed = False
+        self._lost: OSError | None = None  # what the disk answered the other thread
         self.rows = self.synced_rows = self.due_rows = 0  # appended by this process; of them on the disk; of them asked to be
         self._fd = self._open()
         self._size = os.fstat(self._fd).st_size
@@ -47,7 +48,12 @@ class Journal:
         return fd
 
     def append(self, rows: np.ndarray, *, sync: bool = False) -> None:
-        """Write rows; with `sync` return only when they are on the disk. Raises OSError when the disk refuses."""
+        """Write rows; with `sync` return only when they are on the disk. Raises OSError when the disk refuses, or refused since the last call.
+
+        After a failed sync nobody knows which rows are on the disk, and asking again answers that all is well (fsync(2)): there is no going on.
+        """
+        if self._lost is not None:
+            raise OSError(self._lost.errno, f"the journal could not be brought to the disk: {self._lost.strerror}") from self._lost
         view = memoryview(rows.tobytes())
         while view:
             view = view[os.write(self._fd, view) :]
@@ -87,6 +93,9 @@ class Journal:
                 rows, fd = self.due_rows, os.dup(self._fd)
             try:
                 os.fdatasync(fd)
+            except OSError as error:
+                self._lost = error
+                return
             finally:
                 os.close(fd)
             self.synced_rows = max(self.synced_rows, rows)
