@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +17,11 @@ def lab(options: argparse.Namespace) -> int:
         command += [str(FIRST_NOTEBOOK), f"--ServerApp.root_dir={FIRST_NOTEBOOK.parents[1]}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # a container's user; the server still asks for its token and listens on loopback only
-    os.execv(sys.executable, command + options.rest)  # noqa: S606  # the terminal and its Ctrl-C belong to JupyterLab from here
+    # In the lab's own terminals `hftlab` is a command: a login shell, which they would be without a terminal here, may forget the path.
+    shell = os.environ.get("SHELL") or shutil.which("bash") or "sh"
+    command.append(f"--ServerApp.terminado_settings={{'shell_command': [{shell!r}]}}")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    os.execve(sys.executable, command + options.rest, os.environ | {"PATH": path})  # noqa: S606  # this terminal and its Ctrl-C are JupyterLab's from here
 
 
 def venue(options: argparse.Namespace) -> int:
@@ -30,7 +35,7 @@ def stop(options: argparse.Namespace) -> int:
     """Stop engines, all at once: cancel everything, wait until nothing rests, end the process."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from hftlab.engine.process import attach
+    from hftlab.engine.process import attach, run_directory
     from hftlab.engine.view import engine_alive
     from hftlab.errors import HftlabError
 
@@ -40,7 +45,7 @@ def stop(options: argparse.Namespace) -> int:
 
     def end(run: Path) -> int:
         try:
-            print(f"{run}: {attach(run.resolve(), control=True).stop()}")
+            print(f"{run}: {attach(run_directory(run), control=True).stop()}")
         except HftlabError as error:
             print(f"{run}: {type(error).__name__}: {error}", file=sys.stderr)
             return 1
@@ -99,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
     add_live_commands(add)
     add_ops_commands(add)
     stopper = add("stop", stop)
-    stopper.add_argument("runs", nargs="+", help="run directories")
+    stopper.add_argument("runs", nargs="+", help="run directories, or names of runs in ./runs")
     stopper.add_argument("--all", action="store_true", help="the folders named hold runs: stop every running one in them")
     add("warm", warm).add_argument("--check", action="store_true", help="fail when anything had to be compiled")
     return made

@@ -35,11 +35,13 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def _one_run(options: argparse.Namespace) -> int:
+    from hftlab.engine.process import run_directory
+
     demo = None
     try:
         if options.demo:
             demo = _demo(options, DEMO if options.run is None else Path(options.run))
-        run = demo.directory if demo is not None else Path(options.run or NOTEBOOKS / "runs" / "first-quote").resolve()
+        run = demo.directory if demo is not None else run_directory(options.run or NOTEBOOKS / "runs" / "first-quote")
         return _show(_serving(options, run, theme=options.theme or "light"))
     finally:
         if demo is not None:
@@ -125,7 +127,9 @@ def _show(serving: "Serving", enough: Callable[[], bool] = lambda: False) -> int
 def add_serve_command(add: Add) -> None:
     """Add the command to the parser of `hftlab`."""
     viewer = add("serve", serve)
-    viewer.add_argument("run", nargs="?", help="the run directory to show (default: the one that notebook 01 starts)")
+    viewer.add_argument(
+        "run", nargs="?", help="the run to show, a directory or a name in ./runs (default: the one that notebook 01 starts)"
+    )
     viewer.add_argument("--demo", action="store_true", help="start a simulated session to show; it ends with this command")
     viewer.add_argument("--lab", metavar="PATH", help="what JupyterLab's launcher starts: the newest run, behind its proxy at PATH")
     viewer.add_argument("--port", type=int, default=VOILA_PORT)

@@ -11,7 +11,7 @@ import pytest
 
 from hftlab import cli
 from hftlab.engine import process
-from hftlab.errors import EngineUnreachable
+from hftlab.errors import EngineUnreachable, InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -67,13 +67,39 @@ def test_an_unknown_option_is_refused_by_name(capsys):
 
 def test_options_of_lab_reach_jupyterlab(monkeypatch):
     started = []
-    monkeypatch.setattr(os, "execv", lambda program, command: started.append((program, command)) or (_ for _ in ()).throw(SystemExit(0)))
+
+    def execve(*given):
+        started.append(given)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(os, "execve", execve)
     with pytest.raises(SystemExit):
         cli.main(["lab", "--no-browser", "--port=9999"])
-    program, command = started[0]
+    program, command, env = started[0]
     assert program == command[0] == sys.executable
     assert command[1:3] == ["-m", "jupyterlab"]
     assert command[-2:] == ["--no-browser", "--port=9999"]
+    assert env["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)  # a terminal in the lab knows hftlab
+    assert any("shell_command" in one and "-l" not in one for one in command)
+
+
+def test_a_run_is_named_by_its_path_or_its_name_or_found_beside_its_notebook(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for place in ("notebooks/runs/mine", "notebooks/runs/both", "runs/both", "other/runs/both", "runs/near"):
+        (tmp_path / place).mkdir(parents=True)
+    assert process.run_directory("mine") == process.run_directory("runs/mine") == tmp_path / "notebooks/runs/mine"
+    assert process.run_directory("near") == process.run_directory("runs/near") == tmp_path / "runs/near"
+    assert process.run_directory("nowhere") == tmp_path / "runs/nowhere"
+    with pytest.raises(InputError, match=r"several runs 'both': .*notebooks/runs/both"):
+        process.run_directory("both")
+    monkeypatch.chdir(tmp_path / "notebooks/runs")
+    assert process.run_directory("mine") == tmp_path / "notebooks/runs/mine"
+
+
+def test_stop_takes_the_name_that_the_notebook_gave(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["stop", "first-quote"]) == 1
+    assert f"{tmp_path}/runs/first-quote" in capsys.readouterr().err
 
 
 def test_engines_are_stopped_side_by_side(monkeypatch, capsys):

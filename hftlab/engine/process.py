@@ -118,6 +118,21 @@ def attach(run: str | Path, *, control: bool = False, wait: bool = False) -> Vie
     return view
 
 
+def run_directory(run: str | Path) -> Path:
+    """Return the directory of a run as it is named in a terminal: a path from here or from a folder in here; a bare name lies in runs.
+
+    A terminal begins in the root of a project, and a run lies beside its notebook. Raises InputError for a name that is in several places.
+    """
+    path = Path(run)
+    if path.exists() or path.is_absolute():
+        return path.resolve()
+    inside = path if len(path.parts) > 1 else RUNS / path
+    found = [one.resolve() for one in (inside, *sorted(Path().glob(f"*/{inside}"))) if one.is_dir()]
+    if len(found) > 1:
+        raise InputError(f"there are several runs {str(run)!r}: {', '.join(map(str, found))}. Give the path of the one you mean.")
+    return found[0] if found else _directory(path)
+
+
 def _directory(run: str | Path | None) -> Path:
     if run is None:
         return next(path for n in itertools.count(1) if not (path := RUNS / f"run-{n:03d}").exists()).resolve()
