@@ -26,7 +26,7 @@ from live_rig import (
 )
 
 import hftlab as hl
-from benchmarks.drills.desk import SYMBOLS, Desk, fresh_environment, spec_of, truth_of
+from benchmarks.drills.desk import SYMBOLS, Desk, differences, fresh_environment, spec_of, truth_of
 from hftlab.backtesting.replay import replay
 from hftlab.engine import lines
 from hftlab.errors import HftlabError, InputError
@@ -164,6 +164,31 @@ def test_an_engine_that_died_reconciles_before_it_quotes(venue, desks, tmp_path,
     assert not [text for text in resumed.said() if "position differs" in text]
     if skin != SPOT:
         assert held_lots(venue, skin) - resumed.look().position == before
+
+
+def test_funding_of_the_time_in_which_no_engine_ran_is_booked_once(venue, desks, tmp_path):
+    desk = session(tmp_path / "run", venue, PERP)
+    calm(desk, venue)
+    order = open_orders(desk, venue)[0]
+    venue.do("fill_order", skin=PERP, symbol=SYMBOLS[PERP], lots=order.leaves_lots, order_id=order.order_id)
+    desk.until(lambda: desk.look().position != 0, "it holds something")
+    rows = die(desk)
+    venue.do("fund", skin=PERP, symbol=SYMBOLS[PERP], rate="0.01")
+    worth = abs(held_lots(venue, PERP)) * order.price_ticks
+
+    def booked() -> int:
+        """Count the payments that no fee is large enough to be."""
+        found = journal(desk.folder)
+        return int((abs(found[found["kind"] == PAYMENT]["qty_lots"]) > worth // 200).sum())
+
+    for _ in range(2):  # the second start asks for the same time, and knows what came of it
+        desk = again(desk, rows)
+        desks.append(desk)
+        desk.until(booked, "the funding is told")
+        desk.halt()
+        desk.until(lambda: list(differences(desk, venue)) == ["money_e8"], "all agrees but the funding, which is no fill's")  # noqa: B023
+        assert booked() == 1
+        rows = die(desk)
 
 
 def test_a_halt_outlives_the_engine_and_ends_by_a_person_alone(venue, desks, tmp_path):

@@ -1,15 +1,16 @@
 """Every wire trades on the loopback exchange: what it tells of orders, fills, positions and refusals is the exchange's truth."""
 
 import asyncio
+import time
 from decimal import Decimal
 
 import pytest
-from wire_rig import PATIENCE_S, Rig, is_fill, opened
+from wire_rig import PATIENCE_S, SYMBOLS, Rig, is_fill, opened
 
 from hftlab.errors import InputError, VenueRefused
 from hftlab.types import AMEND, ASK, CANCEL, FOK, IOC, MARKET_ORDER, POST_ONLY
 from hftlab.venues.live.keys import Keys
-from hftlab.venues.live.model import Answer, Broken, Outcome, Reject, StreamUp
+from hftlab.venues.live.model import Answer, Broken, Outcome, Payment, Reject, StreamUp
 from hftlab.venues.server.serve import LoopbackVenue
 
 WIRES = {
@@ -240,6 +241,25 @@ def test_funding_is_told_in_money_of_the_settlement_with_a_name_of_its_own(play,
         assert "BTCUSDT" in paid.key
 
     play(story, WIRES["futures"])
+
+
+@pytest.mark.parametrize("name", ["futures", "futures by ccxt", "hyperliquid"])
+def test_funding_paid_while_nobody_listened_is_told_to_who_asks_from_then_on(venue, name):
+    skin = WIRES[name]["name"]
+
+    async def run():
+        async with asyncio.timeout(2 * PATIENCE_S):
+            async with opened(venue, **WIRES[name]) as rig:
+                await rig.does(flags=IOC, price_ticks=rig.mid + 3)
+                (position,) = await rig.wire.positions()
+            died_ns = time.time_ns()
+            venue.do("fund", skin=skin, symbol=SYMBOLS[skin], rate="0.0001")
+            async with opened(venue, **WIRES[name], payments_since_ns=died_ns - 1_000_000) as rig:
+                paid = await rig.told(lambda event: isinstance(event, Payment) and event.ts_ns >= died_ns - 1_000_000)
+                worth = rig.instrument.price(rig.mid) * rig.instrument.qty(position)
+                assert paid.amount == pytest.approx(worth * Decimal("0.0001"), rel=Decimal("0.001"))
+
+    asyncio.run(run())
 
 
 def test_wrong_keys_are_refused_in_words_without_them(venue, wire):

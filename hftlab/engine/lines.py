@@ -25,6 +25,7 @@ from hftlab.venues.live.record import Recorder
 from hftlab.venues.live.spec import SCOPES, LiveFeed, LiveVenue
 
 OWN = SCOPES[0]
+PAYMENTS_LATE_NS = 120 * 10**9  # the engine before may have ended between two questions
 
 
 class Engine(Protocol):
@@ -97,10 +98,11 @@ class Line:
         """Return what this venue trades of the desk."""
         return tuple(self._engine.spec.instruments[place] for place in self.places)
 
-    async def start(self, markets: Any, reports: np.ndarray, since_ns: int | None) -> None:
+    async def start(self, markets: Any, reports: np.ndarray, since_ns: int | None, began_ns: int) -> None:
         """Sign in and reconcile, before anything is quoted; paper and shadow need nothing. Raises what the venue says.
 
-        `markets`: MARKET[m] of the desk; `reports`: the journal's FILL, PAYMENT and AMENDED rows; `since_ns`: its last time.
+        `markets`: MARKET[m] of the desk; `reports`: the journal's FILL, PAYMENT and AMENDED rows; `since_ns`: its last time; `began_ns`:
+        when the desk began, 0 before it did.
         """
         if self.wire is None:
             return
@@ -122,6 +124,8 @@ class Line:
             known=Known.of([self._mine(reports)]),
             kept=self._load_kept(),
         )
+        if since_ns is not None and began_ns:  # funding of the time in which nobody ran; some venues are asked for it once a minute
+            self.wire.payments_since_ns = max(since_ns - PAYMENTS_LATE_NS, began_ns)
         await self.gateway.start(since_ns)
 
     def _load_kept(self) -> Kept | None:

@@ -142,10 +142,10 @@ class LiveDriver(Driver):
         lines = lines_of(self, self.directory)
         reports = np.concatenate([np.zeros(0, EVENT), *self._reports])
         self._reports.clear()
-        since_ns = self._journal_end_ns or None
+        since_ns, began_ns = self._journal_end_ns or None, int(self.state.desk["start_ns"][0])
         try:
             for line in lines:
-                await self._beside_turns(line.start(self.state.markets, reports, since_ns))
+                await self._beside_turns(line.start(self.state.markets, reports, since_ns, began_ns))
             del reports  # of days, perhaps; what the gateways need of it they have
             self._lines = lines
             for requests in self._unsent:

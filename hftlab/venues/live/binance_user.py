@@ -72,6 +72,7 @@ class BinanceUser:
         self._tell, self._now_ms, self._sync = tell, now_ms, sync
         self._spot = endpoint.venue == "binance"
         self._greeting: asyncio.Future[tuple[int, bytes]] | None = None
+        self.payments_since_ms = 0  # 0: since it runs
         self._payments_from_ms = 0
         self._funding = asyncio.Event()
         where = self._spot_address if self._spot else self._private_address
@@ -79,7 +80,7 @@ class BinanceUser:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        self._payments_from_ms = self._now_ms()
+        self._payments_from_ms = self.payments_since_ms or self._now_ms()
         works: list[Awaitable[None]] = [self.link.run()]
         if not self._spot:
             works += [self._keep_alive(), self._follow_funding()]

@@ -75,6 +75,7 @@ class BinanceWire:
         self.venue, self.instruments = endpoint.venue, instruments
         self.amends = "in_place"  # spot: the only amend it has, a smaller size at the same price (`order.amend.keepPriority`)
         self.dead_man = endpoint.venue == "binanceusdm"
+        self.payments_since_ns = 0
         self.on_event: Callable[[VenueEvent], None] = _nobody
         self._endpoint = endpoint
         self._clock_ns, self._offset_ns, self._deadline_s = clock_ns, 0, deadline_s
@@ -99,6 +100,7 @@ class BinanceWire:
         """Connect both sockets; returns when orders can be sent and the user stream stands. Raises VenueDown after 15 s."""
         self._loop = asyncio.get_running_loop()
         self._opened = self._loop.create_future()
+        self._user.payments_since_ms = self.payments_since_ns // 1_000_000
         self._tasks = [
             supervised(self._link.run(), f"{self.venue} orders", self._broke),
             supervised(self._user.run(), f"{self.venue} user stream", self._broke),

@@ -20,6 +20,7 @@ from hftlab.venues.live.model import Payment, StreamDown, StreamUp, VenueEvent
 T = TypeVar("T")
 KEEPALIVE_S = 20 * 60.0
 FUNDING_EVERY_S = 60.0
+FUNDING_LATE_MS = 600_000
 LOOK_S = 0.02
 STANDS_S = 15.0
 DELAY_S_MIN, DELAY_S_MAX = 0.2, 15.0
@@ -39,7 +40,8 @@ class CcxtUser:
     ) -> None:
         self._exchange, self._decoder, self._tell, self._now_ms, self._sync = exchange, decoder, tell, now_ms, sync
         self._ended: asyncio.Future[str] | None = None
-        self._payments_from_ms = 0
+        self.payments_since_ms = 0  # 0: since it runs
+        self._payments_began_ms = self._payments_from_ms = 0
         self.is_up = False
         inner = exchange.handle_message
 
@@ -51,7 +53,7 @@ class CcxtUser:
 
     async def run(self) -> None:
         """Follow until cancelled. Raises what is neither the network's nor the venue's."""
-        self._payments_from_ms = self._now_ms()
+        self._payments_began_ms = self._payments_from_ms = self.payments_since_ms or self._now_ms()
         delay_s = DELAY_S_MIN
         while True:
             why = await self._follow()
@@ -157,7 +159,9 @@ class CcxtUser:
     async def _tell_payments(self) -> None:
         latest_ms = self._payments_from_ms
         for number, instrument in enumerate(self._decoder.instruments):
-            ask = bound(self._exchange, "fetch_funding_history", instrument.symbol, self._payments_from_ms, 500)
+            # One of another symbol may become visible after a later one. What was told before is known by its key.
+            since_ms = max(self._payments_from_ms - FUNDING_LATE_MS, self._payments_began_ms)
+            ask = bound(self._exchange, "fetch_funding_history", instrument.symbol, since_ms, 500)
             for row in await asked(self._exchange, ask, "funding"):
                 ts_ms = int(row["timestamp"])
                 latest_ms = max(latest_ms, ts_ms)

@@ -57,6 +57,7 @@ class CcxtWire:
         self.venue, self.instruments = endpoint.venue, instruments
         self.amends = AMENDS.get(endpoint.venue, "never")
         self.dead_man = endpoint.venue in {"binanceusdm", "hyperliquid"}
+        self.payments_since_ns = 0
         self.on_event: Callable[[VenueEvent], None] = _nobody
         self._endpoint, self._keys, self._clock_ns, self._deadline_s = endpoint, keys, clock_ns, deadline_s
         self._decoder = CcxtDecoder(instruments)
@@ -79,6 +80,7 @@ class CcxtWire:
                 self._check_symbols()
                 await self.server_time_ns()
                 user = CcxtUser(self.exchange, self._decoder, self._tell, lambda: self._clock_ns() // 1_000_000, self.server_time_ns)
+                user.payments_since_ms = self.payments_since_ns // 1_000_000
                 self._tasks.add(supervised(user.run(), f"{self.venue} user stream", self._broke))
                 await self._opened
         except TimeoutError:

@@ -161,6 +161,7 @@ class Wire(Protocol):
     amends: str  # in_place: same ids; replace: the amend makes a new order with `new_client_id`; never
     dead_man: bool  # whether `arm` works
     on_event: Callable[[VenueEvent], None]  # set by the gateway before `open`; always called on the loop's thread
+    payments_since_ns: int  # set before `open`: funding paid from then on is told, by the venue's clock; 0: from `open` on
 
     async def open(self) -> None:
         """Connect, sign in, start the user stream and keep it alive; tells StreamUp when it stands, StreamDown whenever it falls."""
