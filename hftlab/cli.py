@@ -14,7 +14,9 @@ def lab(options: argparse.Namespace) -> int:
     """Open JupyterLab on the first notebook; further options go to JupyterLab as they are."""
     command = [sys.executable, "-m", "jupyterlab"]
     if FIRST_NOTEBOOK.exists():
-        command += [str(FIRST_NOTEBOOK), f"--ServerApp.root_dir={FIRST_NOTEBOOK.parents[1]}"]
+        # As the lab's own address, and not as a file to open: so the address that is printed leads there too, on a machine without a browser.
+        root = FIRST_NOTEBOOK.parents[1]
+        command += [f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK.relative_to(root).as_posix()}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # a container's user; the server still asks for its token and listens on loopback only
     # In the lab's own terminals `hftlab` is a command: a login shell, which they would be without a terminal here, may forget the path.

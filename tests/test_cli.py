@@ -79,6 +79,7 @@ def test_options_of_lab_reach_jupyterlab(monkeypatch):
     assert program == command[0] == sys.executable
     assert command[1:3] == ["-m", "jupyterlab"]
     assert command[-2:] == ["--no-browser", "--port=9999"]
+    assert "--LabApp.default_url=/lab/tree/notebooks/01_first_quote.ipynb" in command  # in the address that is printed
     assert env["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)  # a terminal in the lab knows hftlab
     assert any("shell_command" in one and "-l" not in one for one in command)
 
