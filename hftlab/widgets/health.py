@@ -122,7 +122,8 @@ class Health(Panel):
         reason = frame.state_reason
         feed = str(frame.engine.get("feed", ""))
         age, problem = age_ms(frame.published_ns), self.halt_problem
-        if age > DEAD_MS and not self.source.alive():
+        dead = age > DEAD_MS and not self.source.alive()
+        if dead:
             ended = "This run was stopped" if frame.state == "STOPPED" else "No engine runs"
             problem = f"{problem}\n{ended}; this is the last state that it published.".strip()
         self._send(
@@ -132,6 +133,7 @@ class Health(Panel):
             mode_class="live" if mode == "live" else "safe",
             state=frame.state + (f": {reason}" if reason else ""),
             state_level=STATE_LEVELS[frame.state],
+            over=dead and frame.state == "STOPPED",  # nothing is left to halt, so HALT need not follow the page
             fields=fields(frame, self.market),
             problem=problem,
         )

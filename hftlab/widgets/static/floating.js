@@ -13,8 +13,8 @@ function scrollers(el) {
   return found;
 }
 
-// `moved` are the nodes that go along, in the order in which they stand in the bar.
-function stick(el, moved, label) {
+// `moved` are the nodes that go along, in the order in which they stand in the bar; `over` says when there is nothing left to halt.
+function stick(el, moved, label, over) {
   const bar = document.createElement("div");
   bar.className = "hft hft-float";
   bar.setAttribute("role", "region");
@@ -47,6 +47,7 @@ function stick(el, moved, label) {
   const shows = (node) => Boolean(node && node.isConnected && node.getClientRects().length);
 
   const float = (wanted) => {
+    wanted = wanted && !over();
     if (!moved.length || wanted === floats()) return;
     const focused = moved.find((node) => node === document.activeElement);
     if (wanted) {

@@ -25,7 +25,7 @@ export default {
     const ageHome = child(bar, "span", "hft-age-home"), age = child(ageHome, "span", "hft-age hft-n");
     const noticeHome = child(bar, "span", "hft-notice-home"), notice = child(noticeHome, "span", "hft-notice");
     const fresh = new Freshness();
-    let number = 0, problem = "", pressed = 0, unsent = false;
+    let number = 0, problem = "", pressed = 0, unsent = false, over = false;
     const halt = model.get("controls") ? child(child(bar, "span", "hft-halt-home"), "button", "hft-halt") : null;
     if (halt) {
       el.classList.add("hft-with-halt");
@@ -56,6 +56,7 @@ export default {
     const onMessage = (m) => {
       if (m.k !== "top") return;
       number = m.n;
+      over = m.over;
       if (/^(HALTED|STOPPED)/.test(m.state) || m.halt_failed) { pressed = 0; unsent = false; }
       problem = m.problem;
       if (m.age !== null) fresh.hear(m.age);
@@ -74,7 +75,7 @@ export default {
     const timer = setInterval(ageing, 200);
     const page = Math.random().toString(36).slice(2);
     const sections = new Sections(el, model.get("sections"));
-    const floating = stick(el, halt ? [state, age, notice, halt] : [], () => name.textContent);
+    const floating = stick(el, halt ? [state, age, notice, halt] : [], () => name.textContent, () => over);
     const seen = () => visible(el) || (floating.floats() && !document.hidden);
     // From afar only HALT and the state are looked at: no section is fed.
     const more = () => { sections.show(); return { page, section: floating.floats() ? "" : sections.chosen }; };
