@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -116,6 +117,17 @@ def test_a_page_on_which_nothing_shows_says_so(browser):
     page.evaluate("document.body.insertAdjacentHTML('beforeend', '<b class=\"hft-state\"></b>')")
     assert not page.is_visible(".hft-late")
     page.close()
+
+
+def test_who_was_let_in_reloads_when_the_server_was_started_again_for_a_new_run(published):
+    _, publisher = published
+    with httpx.Client(trust_env=False, timeout=60, follow_redirects=True) as visitor:
+        assert "Trading desk" in visitor.get(publisher.address).text
+        publisher.stop()
+        publisher.start()
+        assert "Trading desk" in visitor.get(publisher.url).text
+        visitor.cookies.clear()
+        assert "Trading desk" not in visitor.get(publisher.url).text
 
 
 def test_the_pages_end_with_their_launcher(published):

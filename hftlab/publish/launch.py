@@ -108,6 +108,7 @@ class Publisher:
         if self.seat.other:
             os.chown(self.private, self.seat.uid, self.seat.gid)
         self.token = serving.token or SecretStr(secrets.token_urlsafe(24))
+        self._cookies = SecretStr(secrets.token_hex(32))  # the same when the server is started again: who was let in may reload his page
         self.serving, self.run = serving, run
         self.cage = Cage(
             run=str(run),
@@ -143,6 +144,7 @@ class Publisher:
         given: dict[str, Any] = {
             "cage": self.cage.text(),
             "token": self.token.get_secret_value(),
+            "cookies": self._cookies.get_secret_value(),
             "prefix": self.serving.prefix,
             "theme": self.serving.theme,
             "ready": self.serving.ready,

@@ -17,7 +17,7 @@ LEFT_OUT = ["@jupyterhub/jupyter-server-proxy"]
 
 
 def settings_of(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of Voila as traitlets want them. `given`: token, prefix, theme, ready, viewers, gone_s, head_s, env, and the cage's JSON."""
+    """Return the settings of Voila as traitlets want them. `given`: token, cookies (their secret), prefix, theme, ready, viewers, gone_s, head_s, env, and the cage's JSON."""
     cage = Cage.of(given["cage"])
     return {
         "Voila": {
@@ -27,6 +27,7 @@ def settings_of(given: dict[str, Any]) -> dict[str, Any]:
             "base_url": given["prefix"],
             "open_browser": False,
             "token": given["token"],
+            "cookie_secret": given["cookies"].encode(),
             "root_dir": cage.pages,
             "connection_dir_root": cage.private,
             "tornado_settings": {
