@@ -22,6 +22,22 @@ def pytest_collection_modifyitems(items):
             item.output_timeout = OUTPUT_S
 
 
+# Notebook 01 leaves its market maker running, and says so. Here it would take its part of a core from all tests that come after.
+LEFT_RUNNING = {"01_first_quote.ipynb": "first-quote"}
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """Stop what a notebook left running as soon as its last cell has run."""
+    run = LEFT_RUNNING.get(item.path.name)
+    if run is None or (nextitem is not None and nextitem.path == item.path):
+        return
+    from hftlab.cli import main
+    from hftlab.engine.view import engine_alive
+
+    if engine_alive(NOTEBOOK_RUNS / run):
+        assert main(["stop", str(NOTEBOOK_RUNS / run)]) == 0
+
+
 def pytest_sessionfinish(session, exitstatus):
     """Stop what runs, from the process that leads the test session; an engine that will not stop fails it.
 
