@@ -126,7 +126,7 @@ def run_directory(run: str | Path) -> Path:
     path = Path(run)
     if path.exists() or path.is_absolute():
         return path.resolve()
-    inside = path if len(path.parts) > 1 else RUNS / path
+    inside = _inside(path)
     found = [one.resolve() for one in (inside, *sorted(Path().glob(f"*/{inside}"))) if one.is_dir()]
     if len(found) > 1:
         raise InputError(f"there are several runs {str(run)!r}: {', '.join(map(str, found))}. Give the path of the one you mean.")
@@ -136,9 +136,12 @@ def run_directory(run: str | Path) -> Path:
 def _directory(run: str | Path | None) -> Path:
     if run is None:
         return next(path for n in itertools.count(1) if not (path := RUNS / f"run-{n:03d}").exists()).resolve()
-    path = Path(run)
-    # A bare name lies under ./runs; anything with a folder in it is a path.
-    return (path if path.is_absolute() or len(path.parts) > 1 else RUNS / path).resolve()
+    return _inside(Path(run)).resolve()
+
+
+def _inside(path: Path) -> Path:
+    """Return where a run lies, seen from here: a bare name lies under ./runs; anything with a folder in it is a path."""
+    return path if path.is_absolute() or len(path.parts) > 1 else RUNS / path
 
 
 def _make(directory: Path, *, replace: bool) -> None:
